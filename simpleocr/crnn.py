@@ -1,0 +1,236 @@
+"""CRNN: line pictures -> logits; a residual CNN, a BiLSTM and a CTC head (Shi et al. 2015, arXiv 1507.05717).
+
+Shapes: B batch, H height, W width, R rows of the features, T timesteps = W / 4, D features, C classes.
+"""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from simpleocr.preprocessing import Preprocessing
+from simpleocr.pretrained import PretrainedModel
+from simpleocr.vocabulary import Vocabulary
+
+COLUMN_STRIDE = 4  # columns of the picture that one timestep stands for
+ROW_STRIDE = 8  # the CNN keeps H / 8 rows; their weighted mean is a timestep
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """The sizes of a network; to add one is to add an entry to BACKBONES.
+
+    Args:
+        channels: of the four stages, at strides 2, 4, 4 (8 in height), 4 (8 in height).
+        blocks: residual blocks of each stage.
+        hidden: LSTM units a direction.
+        layers: LSTM layers.
+    """
+
+    channels: tuple[int, int, int, int]
+    blocks: tuple[int, int, int, int]
+    hidden: int
+    layers: int
+
+
+BACKBONES: dict[str, Backbone] = {
+    "tiny": Backbone(channels=(8, 16, 16, 32), blocks=(1, 1, 1, 1), hidden=32, layers=1),  # for tests
+    "small": Backbone(channels=(32, 64, 128, 256), blocks=(1, 1, 2, 1), hidden=256, layers=1),
+    "base": Backbone(channels=(48, 96, 192, 384), blocks=(1, 2, 4, 2), hidden=256, layers=2),
+}
+
+
+@dataclass(frozen=True)
+class CRNNConfig:
+    """All that determines a CRNN's tensors and what they mean.
+
+    Args:
+        vocabulary: the characters it can write.
+        backbone: a name in BACKBONES.
+        preprocessing: how line pictures become its input.
+        temperature: logits are divided by it before the softmax; fitted on held-out data so that confidence is honest.
+    """
+
+    vocabulary: Vocabulary
+    backbone: str = "small"
+    preprocessing: Preprocessing = Preprocessing()
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.backbone not in BACKBONES:
+            raise ValueError(f"no backbone {self.backbone!r}: there are {', '.join(BACKBONES)}")
+        if self.preprocessing.height % ROW_STRIDE:
+            raise ValueError(f"height {self.preprocessing.height} is not a multiple of {ROW_STRIDE}")
+        if not 0.05 <= self.temperature <= 20:
+            raise ValueError(f"temperature {self.temperature} is not in 0.05..20")
+
+
+class ResidualBlock(nn.Module):
+    """Two dense 3x3 convolutions beside a shortcut (He et al. 2015). Depthwise ones train slower on CPUs."""
+
+    def __init__(self, inputs: int, outputs: int, stride: tuple[int, int]) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.first_norm = nn.BatchNorm2d(outputs)
+        self.second = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.second_norm = nn.BatchNorm2d(outputs)
+        self.shortcut: nn.Module = nn.Identity()
+        if inputs != outputs or stride != (1, 1):
+            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, images: Tensor, mask: Tensor | None) -> Tensor:
+        """(B, D_in, H, W) -> (B, D_out, H', W'); `mask` (B, 1, 1, W') is 0 beyond each line's width."""
+        features = _masked(F.relu(self.first_norm(self.first(images))), mask)
+        return _masked(F.relu(self.second_norm(self.second(features)) + self.shortcut(images)), mask)
+
+
+def _masked(features: Tensor, mask: Tensor | None) -> Tensor:
+    # what lies beyond a line's width must stay 0, as beyond the border of a line read alone: BatchNorm would fill it
+    return features if mask is None else features * mask
+
+
+class CRNN(nn.Module, PretrainedModel):
+    """Reads line pictures; see forward().
+
+    Args:
+        config: sizes, vocabulary and preprocessing.
+        training_summary: JSON-able account of how the weights came to be; kept in the model file.
+    """
+
+    architecture: ClassVar[str] = "crnn"
+
+    def __init__(self, config: CRNNConfig, training_summary: dict[str, Any] | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.training_summary = training_summary or {}
+        backbone = BACKBONES[config.backbone]
+        channels, strides = backbone.channels, ((1, 1), (2, 2), (2, 1), (1, 1))
+        self.stem = nn.Conv2d(1, channels[0], 3, 2, 1, bias=False)
+        self.stem_norm = nn.BatchNorm2d(channels[0])
+        self.stages = nn.ModuleList()
+        inputs = channels[0]
+        for outputs, blocks, stride in zip(channels, backbone.blocks, strides, strict=True):
+            stage = nn.ModuleList(
+                ResidualBlock(inputs if i == 0 else outputs, outputs, stride if i == 0 else (1, 1)) for i in range(blocks)
+            )
+            self.stages.append(stage)
+            inputs = outputs
+        self.row_score = nn.Conv2d(inputs, 1, 1)
+        self.rnn = nn.LSTM(inputs, backbone.hidden, backbone.layers, batch_first=True, bidirectional=True)
+        self.classifier = nn.Linear(2 * backbone.hidden, config.vocabulary.num_classes)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The characters this network can write."""
+        return self.config.vocabulary
+
+    @staticmethod
+    def timesteps(widths: Tensor) -> Tensor:
+        """Timesteps T_i of lines that are W_i columns wide."""
+        return _halved(_halved(widths))
+
+    def forward(self, images: Tensor, widths: Tensor | None = None) -> Tensor:
+        """Line pictures -> logits.
+
+        Args:
+            images: (B, 1, H, W) as line_to_tensor and stack_lines make them, 0 beyond each line's width.
+            widths: (B,) columns of each line, on the CPU; None says that all are W wide.
+
+        Returns:
+            (B, T, C); only the first timesteps(widths) of each line mean anything, and they are what the line read
+            alone gives.
+        """
+        if widths is not None and bool((widths == images.shape[-1]).all()):
+            widths = None
+        return self.classify(self.encode(images, widths), widths)
+
+    def encode(self, images: Tensor, widths: Tensor | None = None) -> Tensor:
+        """(B, 1, H, W) -> (B, T, D): the CNN, its rows pooled by a learned softmax in every column."""
+        columns = None if widths is None else _halved(widths)
+        mask = _mask(columns, _halved_int(images.shape[-1]), images)
+        x = _masked(F.relu(self.stem_norm(self.stem(images))), mask)  # (B, D, H/2, W/2)
+        for number, stage in enumerate(self.stages):
+            if number == 1:  # the one stage that halves the width again
+                columns = None if columns is None else _halved(columns)
+                mask = _mask(columns, _halved_int(x.shape[-1]), images)
+            for block in stage:  # type: ignore[attr-defined]
+                x = block(x, mask)
+        weights = self.row_score(x).softmax(dim=2)  # (B, 1, R, T)
+        return (x * weights).sum(dim=2).transpose(1, 2)  # (B, T, D)
+
+    def classify(self, features: Tensor, widths: Tensor | None = None) -> Tensor:
+        """(B, T, D) -> logits (B, T, C): the BiLSTM and the CTC head."""
+        if widths is None:
+            sequence, _ = self.rnn(features)
+        else:  # packed, or the backward direction would read the padding first
+            packed = pack_padded_sequence(features, self.timesteps(widths), batch_first=True, enforce_sorted=False)
+            sequence, _ = pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=features.shape[1])
+        return self.classifier(sequence)
+
+    def to_header(self) -> dict[str, Any]:
+        """What the model file says of this network beside its tensors."""
+        return {
+            "architecture": {"name": self.architecture, "backbone": self.config.backbone},
+            "vocabulary": self.config.vocabulary.characters,
+            "preprocessing": asdict(self.config.preprocessing),
+            "calibration": {"temperature": self.config.temperature},
+            "training": self.training_summary,
+        }
+
+    @classmethod
+    def from_header(cls, header: dict[str, Any]) -> Self:
+        """A network as a model file's header describes it; its tensors are still to be filled.
+
+        Raises:
+            ValueError: a section or a value that is missing, unknown or out of bounds.
+        """
+        architecture = _section(header, "architecture", {"name", "backbone"})
+        preprocessing = _section(header, "preprocessing", {f.name for f in fields(Preprocessing)})
+        calibration = _section(header, "calibration", {"temperature"})
+        for name, value in {**preprocessing, **calibration}.items():
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise ValueError(f"{name} is {value!r}, not a number")
+        for name in ("height", "max_width"):
+            if not isinstance(preprocessing[name], int):
+                raise ValueError(f"{name} is {preprocessing[name]!r}, not a whole number")
+        characters, summary = header.get("vocabulary"), header.get("training", {})
+        if not isinstance(characters, str):
+            raise ValueError(f"the vocabulary is {type(characters).__name__}, not text")
+        if not isinstance(summary, dict):
+            raise ValueError(f"the training summary is {type(summary).__name__}, not a section")
+        config = CRNNConfig(
+            vocabulary=Vocabulary(characters),
+            backbone=str(architecture["backbone"]),
+            preprocessing=Preprocessing(**preprocessing),
+            temperature=float(calibration["temperature"]),
+        )
+        return cls(config, summary)
+
+
+def _section(header: dict[str, Any], name: str, keys: set[str]) -> dict[str, Any]:
+    section = header.get(name)
+    if not isinstance(section, dict):
+        raise ValueError(f"the header has no section {name!r}")
+    if set(section) != keys:
+        raise ValueError(f"section {name!r} has the keys {sorted(section)}, not {sorted(keys)}")
+    return section
+
+
+def _halved(widths: Tensor) -> Tensor:
+    # a convolution of kernel 3, stride 2 and padding 1 makes ceil(W / 2) of W columns
+    return (widths + 1) // 2
+
+
+def _halved_int(width: int) -> int:
+    return (width + 1) // 2
+
+
+def _mask(columns: Tensor | None, width: int, like: Tensor) -> Tensor | None:
+    """(B, 1, 1, width) of ones up to each line's number of columns, then zeros."""
+    if columns is None:
+        return None
+    inside = torch.arange(width)[None] < columns[:, None]
+    return inside[:, None, None].to(like)

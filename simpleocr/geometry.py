@@ -1,0 +1,101 @@
+"""Geometry: points, polygons, boxes, and one Transform that is applied, inverted and composed.
+
+Points are (x, y) in pixels, y down. A polygon is four points clockwise from the top-left of what it surrounds, as that
+is read; a box is (left, top, right, bottom), right and bottom exclusive.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+Point = tuple[float, float]
+Polygon = tuple[Point, Point, Point, Point]
+Box = tuple[float, float, float, float]
+
+
+def box_to_polygon(box: Box) -> Polygon:
+    """The corners of a box."""
+    left, top, right, bottom = box
+    return ((left, top), (right, top), (right, bottom), (left, bottom))
+
+
+def polygon_to_box(polygon: Polygon) -> Box:
+    """The smallest box around a polygon."""
+    xs, ys = [x for x, _ in polygon], [y for _, y in polygon]
+    return (min(xs), min(ys), max(xs), max(ys))
+
+
+def enclose(polygons: list[Polygon]) -> Polygon:
+    """The smallest upright rectangle around polygons, in the frame of the first one's top edge.
+
+    For the letters of one line that frame is the line's own direction, so the rectangle turns with the line.
+    """
+    first = np.asarray(polygons[0], dtype=np.float64)
+    along = first[1] - first[0]
+    length = float(np.hypot(*along))
+    along = along / length if length else np.array([1.0, 0.0])
+    across = np.array([-along[1], along[0]])
+    points = np.asarray(polygons, dtype=np.float64).reshape(-1, 2)
+    u, v = points @ along, points @ across
+    corners = [(u.min(), v.min()), (u.max(), v.min()), (u.max(), v.max()), (u.min(), v.max())]
+    a, b, c, d = ((float(s * along[0] + t * across[0]), float(s * along[1] + t * across[1])) for s, t in corners)
+    return (a, b, c, d)
+
+
+@dataclass(frozen=True)
+class Transform:
+    """A mapping of the plane: a matrix (3, 3) on (x, y, 1); affine where the last row is (0, 0, 1).
+
+    Args:
+        matrix: row by row; must be invertible.
+    """
+
+    matrix: tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
+
+    @classmethod
+    def from_array(cls, array: npt.ArrayLike) -> Self:
+        """From any (3, 3) array."""
+        a, b, c = (tuple(float(v) for v in row) for row in np.asarray(array, dtype=np.float64).reshape(3, 3))
+        return cls((a, b, c))  # type: ignore[arg-type]  # rows of a (3, 3) array have three values
+
+    @classmethod
+    def identity(cls) -> Self:
+        """Nothing moves."""
+        return cls.from_array(np.eye(3))
+
+    @classmethod
+    def translate(cls, x: float, y: float) -> Self:
+        """Right by x and down by y pixels."""
+        return cls(((1, 0, x), (0, 1, y), (0, 0, 1)))
+
+    @classmethod
+    def scale(cls, x: float, y: float) -> Self:
+        """Larger by x and y, from the origin."""
+        return cls(((x, 0, 0), (0, y, 0), (0, 0, 1)))
+
+    def then(self, other: "Transform") -> "Transform":
+        """First this, then the other."""
+        return Transform.from_array(np.asarray(other.matrix) @ np.asarray(self.matrix))
+
+    def invert(self) -> "Transform":
+        """What undoes this.
+
+        Raises:
+            ValueError: nothing does.
+        """
+        try:
+            return Transform.from_array(np.linalg.inv(np.asarray(self.matrix)))
+        except np.linalg.LinAlgError:
+            raise ValueError(f"the transform {self.matrix} cannot be inverted") from None
+
+    def apply(self, point: Point) -> Point:
+        """Where a point goes."""
+        x, y, depth = np.asarray(self.matrix) @ np.array([point[0], point[1], 1.0])
+        return (float(x / depth), float(y / depth))
+
+    def apply_polygon(self, polygon: Polygon) -> Polygon:
+        """Where a polygon's corners go."""
+        a, b, c, d = (self.apply(point) for point in polygon)
+        return (a, b, c, d)

@@ -1,0 +1,105 @@
+"""Metrics: edit distance, CER, WER, exact match under named normalisations, spaces, and confusions."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+Operation = tuple[Literal["equal", "replace", "delete", "insert"], str, str]
+"""What became of a character: (kind, of the target, of the prediction); "" on the side that has none."""
+
+
+def align(*, prediction: Sequence[str], target: Sequence[str]) -> list[Operation]:
+    """The fewest edits that turn `target` into `prediction` (Levenshtein 1966), in order, equal characters included.
+
+    Both are sequences of units: a text for characters, a list for words.
+    """
+    rows, columns = len(target) + 1, len(prediction) + 1
+    cost = [list(range(columns))] + [[i] + [0] * (columns - 1) for i in range(1, rows)]
+    for i in range(1, rows):
+        above, row, unit = cost[i - 1], cost[i], target[i - 1]
+        for j in range(1, columns):
+            row[j] = min(above[j - 1] + (unit != prediction[j - 1]), above[j] + 1, row[j - 1] + 1)
+    operations: list[Operation] = []
+    i, j = rows - 1, columns - 1
+    while i or j:
+        if i and j and cost[i][j] == cost[i - 1][j - 1] + (target[i - 1] != prediction[j - 1]):
+            i, j = i - 1, j - 1
+            kind: Literal["equal", "replace"] = "equal" if target[i] == prediction[j] else "replace"
+            operations.append((kind, target[i], prediction[j]))
+        elif i and cost[i][j] == cost[i - 1][j] + 1:
+            i -= 1
+            operations.append(("delete", target[i], ""))
+        else:
+            j -= 1
+            operations.append(("insert", "", prediction[j]))
+    return operations[::-1]
+
+
+def edit_distance(*, prediction: Sequence[str], target: Sequence[str]) -> int:
+    """Insertions, deletions and replacements between two sequences (Levenshtein 1966)."""
+    if prediction == target:
+        return 0
+    previous = list(range(len(prediction) + 1))
+    for i, unit in enumerate(target, start=1):
+        row = [i]
+        for j, other in enumerate(prediction, start=1):
+            row.append(min(previous[j - 1] + (unit != other), previous[j] + 1, row[j - 1] + 1))
+        previous = row
+    return previous[-1]
+
+
+def cer(*, predictions: Sequence[str], targets: Sequence[str]) -> float:
+    """Character error rate: edits over target length, summed over the set; can exceed 1."""
+    edits = sum(edit_distance(prediction=p, target=t) for p, t in zip(predictions, targets, strict=True))
+    return edits / max(1, sum(len(t) for t in targets))
+
+
+def wer(*, predictions: Sequence[str], targets: Sequence[str]) -> float:
+    """Word error rate: the same over words."""
+    pairs = [(p.split(), t.split()) for p, t in zip(predictions, targets, strict=True)]
+    return sum(edit_distance(prediction=p, target=t) for p, t in pairs) / max(1, sum(len(t) for _, t in pairs))
+
+
+def _raw(text: str) -> str:
+    return text
+
+
+def _alphanumeric(text: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", text.lower())
+
+
+NORMALISATIONS: dict[str, Callable[[str], str]] = {"raw": _raw, "caseless": str.lower, "alphanumeric": _alphanumeric}
+"""What is forgiven before two texts are compared: nothing; case; case and all but a-z0-9 (the scene-text protocol)."""
+
+
+def matches(*, predictions: Sequence[str], targets: Sequence[str], normalisation: str) -> list[bool]:
+    """For each pair, whether the texts are equal under one of NORMALISATIONS."""
+    fold = NORMALISATIONS[normalisation]
+    return [fold(p) == fold(t) for p, t in zip(predictions, targets, strict=True)]
+
+
+def exact_match(*, predictions: Sequence[str], targets: Sequence[str], normalisation: str) -> float:
+    """Share of pairs that are equal under one of NORMALISATIONS."""
+    return sum(matches(predictions=predictions, targets=targets, normalisation=normalisation)) / max(1, len(targets))
+
+
+def space_precision_recall(*, predictions: Sequence[str], targets: Sequence[str]) -> tuple[float, float]:
+    """Of the spaces written, the share that are there; of those that are there, the share written; 1 where none is."""
+    right = written = there = 0
+    for prediction, target in zip(predictions, targets, strict=True):
+        written += prediction.count(" ")
+        there += target.count(" ")
+        if " " in prediction and " " in target:
+            right += ("equal", " ", " ") in (path := align(prediction=prediction, target=target)) and path.count(("equal", " ", " "))
+    return (right / written if written else 1.0, right / there if there else 1.0)
+
+
+def confusions(*, predictions: Sequence[str], targets: Sequence[str]) -> Counter[tuple[str, str]]:
+    """How often each (of the target, of the prediction) pair was an error; "" stands for nothing."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for prediction, target in zip(predictions, targets, strict=True):
+        if prediction != target:
+            path = align(prediction=prediction, target=target)
+            counts.update((of_target, of_prediction) for kind, of_target, of_prediction in path if kind != "equal")
+    return counts

@@ -1,0 +1,84 @@
+"""Preprocessing: line picture -> tensor, the same in training, evaluation, reading and export; it travels with the weights."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+
+from simpleocr.image import InputError
+
+MIN_WIDTH = 16  # pixels of a tensor: below this the network has no column to read from
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a line picture becomes what the network reads.
+
+    Args:
+        height: rows of the tensor, pixels.
+        stretch: extra horizontal scale. Condensed capitals need three timesteps a letter, more than the network's
+            column spacing gives at the natural width; a wider picture buys them without a wider network.
+        mean, std: grey values in 0..1 are normalised with these.
+        max_width: columns of the tensor, pixels; a wider line is refused, never squeezed.
+    """
+
+    height: int = 32
+    stretch: float = 1.5
+    mean: float = 0.5
+    std: float = 0.25
+    max_width: int = 32_768
+
+    def __post_init__(self) -> None:
+        if not 8 <= self.height <= 256:
+            raise ValueError(f"height {self.height} is not in 8..256 pixels")
+        if not 0.25 <= self.stretch <= 4:
+            raise ValueError(f"stretch {self.stretch} is not in 0.25..4")
+        if not (0 <= self.mean <= 1 and 0.01 <= self.std <= 1):
+            raise ValueError(f"mean {self.mean} or std {self.std} is not in 0..1")
+        if not MIN_WIDTH <= self.max_width <= 131_072:
+            raise ValueError(f"max_width {self.max_width} is not in {MIN_WIDTH}..131072 pixels")
+
+    def width(self, size: tuple[int, int]) -> int:
+        """Columns of the tensor for a picture of `size` (width, height): the aspect ratio kept, then stretched."""
+        return max(MIN_WIDTH, round(size[0] * self.height / size[1] * self.stretch))
+
+
+def to_grey(image: Image.Image, width: int, height: int) -> npt.NDArray[np.uint8]:
+    """The picture's luminance at (height, width); reduced with antialiasing, enlarged bilinearly."""
+    grey = image if image.mode == "L" else image.convert("L")
+    return np.asarray(grey.resize((width, height), Image.Resampling.BILINEAR))
+
+
+def grey_to_tensor(grey: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> torch.Tensor:
+    """Grey values (..., H, W) in 0..255 -> normalised float32 of the same shape."""
+    scaled = torch.from_numpy(grey.astype(np.float32))
+    return scaled.div_(255).sub_(preprocessing.mean).div_(preprocessing.std)
+
+
+def line_to_tensor(image: Image.Image, preprocessing: Preprocessing) -> torch.Tensor:
+    """One line picture (size (width, height), any 8-bit mode without alpha) -> float32 (1, H, W).
+
+    Raises:
+        InputError: the line would be wider than `max_width`.
+    """
+    width = preprocessing.width(image.size)
+    if width > preprocessing.max_width:
+        raise InputError(
+            f"a line of {image.width} x {image.height} pixels is too wide to read at once: "
+            f"{preprocessing.max_width // preprocessing.stretch / preprocessing.height:.0f} times its height is the limit"
+        )
+    return grey_to_tensor(to_grey(image, width, preprocessing.height), preprocessing)[None]
+
+
+def stack_lines(lines: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Line tensors (1, H, W_i) -> (images (B, 1, H, max W_i), widths (B,)); padded with 0 on the right.
+
+    The network masks what lies beyond a line's width, so the padding changes nothing.
+    """
+    widths = torch.tensor([line.shape[-1] for line in lines])
+    images = lines[0].new_zeros(len(lines), *lines[0].shape[:-1], int(widths.max()))
+    for image, line in zip(images, lines, strict=True):
+        image[..., : line.shape[-1]] = line
+    return images, widths

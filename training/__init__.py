@@ -1,0 +1,1 @@
+"""Training, corpora, evaluation and publishing; nothing that a reader of pictures needs."""

@@ -1,0 +1,157 @@
+"""Degradations: what printers, scanners, cameras and codecs do to a line; each a function (image, rng, strength) -> image.
+
+Images are float32 grey 0..255 with shape (height, width); `strength` in 0..1 scales how far an effect goes.
+"""
+
+from collections.abc import Callable
+from random import Random
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from training.backgrounds import Grey, clouds, gradient
+
+Effect = Callable[[Grey, Random, float], Grey]
+
+
+def _floats(image: object) -> Grey:
+    return np.asarray(image, dtype=np.float32)
+
+
+def _noise(shape: tuple[int, ...], rng: Random) -> Grey:
+    return np.random.default_rng(rng.getrandbits(64)).standard_normal(shape, dtype=np.float32)
+
+
+def uneven_light(image: Grey, rng: Random, strength: float) -> Grey:
+    """A lamp on one side."""
+    return image * (1 + gradient(image.shape, rng) * np.float32(rng.uniform(0.1, 0.9) * strength))
+
+
+def shadow(image: Grey, rng: Random, strength: float) -> Grey:
+    """The edge of a shadow across the line."""
+    soft = np.clip(gradient(image.shape, rng) * rng.uniform(3, 30) + rng.uniform(-1, 1), 0, 1)
+    return image * (1 - soft * np.float32(rng.uniform(0.2, 0.7) * strength))
+
+
+def blur(image: Grey, rng: Random, strength: float) -> Grey:
+    """Out of focus, up to a twentieth of the height."""
+    return _floats(cv2.GaussianBlur(image, (0, 0), 0.25 + rng.random() * 0.05 * image.shape[0] * strength))
+
+
+def motion_blur(image: Grey, rng: Random, strength: float) -> Grey:
+    """Moved along a line, up to an eighth of the height."""
+    length = max(2, round(image.shape[0] * rng.uniform(0.04, 0.12) * strength))
+    kernel = np.zeros((2 * length + 1, 2 * length + 1), dtype=np.float32)
+    angle = rng.uniform(0, np.pi)
+    dx, dy = length / 2 * np.cos(angle), length / 2 * np.sin(angle)
+    cv2.line(kernel, (round(length - dx), round(length - dy)), (round(length + dx), round(length + dy)), 1.0, 1)
+    return _floats(cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE))
+
+
+def low_resolution(image: Grey, rng: Random, strength: float) -> Grey:
+    """Taken from afar: reduced until letters are as small as 7 to 9 pixels, and enlarged again."""
+    height, width = image.shape
+    factor = max(1 - rng.uniform(0.2, 0.75) * strength, 9 / height)
+    if factor >= 1:
+        return image
+    small = cv2.resize(image, (max(4, int(width * factor)), max(4, int(height * factor))), interpolation=cv2.INTER_AREA)
+    how = rng.choice((cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_CUBIC, cv2.INTER_NEAREST))
+    return _floats(cv2.resize(small, (width, height), interpolation=how))
+
+
+def noise(image: Grey, rng: Random, strength: float) -> Grey:
+    """Sensor noise; half the time softened, as cameras do."""
+    grain = _noise(image.shape, rng)
+    if rng.random() < 0.5:
+        grain = _floats(cv2.GaussianBlur(grain, (0, 0), rng.uniform(0.5, 1.2))) * 2
+    return image + grain * np.float32(rng.uniform(2, 18) * strength)
+
+
+def specks(image: Grey, rng: Random, strength: float) -> Grey:
+    """Dust and toner: a few dark and light dots."""
+    count = int(image.size * rng.uniform(0.0005, 0.01) * strength) + 1
+    generator = np.random.default_rng(rng.getrandbits(64))
+    y, x = generator.integers(0, image.shape[0], count), generator.integers(0, image.shape[1], count)
+    out = image.copy()
+    out[y, x] = generator.choice(np.array([0, 0, 255], dtype=np.float32), count)
+    return out
+
+
+def levels(image: Grey, rng: Random, strength: float) -> Grey:
+    """Exposure: brightness, contrast and gamma, clipped as a sensor clips."""
+    scaled = np.clip(image * np.float32(1 + rng.uniform(-0.3, 0.3) * strength) + np.float32(rng.uniform(-25, 25) * strength), 0, 255)
+    gamma = np.exp(rng.uniform(-0.6, 0.6) * strength)
+    return _floats((scaled / 255) ** np.float32(gamma) * 255)
+
+
+def binarize(image: Grey, rng: Random, strength: float) -> Grey:
+    """Fax or photocopy: black and white, with ragged edges, never quite clean."""
+    ragged = image + _noise(image.shape, rng) * np.float32(rng.uniform(2, 30) * strength)
+    low, high = float(image.min()), float(image.max())
+    threshold = low + (high - low) * rng.uniform(0.35, 0.65)
+    out = np.where(ragged > threshold, np.float32(255), np.float32(rng.uniform(0, 40)))
+    return _floats(cv2.GaussianBlur(out, (0, 0), rng.uniform(0.3, 0.7))) if rng.random() < 0.7 else _floats(out)
+
+
+SENSOR: tuple[tuple[float, Effect], ...] = (
+    (0.2, uneven_light),
+    (0.08, shadow),
+    (0.45, blur),
+    (0.06, motion_blur),
+    (0.3, low_resolution),
+    (0.45, noise),
+    (0.05, specks),
+    (0.35, levels),
+)
+"""What happens between a printed line and its file, in this order, each with its probability at full strength."""
+
+
+def degrade(image: Grey, rng: Random, strength: float) -> Grey:
+    """A random selection of SENSOR in order; `strength` scales both how often and how far."""
+    for probability, effect in SENSOR:
+        if rng.random() < probability * strength:
+            image = effect(image, rng, strength)
+    return image
+
+
+def heavier(mask: npt.NDArray[np.uint8], rng: Random) -> npt.NDArray[np.uint8]:
+    """Ink that spread."""
+    return np.asarray(cv2.dilate(mask, np.ones(rng.choice(((2, 2), (3, 2), (2, 3), (3, 3))), dtype=np.uint8)), dtype=np.uint8)
+
+
+def lighter(mask: npt.NDArray[np.uint8], rng: Random) -> npt.NDArray[np.uint8]:
+    """Strokes eaten at their edges."""
+    eroded = cv2.erode(mask, np.ones(rng.choice(((2, 1), (1, 2), (2, 2))), dtype=np.uint8))
+    return np.asarray(cv2.addWeighted(mask, 0.4, eroded, 0.6, 0), dtype=np.uint8)
+
+
+def broken(mask: npt.NDArray[np.uint8], rng: Random) -> npt.NDArray[np.uint8]:
+    """Print with too little ink: patches of the strokes are faint or gone."""
+    patches = np.clip(clouds(mask.shape, rng) * rng.uniform(0.8, 2) + rng.uniform(0.7, 1.2), rng.uniform(0.1, 0.4), 1.0)
+    return np.asarray(mask * patches, dtype=np.uint8)
+
+
+def dotted(mask: npt.NDArray[np.uint8], rng: Random) -> npt.NDArray[np.uint8]:
+    """A dot-matrix printer: strokes out of dots."""
+    pitch = rng.uniform(3.5, 6)
+    x, y = np.arange(mask.shape[1]) * (2 * np.pi / pitch), np.arange(mask.shape[0]) * (2 * np.pi / pitch)
+    dots = 0.55 + 0.45 * np.cos(x)[None] * rng.choice((0, 1, 1)) + 0.45 * np.cos(y)[:, None]
+    return np.asarray(mask * np.clip(dots, 0.1, 1.0), dtype=np.uint8)
+
+
+INK: tuple[tuple[float, Callable[[npt.NDArray[np.uint8], Random], npt.NDArray[np.uint8]]], ...] = (
+    (0.12, heavier),
+    (0.1, lighter),
+    (0.08, broken),
+    (0.03, dotted),
+)
+"""What printing does to the coverage mask of a text, each with its probability at full strength."""
+
+
+def print_ink(mask: npt.NDArray[np.uint8], rng: Random, strength: float) -> npt.NDArray[np.uint8]:
+    """A random selection of INK."""
+    for probability, effect in INK:
+        if rng.random() < probability * strength:
+            mask = effect(mask, rng)
+    return mask

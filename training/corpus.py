@@ -1,0 +1,302 @@
+"""Corpus text: what rendered pictures say, from running text, word lists and made-up numbers, codes and addresses."""
+
+import pydoc_data.topics
+import re
+import string
+from bisect import bisect
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from random import Random
+
+from simpleocr.vocabulary import Vocabulary, normalize
+
+FREQUENCY_LINE = re.compile(r"^(\S+)\s+\d+$")
+MAX_CHARACTERS = 120
+UNITS = (" kg", "kg", " ml", "g", " lbs", "mm", " cm", '"', "'", "km", " mi", "th", "st", "W", "V")
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Where texts are drawn from.
+
+    Args:
+        words: distinct words, most frequent first.
+        weights: cumulated weights of `words`; frequent words come more often, but not as often as in running text.
+        running: the tokens of running text in order, punctuation attached.
+    """
+
+    words: Sequence[str]
+    weights: Sequence[float]
+    running: Sequence[str]
+
+    def word(self, rng: Random) -> str:
+        """One word: half the time by frequency, half the time any, so that rare letter sequences are seen too."""
+        if rng.random() < 0.5:
+            return self.words[bisect(self.weights, rng.random() * self.weights[-1], 0, len(self.words) - 1)]
+        return rng.choice(self.words)
+
+    def span(self, rng: Random, count: int) -> str:
+        """`count` neighbouring tokens of the running text."""
+        start = rng.randrange(max(1, len(self.running) - count))
+        return " ".join(self.running[start : start + count])
+
+
+def load_corpus(paths: Sequence[Path] = ()) -> Corpus:
+    """Text files and folders of them -> Corpus; with none, the English that Python's own documentation topics hold.
+
+    A file whose lines are "word count" is a frequency list and gives words; any other gives words and running text.
+
+    Raises:
+        ValueError: a path that is missing, a file that is not UTF-8, or no words at all.
+    """
+    files = [f for p in paths for f in (sorted(p.rglob("*.txt")) if p.is_dir() else [p])]
+    texts = [_read(f) for f in files] if paths else [" ".join(pydoc_data.topics.topics.values())]
+    counts: Counter[str] = Counter()
+    running: list[str] = []
+    for text in texts:
+        lines = text.splitlines()
+        if sum(bool(FREQUENCY_LINE.match(line)) for line in lines[:100]) > 90:
+            for line in lines:
+                if match := FREQUENCY_LINE.match(line):
+                    counts[match[1]] += 1
+        else:
+            tokens = text.replace("_", "").replace("--", "—").split()
+            running.extend(tokens)
+            counts.update(word for token in tokens if (word := token.strip(string.punctuation + "“”‘’—…")).isalpha())
+    words = [word for word, _ in counts.most_common()]
+    if not words:
+        raise ValueError(f"no words in {[str(f) for f in files]}")
+    weights = list(accumulate((rank + 10) ** -0.5 for rank in range(len(words))))
+    return Corpus(words, weights, running or words)
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"cannot read the text file {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the text file {file} is not UTF-8: byte {error.start} is {error.object[error.start]:#x}") from error
+
+
+def sample_text(corpus: Corpus, vocabulary: Vocabulary, rng: Random) -> str:
+    """One text of 1 to 120 characters in the form of normalize(), every character in `vocabulary`."""
+    for _ in range(100):
+        kind = _KINDS[bisect(_KIND_WEIGHTS, rng.random() * _KIND_WEIGHTS[-1], 0, len(_KINDS) - 1)]
+        text = normalize(kind(corpus, vocabulary, rng))
+        if vocabulary.unknown(text):
+            text = normalize("".join(c for c in text if not vocabulary.unknown(c)))
+        if text:
+            return normalize(text[:MAX_CHARACTERS])
+    return rng.choice([c for c in vocabulary.characters if c != " "])
+
+
+def _cased(word: str, rng: Random) -> str:
+    draw = rng.random()
+    if draw < 0.35:
+        return word.upper()
+    return word[:1].upper() + word[1:] if draw < 0.65 else word
+
+
+def _word(corpus: Corpus, _: Vocabulary, rng: Random) -> str:
+    return _cased(corpus.word(rng), rng)
+
+
+def _words(corpus: Corpus, _: Vocabulary, rng: Random) -> str:
+    case = rng.choice((str.upper, str.lower, str.title, str.capitalize))
+    return case(" ".join(corpus.word(rng) for _ in range(rng.choice((2, 2, 3, 3, 4, 5)))))
+
+
+def _punctuated(corpus: Corpus, _: Vocabulary, rng: Random) -> str:
+    word = _cased(corpus.word(rng), rng)
+    left, right = rng.choice(
+        ("()", "[]", "“”", '""', "''", "‘’", "“,", "(", "$", "#", "*", "-", "—")
+        if rng.random() < 0.35
+        else (" .", " ,", " :", " :", " ;", " !", " ?", " -", " /", " )", " ”", " *", " …", " ™", " ®")
+    ).ljust(2)[:2]
+    return f"{left}{word}{right}".replace(" ", "")
+
+
+def _compound(corpus: Corpus, _: Vocabulary, rng: Random) -> str:
+    joint = rng.choice("----/&'.+_@:~=×")
+    return joint.join(_cased(corpus.word(rng), rng) for _ in range(2))
+
+
+def _phrase(corpus: Corpus, _: Vocabulary, rng: Random) -> str:
+    return corpus.span(rng, rng.randint(1, 3))
+
+
+def _line(corpus: Corpus, _: Vocabulary, rng: Random) -> str:
+    text = corpus.span(rng, rng.randint(3, 9))
+    return text.upper() if rng.random() < 0.2 else text
+
+
+def _long_line(corpus: Corpus, _: Vocabulary, rng: Random) -> str:
+    return corpus.span(rng, rng.randint(8, 22))
+
+
+def _number(_: Corpus, __: Vocabulary, rng: Random) -> str:
+    digits = "".join(rng.choices(string.digits, k=rng.choice((1, 2, 2, 3, 3, 4, 4, 5, 6, 7, 8, 10, 12))))
+    value = int(digits)
+    return rng.choice(
+        (
+            digits,
+            digits,
+            f"{value:,}",
+            f"{value / 100:.2f}",
+            f"{value / 10:.1f}%",
+            f"{value % 100}%",
+            f"{value % 100}°",
+            f"-{value}",
+            f"+{value}",
+            f"{value % 1000}.{rng.randrange(1000):03d}",
+            f"#{value}",
+            f"No. {value}",
+            f"{value % 100}{rng.choice('½¼¾')}",
+            f"{value % 10000} x {rng.randrange(100)}",
+            f"{value % 300}{rng.choice(UNITS)}",
+        )
+    )
+
+
+def _price(_: Corpus, __: Vocabulary, rng: Random) -> str:
+    amount = rng.random() * 10 ** rng.randint(1, 5)
+    text = f"{amount:,.2f}" if rng.random() < 0.7 else f"{amount:.0f}"
+    return rng.choice((f"${text}", f"${text}", f"£{text}", f"€{text}", f"{text} €", f"RM {text}", f"USD {text}", f"{text}-", f"@{text}"))
+
+
+def _date(_: Corpus, __: Vocabulary, rng: Random) -> str:
+    day, month, year = rng.randint(1, 31), rng.randint(1, 12), rng.randint(1900, 2039)
+    name = "January February March April May June July August September October November December".split()[month - 1]
+    if rng.random() < 0.5:
+        name = name[:3]
+    return rng.choice(
+        (
+            f"{day}/{month}/{year}",
+            f"{month:02d}/{day:02d}/{year % 100:02d}",
+            f"{day:02d}.{month:02d}.{year}",
+            f"{year}-{month:02d}-{day:02d}",
+            f"{day:02d}-{month:02d}-{year % 100:02d}",
+            f"{name} {day}, {year}",
+            f"{day} {name} {year}",
+            f"{name} {year}",
+            f"{name.upper()} {day}",
+            str(year),
+            f"{year}-{(year + 1) % 100:02d}",
+            f"{rng.randrange(24):02d}:{rng.randrange(60):02d}",
+            f"{rng.randint(1, 12)}:{rng.randrange(60):02d} {rng.choice(('AM', 'PM', 'am', 'pm', 'a.m.', 'p.m.'))}",
+            f"{rng.randrange(24):02d}:{rng.randrange(60):02d}:{rng.randrange(60):02d}",
+            f"{rng.randint(1, 12)}{rng.choice(('am', 'pm', 'AM', 'PM'))}-{rng.randint(1, 12)}{rng.choice(('am', 'pm', 'AM', 'PM'))}",
+        )
+    )
+
+
+def _phone(_: Corpus, __: Vocabulary, rng: Random) -> str:
+    def digits(count: int) -> str:
+        return "".join(rng.choices(string.digits, k=count))
+
+    return rng.choice(
+        (
+            f"({digits(3)}) {digits(3)}-{digits(4)}",
+            f"{digits(3)}-{digits(3)}-{digits(4)}",
+            f"{digits(3)}.{digits(3)}.{digits(4)}",
+            f"+{digits(2)} {digits(2)} {digits(4)} {digits(4)}",
+            f"{digits(3)}-{digits(4)}",
+            f"{digits(2)}-{digits(7)}",
+            f"Tel: {digits(2)}-{digits(8)}",
+        )
+    )
+
+
+def _code(_: Corpus, __: Vocabulary, rng: Random) -> str:
+    groups = []
+    for _group in range(rng.choice((1, 1, 2, 2, 3))):
+        letters = rng.choice((string.ascii_uppercase, string.digits, string.digits, string.ascii_uppercase + string.digits))
+        groups.append("".join(rng.choices(letters, k=rng.randint(1, 6))))
+    return rng.choice(("-", "-", "", " ", "/", ".")).join(groups)
+
+
+def _address(corpus: Corpus, _: Vocabulary, rng: Random) -> str:
+    word, other = corpus.word(rng).lower(), corpus.word(rng).lower()
+    ending = rng.choice(("com", "com", "org", "net", "edu", "co.uk", "de", "io", "gov"))
+    return rng.choice(
+        (
+            f"www.{word}.{ending}",
+            f"{word}{other}.{ending}",
+            f"http://www.{word}.{ending}/{other}",
+            f"https://{word}.{ending}/{other}.html",
+            f"{word}@{other}.{ending}",
+            f"{word}.{other}@{word}.{ending}",
+            f"{word}_{other}@{ending}.{ending}",
+            f"{rng.randint(1, 9999)} {word.title()} {rng.choice(('St', 'Street', 'Ave.', 'Road', 'Rd.', 'Blvd', 'Drive', 'Lane'))}",
+            f"#{word}{other}",
+            f"@{word}",
+        )
+    )
+
+
+def _label(corpus: Corpus, _: Vocabulary, rng: Random) -> str:
+    words = " ".join(corpus.word(rng) for _ in range(rng.choice((1, 1, 2))))
+    text = rng.choice((str.title, str.upper, str.capitalize))(words) + ":"
+    return text if rng.random() < 0.6 else f"{text} {rng.choice((_number, _date, _price, _code))(corpus, _, rng)}"
+
+
+def _initials(_: Corpus, __: Vocabulary, rng: Random) -> str:
+    letters = rng.choices(string.ascii_uppercase, k=rng.randint(2, 5))
+    return rng.choice(("", "", ".", "&", ". "))[:2].join(letters) + rng.choice(("", "", ".", "'s", "s"))
+
+
+def _random(_: Corpus, vocabulary: Vocabulary, rng: Random) -> str:
+    letters = rng.choice((vocabulary.characters, string.ascii_letters, string.ascii_uppercase, string.ascii_lowercase))
+    return "".join(rng.choices(letters, k=rng.randint(1, 12)))
+
+
+def _pieces(corpus: Corpus, _: Vocabulary, rng: Random) -> str:
+    # parts of two words joined and cut: any length from 1 to 25 as likely as any other, which words alone do not give
+    text = "".join(corpus.word(rng) for _ in range(6))
+    return _cased(text[: rng.randint(1, 25)], rng)
+
+
+def _single(_: Corpus, vocabulary: Vocabulary, rng: Random) -> str:
+    return rng.choice(string.ascii_letters + string.digits if rng.random() < 0.7 else vocabulary.characters)
+
+
+def _repeated(corpus: Corpus, vocabulary: Vocabulary, rng: Random) -> str:
+    text = _single(corpus, vocabulary, rng) * rng.randint(2, 8)
+    return text if rng.random() < 0.6 else text + corpus.word(rng)
+
+
+def _symbols(_: Corpus, vocabulary: Vocabulary, rng: Random) -> str:
+    symbols = [c for c in vocabulary.characters if not c.isalnum() and c != " "] or list(vocabulary.characters)
+    return "".join(rng.choices(symbols, k=rng.choice((1, 1, 2, 3))))
+
+
+_Kind = Callable[[Corpus, Vocabulary, Random], str]
+# share of each kind among a thousand texts: mostly what pictures show, words; the rest so that nothing is unheard of
+_SHARES: dict[_Kind, int] = {
+    _word: 400,
+    _words: 60,
+    _punctuated: 50,
+    _compound: 15,
+    _phrase: 120,
+    _line: 50,
+    _long_line: 10,
+    _number: 70,
+    _price: 20,
+    _date: 35,
+    _phone: 10,
+    _code: 25,
+    _address: 20,
+    _label: 30,
+    _initials: 10,
+    _random: 25,
+    _pieces: 20,
+    _single: 20,
+    _repeated: 5,
+    _symbols: 5,
+}
+_KINDS = list(_SHARES)
+_KIND_WEIGHTS = list(accumulate(_SHARES.values()))

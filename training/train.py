@@ -1,0 +1,354 @@
+"""Train a recognizer.
+
+    python -m training.train --batch_size 32 --epochs 10            renders a corpus first
+    python -m training.train --dataset FOLDER user/lines --weights 3 1 --init english --out runs/mine
+    python -m training.train --resume --out runs/mine               goes on bit for bit after any stop
+    torchrun --nproc_per_node 2 -m training.train ...               one process a core: gradients are averaged
+
+Writes OUT/last.safetensors (checkpoint), OUT/best and OUT/final (models), OUT/metrics.csv and OUT/curves.png.
+"""
+
+import argparse
+import copy
+import csv
+import math
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+from tqdm import tqdm
+
+from simpleocr import metrics
+from simpleocr.crnn import BACKBONES, CRNN, CRNNConfig
+from simpleocr.modelfile import ModelError
+from simpleocr.preprocessing import Preprocessing
+from simpleocr.recognition import recognize
+from simpleocr.vocabulary import VOCABULARIES, normalize
+from training import synth
+from training.checkpoint import CheckpointError, load_checkpoint, read_state, save_checkpoint
+from training.data import Batch, Checker, DataError, Lines, StreamedLines, open_corpus, picture
+
+DEFAULT_CORPUS = Path("corpora/default")
+# what must be the same for a run to be the same run; the rest (threads, when to save) may change from stop to stop
+RUN_SETTINGS = ("dataset", "weights", "batch_size", "backbone", "vocabulary", "height", "stretch", "seed", "lr", "unknown", "processes")
+
+
+class Trainee(nn.Module):
+    """The network with a second CTC head on its convolutional features.
+
+    The second head is dropped after training; it brings the CNN past the plateau on which CTC writes only blanks.
+    """
+
+    def __init__(self, network: CRNN) -> None:
+        super().__init__()
+        self.network = network
+        self.auxiliary = nn.Linear(network.row_score.in_channels, network.vocabulary.num_classes)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 1, H, W) -> logits of both heads, (B, T, C) each."""
+        features = self.network.encode(images)
+        return self.network.classify(features), self.auxiliary(features)
+
+
+def ctc_loss(logits: Tensor, batch: Batch) -> Tensor:
+    """CTC (Graves et al. 2006) per character, averaged over the batch; float32, for half precision overflows in it.
+
+    Args:
+        logits: (B, T, C), every line T timesteps long.
+        batch: its targets.
+    """
+    log_probs = logits.float().log_softmax(dim=-1).transpose(0, 1)  # (T, B, C)
+    lengths = torch.full((logits.shape[0],), logits.shape[1], dtype=torch.int64)
+    return F.ctc_loss(log_probs, batch.targets, lengths, batch.target_lengths)
+
+
+def learning_rate(step: int, steps: int, peak: float, warm_up: float = 0.05) -> float:
+    """One cycle (Smith 2018): a straight rise for the first `warm_up` of the steps, then a cosine to zero."""
+    rise = max(1, round(steps * warm_up))
+    if step < rise:
+        return peak * (step + 1) / rise
+    return peak * 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rise) / max(1, steps - rise))))
+
+
+def has_bf16() -> bool:
+    """Whether this CPU multiplies bfloat16 in hardware: there mixed precision is twice as fast, elsewhere slower."""
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, current: nn.Module, decay: float) -> None:
+    """Move the exponential moving average of weights and BatchNorm statistics towards `current`."""
+    for mean, value in zip(average.state_dict().values(), current.state_dict().values(), strict=True):
+        if mean.dtype.is_floating_point:
+            mean.lerp_(value, 1 - decay)
+        else:
+            mean.copy_(value)
+
+
+def validate(network: CRNN, samples: Sequence[tuple[Any, str]]) -> dict[str, float]:
+    """CER and exact match on (picture, target) pairs, read the way pictures are read after training."""
+    predictions = [line.text for line in recognize(network, [image for image, _ in samples])]
+    targets = [target for _, target in samples]
+    return {
+        "cer": metrics.cer(predictions=predictions, targets=targets),
+        "accuracy": metrics.exact_match(predictions=predictions, targets=targets, normalisation="raw"),
+    }
+
+
+def plot(rows: Sequence[dict[str, str]], path: Path) -> None:
+    """Loss, CER and accuracy over samples seen."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 3.2), layout="constrained")
+    for axes, (title, columns) in zip(
+        figure.subplots(1, 3), {"loss": ("loss",), "CER": ("cer",), "exact match": ("accuracy",)}.items(), strict=True
+    ):
+        for column in columns:
+            axes.plot([int(row["samples"]) for row in rows], [float(row[column]) for row in rows], marker=".")
+        axes.set(title=title, xlabel="samples seen")
+        axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=120)
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Command line -> settings."""
+    parser = argparse.ArgumentParser(
+        description="Train a recognizer.", formatter_class=argparse.ArgumentDefaultsHelpFormatter, epilog="see the module's docstring"
+    )
+    data = parser.add_argument_group("data")
+    data.add_argument("--dataset", nargs="+", help="corpora: folders, CSV or parquet files, Hub ids; none: one is rendered")
+    data.add_argument("--weights", nargs="+", type=float, help="how often an epoch sees each corpus; default once")
+    data.add_argument("--validation", help="corpus to validate on; default the validation split of the first, or a part of it")
+    data.add_argument("--eval_samples", type=int, default=1000, help="lines of it that are read each time")
+    data.add_argument("--streaming", action="store_true", help="read rows as they come; needs --max_steps")
+    data.add_argument("--unknown", choices=("drop", "strip"), default="drop", help="lines with characters the vocabulary lacks")
+    data.add_argument("--max_bad", type=float, default=0.01, help="share of unusable rows above which a corpus is refused")
+    model = parser.add_argument_group("model")
+    model.add_argument("--init", help="a model to start from instead of random weights")
+    model.add_argument("--backbone", choices=sorted(BACKBONES), default="small")
+    model.add_argument("--vocabulary", choices=sorted(VOCABULARIES), default="english")
+    model.add_argument("--height", type=int, default=Preprocessing.height)
+    model.add_argument("--stretch", type=float, default=Preprocessing.stretch)
+    run = parser.add_argument_group("run")
+    run.add_argument("--batch_size", type=int, default=32, help="lines a step and process; fewer of wide ones")
+    run.add_argument("--epochs", type=int, default=10)
+    run.add_argument("--max_steps", type=int, help="end, annealed, after so many steps instead")
+    run.add_argument("--lr", type=float, default=1e-3, help="peak of the one-cycle schedule")
+    run.add_argument("--weight_decay", type=float, default=0.01)
+    run.add_argument("--clip", type=float, default=5.0, help="largest norm of a gradient")
+    run.add_argument("--ema", type=float, default=0.999, help="decay of the averaged weights, which are what is saved")
+    run.add_argument("--auxiliary", type=float, default=0.3, help="weight of the second head's loss")
+    run.add_argument("--mixed_precision", choices=("auto", "no", "bf16", "fp16"), default="auto")
+    run.add_argument("--threads", type=int, default=0, help="of each process; 0 shares the cores out")
+    run.add_argument("--seed", type=int, default=0)
+    out = parser.add_argument_group("output")
+    out.add_argument("--out", type=Path, default=Path("runs/default"))
+    out.add_argument("--resume", action="store_true", help="go on from OUT/last.safetensors")
+    out.add_argument("--eval_every", type=int, default=500, help="steps between validations")
+    out.add_argument("--save_every", type=int, default=200, help="steps between checkpoints")
+    args = parser.parse_args(argv)
+    if args.streaming and not args.max_steps:
+        parser.error("--streaming needs --max_steps: a stream does not say how long an epoch is")
+    args.weights = args.weights or [1.0] * len(args.dataset or [""])
+    if len(args.weights) != len(args.dataset or [""]):
+        parser.error(f"{len(args.dataset or [])} corpora but {len(args.weights)} weights")
+    return args
+
+
+def validation_samples(args: argparse.Namespace, checker: Checker) -> list[tuple[Any, str]]:
+    """Pictures and targets to validate on; of a corpus without a validation split, its last lines."""
+    try:
+        corpus = open_corpus(args.validation or args.dataset[0], "validation", streaming=args.streaming)
+    except DataError:
+        corpus = open_corpus(args.validation or args.dataset[0], "train", streaming=args.streaming)
+    if not args.streaming:
+        corpus = corpus.select(range(max(0, len(corpus) - args.eval_samples), len(corpus)))
+    samples = []
+    for row in corpus:
+        if isinstance(row["text"], str) and len(samples) < args.eval_samples:
+            try:
+                samples.append((picture(row), normalize(row["text"])))
+            except ValueError:
+                continue
+    return samples
+
+
+def settings(args: argparse.Namespace, world: int) -> dict[str, Any]:
+    """What a checkpoint must agree on with the run that goes on from it."""
+    values = {**vars(args), "processes": world}
+    return {name: values[name] for name in RUN_SETTINGS}
+
+
+def build(args: argparse.Namespace) -> CRNN:
+    """The network to train: new, or a copy of --init."""
+    if args.init:
+        return CRNN.from_pretrained(args.init)
+    torch.manual_seed(args.seed)
+    preprocessing = Preprocessing(height=args.height, stretch=args.stretch)
+    return CRNN(CRNNConfig(VOCABULARIES[args.vocabulary], args.backbone, preprocessing))
+
+
+def ensure_corpus(args: argparse.Namespace, accelerator: Accelerator) -> None:
+    """Without --dataset, render a corpus from what is on this machine, once."""
+    if args.dataset is None:
+        args.dataset = [str(DEFAULT_CORPUS)]
+        if accelerator.is_main_process and not DEFAULT_CORPUS.exists():
+            print(f"no --dataset: rendering a corpus into {DEFAULT_CORPUS}")
+            synth.main(["--out", str(DEFAULT_CORPUS)])
+        accelerator.wait_for_everyone()
+
+
+def run(args: argparse.Namespace) -> CRNN:
+    """Train as `args` say; returns the averaged network.
+
+    Raises:
+        DataError, ModelError, CheckpointError: what was given cannot be used.
+        FloatingPointError: the loss is not a number; names the lines of the batch.
+    """
+    precision = args.mixed_precision if args.mixed_precision != "auto" else "bf16" if has_bf16() else "no"
+    accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision="no" if precision == "auto" else precision)
+    rank, world, main = accelerator.process_index, accelerator.num_processes, accelerator.is_main_process
+    torch.set_num_threads(args.threads or max(1, (os.cpu_count() or 1) // world))
+    ensure_corpus(args, accelerator)
+
+    network = build(args)
+    checker = Checker(network.vocabulary, network.config.preprocessing, args.unknown)
+    corpora = [open_corpus(name, "train", streaming=args.streaming) for name in args.dataset]
+    lines = (StreamedLines if args.streaming else Lines)(corpora, checker, args.max_bad)
+    samples = validation_samples(args, checker) if main else []
+    per_epoch = None
+    if isinstance(lines, Lines):
+        per_epoch = lines.steps(args.batch_size, args.seed, args.weights, world)
+        if main:
+            print(lines.report)
+    steps = args.max_steps or args.epochs * (per_epoch or 0)
+
+    trainee = Trainee(network).to(accelerator.device, memory_format=torch.channels_last)
+    average = copy.deepcopy(network).eval()
+    decayed = [p for p in trainee.parameters() if p.ndim > 1]
+    plain = [p for p in trainee.parameters() if p.ndim <= 1]
+    optimizer = torch.optim.AdamW(
+        [{"params": decayed, "weight_decay": args.weight_decay}, {"params": plain, "weight_decay": 0.0}], lr=args.lr, betas=(0.9, 0.99)
+    )
+    modules: dict[str, nn.Module] = {"trainee": trainee, "average": average}
+    state = {"step": 0, "epoch": 0, "batch": 0, "samples": 0, "seconds": 0.0, "best": math.inf, "settings": settings(args, world)}
+    last = args.out / "last.safetensors"
+    if args.resume:
+        then, now = read_state(last)["settings"], state["settings"]
+        if differing := [f"{name}: {then.get(name)} then, {now[name]} now" for name in RUN_SETTINGS if then.get(name) != now[name]]:
+            raise CheckpointError(f"{last} is of another run: {'; '.join(differing)}")
+        state = load_checkpoint(last, modules, optimizer)
+    elif last.exists():
+        raise CheckpointError(f"{last} is there already: --resume goes on from it, another --out starts anew")
+    wrapped, optimizer = accelerator.prepare(trainee, optimizer)
+    args.out.mkdir(parents=True, exist_ok=True)
+    log = MetricsLog(args.out / "metrics.csv", state["step"]) if main else None
+
+    def save(folder: str, figures: dict[str, float]) -> None:
+        average.training_summary = {
+            **network.training_summary,
+            "samples": network.training_summary.get("samples", 0) + state["samples"],
+            "validation": {name: round(value, 5) for name, value in figures.items()},
+        }
+        average.save_pretrained(args.out / folder, dtype=torch.float16)
+
+    bar = tqdm(total=steps, initial=state["step"], unit="step", disable=not main)
+    losses: list[float] = []
+    started, before = time.perf_counter(), state["seconds"]
+    while state["step"] < steps:
+        wrapped.train()
+        for batch in lines.batches(args.batch_size, args.seed, state["epoch"], args.weights, rank, world, skip=state["batch"]):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(state["step"], steps, args.lr)
+            images = batch.images.to(accelerator.device, memory_format=torch.channels_last)
+            with accelerator.autocast():
+                logits, auxiliary = wrapped(images)
+            loss = ctc_loss(logits, batch)
+            total = loss + args.auxiliary * ctc_loss(auxiliary, batch)
+            if not math.isfinite(total.item()):
+                raise FloatingPointError(f"the loss is {total.item()} at step {state['step']}; the lines were: {'; '.join(batch.names)}")
+            accelerator.backward(total)
+            accelerator.clip_grad_norm_(wrapped.parameters(), args.clip)
+            optimizer.step()
+            optimizer.zero_grad()
+            state["step"] += 1
+            state["batch"] += 1
+            state["samples"] += len(batch.names) * world
+            # an average over more steps than there were would be mostly the random start
+            update_average(average, network, min(args.ema, state["step"] / (state["step"] + 10)))
+            losses.append(loss.item())
+            state["seconds"] = before + time.perf_counter() - started
+            bar.set_postfix(loss=f"{losses[-1]:.3f}", rate=f"{state['samples'] / state['seconds']:.0f}/s", refresh=False)
+            bar.update()
+            done = state["step"] >= steps
+            if main and log and (done or state["step"] % args.eval_every == 0):
+                figures = validate(average, samples)
+                log.add(state, sum(losses) / len(losses), learning_rate(state["step"], steps, args.lr), figures)
+                bar.write(f"step {state['step']}: loss {sum(losses) / len(losses):.4f}, " + ", ".join(f"{k} {v:.4f}" for k, v in figures.items()))
+                losses.clear()
+                if figures["cer"] < state["best"]:
+                    state["best"] = figures["cer"]
+                    save("best", figures)
+                if done:
+                    save("final", figures)
+            if main and (done or state["step"] % args.save_every == 0):
+                save_checkpoint(last, modules, optimizer.optimizer, state)
+            if done:
+                break
+        else:
+            if state["batch"] == 0:
+                raise DataError("the corpus gives no batch")
+            state["epoch"] += 1
+            state["batch"] = 0
+    bar.close()
+    accelerator.wait_for_everyone()
+    return average
+
+
+class MetricsLog:
+    """metrics.csv and curves.png of a run.
+
+    Args:
+        path: of the CSV; rows after `step` are cut, for a resumed run writes them again.
+        step: where the run stands.
+    """
+
+    columns = ("step", "epoch", "samples", "seconds", "lr", "loss", "cer", "accuracy")
+
+    def __init__(self, path: Path, step: int) -> None:
+        self.path = path
+        self.rows: list[dict[str, str]] = []
+        if step and path.exists():
+            with path.open(newline="") as file:
+                self.rows = [row for row in csv.DictReader(file) if int(row["step"]) <= step]
+
+    def add(self, state: dict[str, Any], loss: float, rate: float, figures: dict[str, float]) -> None:
+        """Append one validation and draw the curves anew."""
+        values = {**state, "seconds": round(state["seconds"], 1), "lr": f"{rate:.3g}", "loss": f"{loss:.5f}"}
+        values |= {name: f"{value:.5f}" for name, value in figures.items()}
+        self.rows.append({name: str(values[name]) for name in self.columns})
+        with self.path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, self.columns)
+            writer.writeheader()
+            writer.writerows(self.rows)
+        plot(self.rows, self.path.with_name("curves.png"))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the arguments, train, and turn what the user can mend into one sentence."""
+    args = parse(argv)
+    try:
+        run(args)
+    except (DataError, ModelError, CheckpointError, FloatingPointError) as error:
+        sys.exit(f"training.train: {error}")
+
+
+if __name__ == "__main__":
+    main()
