@@ -92,7 +92,7 @@ def _masked(features: Tensor, mask: Tensor | None) -> Tensor:
     return features if mask is None else features * mask
 
 
-class CRNN(nn.Module, PretrainedModel):
+class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
     """Reads line pictures; see forward().
 
     Args:

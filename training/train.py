@@ -37,7 +37,7 @@ from training.data import Batch, Checker, DataError, Lines, StreamedLines, open_
 
 DEFAULT_CORPUS = Path("corpora/default")
 # what must be the same for a run to be the same run; the rest (threads, when to save) may change from stop to stop
-RUN_SETTINGS = ("dataset", "weights", "batch_size", "backbone", "vocabulary", "height", "stretch", "seed", "lr", "unknown", "processes")
+RUN_SETTINGS = ("dataset", "weights", "batch_size", "backbone", "vocabulary", "height", "stretch", "seed", "lr", "unknown", "max_columns", "processes")
 
 
 class Trainee(nn.Module):
@@ -129,6 +129,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     data.add_argument("--eval_samples", type=int, default=1000, help="lines of it that are read each time")
     data.add_argument("--streaming", action="store_true", help="read rows as they come; needs --max_steps")
     data.add_argument("--unknown", choices=("drop", "strip"), default="drop", help="lines with characters the vocabulary lacks")
+    data.add_argument("--max_columns", type=int, help="leave wider lines out, in columns of the tensor")
     data.add_argument("--max_bad", type=float, default=0.01, help="share of unusable rows above which a corpus is refused")
     model = parser.add_argument_group("model")
     model.add_argument("--init", help="a model to start from instead of random weights")
@@ -219,7 +220,7 @@ def run(args: argparse.Namespace) -> CRNN:
     ensure_corpus(args, accelerator)
 
     network = build(args)
-    checker = Checker(network.vocabulary, network.config.preprocessing, args.unknown)
+    checker = Checker(network.vocabulary, network.config.preprocessing, args.unknown, args.max_columns)
     corpora = [open_corpus(name, "train", streaming=args.streaming) for name in args.dataset]
     lines = (StreamedLines if args.streaming else Lines)(corpora, checker, args.max_bad)
     samples = validation_samples(args, checker) if main else []
