@@ -28,7 +28,11 @@ def parser() -> argparse.ArgumentParser:
     )
     read.add_argument("pictures", nargs="+", metavar="PICTURE", help='files; "-" reads one picture from standard input')
     read.add_argument("--json", action="store_true", help="one JSON object a picture and line, failures included")
-    read.add_argument("--model", default=DEFAULT_MODEL, help="a folder, a file, a shipped model or a Hub repository (default: %(default)s)")
+    read.add_argument(
+        "--model",
+        default=DEFAULT_MODEL,
+        help="a folder, a file, a shipped model or a Hub repository (default: %(default)s)",
+    )
     read.add_argument("--decoder", choices=sorted(DECODERS), default="greedy", help="default: %(default)s")
     return top
 

@@ -3,7 +3,8 @@
 Shapes: B batch, H height, W width, R rows of the features, T timesteps = W / 4, D features, C classes.
 """
 
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, Self
 
 import torch
@@ -56,7 +57,7 @@ class CRNNConfig:
 
     vocabulary: Vocabulary
     backbone: str = "small"
-    preprocessing: Preprocessing = Preprocessing()
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
@@ -114,7 +115,8 @@ class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
         inputs = channels[0]
         for outputs, blocks, stride in zip(channels, backbone.blocks, strides, strict=True):
             stage = nn.ModuleList(
-                ResidualBlock(inputs if i == 0 else outputs, outputs, stride if i == 0 else (1, 1)) for i in range(blocks)
+                ResidualBlock(inputs if i == 0 else outputs, outputs, stride if i == 0 else (1, 1))
+                for i in range(blocks)
             )
             self.stages.append(stage)
             inputs = outputs
@@ -181,7 +183,7 @@ class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
         }
 
     @classmethod
-    def from_header(cls, header: dict[str, Any]) -> Self:
+    def from_header(cls, header: Mapping[str, Any]) -> Self:
         """A network as a model file's header describes it; its tensors are still to be filled.
 
         Raises:
@@ -210,7 +212,7 @@ class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
         return cls(config, summary)
 
 
-def _section(header: dict[str, Any], name: str, keys: set[str]) -> dict[str, Any]:
+def _section(header: Mapping[str, Any], name: str, keys: set[str]) -> dict[str, Any]:
     section = header.get(name)
     if not isinstance(section, dict):
         raise ValueError(f"the header has no section {name!r}")

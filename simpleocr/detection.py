@@ -37,7 +37,10 @@ def find_ink(grey: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     cell = max(16, min(height, width) // 8)
     rows, columns = max(1, height // cell), max(1, width // cell)
     ground = np.array(
-        [[np.median(part) for part in np.array_split(band, columns, axis=1)] for band in np.array_split(grey, rows, axis=0)],
+        [
+            [np.median(part) for part in np.array_split(band, columns, axis=1)]
+            for band in np.array_split(grey, rows, axis=0)
+        ],
         dtype=np.float32,
     )
     smooth = Image.fromarray(ground).resize((width, height), Image.Resampling.BILINEAR)

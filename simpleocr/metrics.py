@@ -91,7 +91,9 @@ def space_precision_recall(*, predictions: Sequence[str], targets: Sequence[str]
         written += prediction.count(" ")
         there += target.count(" ")
         if " " in prediction and " " in target:
-            right += ("equal", " ", " ") in (path := align(prediction=prediction, target=target)) and path.count(("equal", " ", " "))
+            right += ("equal", " ", " ") in (path := align(prediction=prediction, target=target)) and path.count(
+                ("equal", " ", " ")
+            )
     return (right / written if written else 1.0, right / there if there else 1.0)
 
 

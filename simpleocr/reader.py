@@ -93,7 +93,9 @@ class OCR:
             InputError: a picture that cannot be read, or a single source where a list is wanted.
         """
         if isinstance(sources, str | bytes | os.PathLike | np.ndarray) or not isinstance(sources, Sequence):
-            raise TypeError("recognize() takes a list of pictures; for one picture give a list of one, or call the reader")
+            raise TypeError(
+                "recognize() takes a list of pictures; for one picture give a list of one, or call the reader"
+            )
         return recognize(self.network, [load_image(source) for source in sources], self.decoder)
 
 

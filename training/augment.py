@@ -20,7 +20,7 @@ def _floats(image: object) -> Grey:
 
 
 def _noise(shape: tuple[int, ...], rng: Random) -> Grey:
-    return np.random.default_rng(rng.getrandbits(64)).standard_normal(shape, dtype=np.float32)
+    return _floats(np.random.default_rng(rng.getrandbits(64)).standard_normal(shape, dtype=np.float32))
 
 
 def uneven_light(image: Grey, rng: Random, strength: float) -> Grey:
@@ -80,7 +80,9 @@ def specks(image: Grey, rng: Random, strength: float) -> Grey:
 
 def levels(image: Grey, rng: Random, strength: float) -> Grey:
     """Exposure: brightness, contrast and gamma, clipped as a sensor clips."""
-    scaled = np.clip(image * np.float32(1 + rng.uniform(-0.3, 0.3) * strength) + np.float32(rng.uniform(-25, 25) * strength), 0, 255)
+    scaled = np.clip(
+        image * np.float32(1 + rng.uniform(-0.3, 0.3) * strength) + np.float32(rng.uniform(-25, 25) * strength), 0, 255
+    )
     gamma = np.exp(rng.uniform(-0.6, 0.6) * strength)
     return _floats((scaled / 255) ** np.float32(gamma) * 255)
 
@@ -117,7 +119,9 @@ def degrade(image: Grey, rng: Random, strength: float) -> Grey:
 
 def heavier(mask: npt.NDArray[np.uint8], rng: Random) -> npt.NDArray[np.uint8]:
     """Ink that spread."""
-    return np.asarray(cv2.dilate(mask, np.ones(rng.choice(((2, 2), (3, 2), (2, 3), (3, 3))), dtype=np.uint8)), dtype=np.uint8)
+    return np.asarray(
+        cv2.dilate(mask, np.ones(rng.choice(((2, 2), (3, 2), (2, 3), (3, 3))), dtype=np.uint8)), dtype=np.uint8
+    )
 
 
 def lighter(mask: npt.NDArray[np.uint8], rng: Random) -> npt.NDArray[np.uint8]:

@@ -48,7 +48,9 @@ def clouds(shape: tuple[int, int], rng: Random) -> Grey:
     cell = rng.uniform(2, max(3, height))
     grid = (max(2, round(height / cell) + 1), max(2, round(width / cell * rng.choice((0.3, 1, 1, 3))) + 1))
     noise = np.random.default_rng(rng.getrandbits(64)).standard_normal(grid, dtype=np.float32)
-    return np.asarray(cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC), dtype=np.float32) * np.float32(0.5)
+    return np.asarray(cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC), dtype=np.float32) * np.float32(
+        0.5
+    )
 
 
 def photo(shape: tuple[int, int], photos: Sequence[npt.NDArray[np.uint8]], rng: Random) -> Grey:

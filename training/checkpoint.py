@@ -18,7 +18,9 @@ class CheckpointError(ValueError):
     """A checkpoint that cannot be gone on from."""
 
 
-def save_checkpoint(path: Path, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+def save_checkpoint(
+    path: Path, modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer, state: dict[str, Any]
+) -> None:
     """Write modules, optimizer and `state` (JSON-able) at once: a kill leaves the last file or the new one, never half."""
     tensors = {f"{name}.{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
     for index, values in optimizer.state_dict()["state"].items():
@@ -34,7 +36,7 @@ def read_state(path: Path) -> dict[str, Any]:
         CheckpointError: missing, damaged, or something else.
     """
     try:
-        with safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+        with safe_open(path, framework="pt") as file:
             state = json.loads((file.metadata() or {})[KEY])
     except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
         raise CheckpointError(f"{path} is not a checkpoint: {error}") from error

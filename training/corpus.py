@@ -1,5 +1,6 @@
 """Corpus text: what rendered pictures say, from running text, word lists and made-up numbers, codes and addresses."""
 
+import calendar
 import pydoc_data.topics
 import re
 import string
@@ -15,6 +16,7 @@ from simpleocr.vocabulary import Vocabulary, normalize
 
 FREQUENCY_LINE = re.compile(r"^(\S+)\s+\d+$")
 MAX_CHARACTERS = 120
+MONTHS = calendar.month_name[1:]
 UNITS = (" kg", "kg", " ml", "g", " lbs", "mm", " cm", '"', "'", "km", " mi", "th", "st", "W", "V")
 
 
@@ -79,7 +81,9 @@ def _read(file: Path) -> str:
     except OSError as error:
         raise ValueError(f"cannot read the text file {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ValueError(f"the text file {file} is not UTF-8: byte {error.start} is {error.object[error.start]:#x}") from error
+        raise ValueError(
+            f"the text file {file} is not UTF-8: byte {error.start} is {error.object[error.start]:#x}"
+        ) from error
 
 
 def sample_text(corpus: Corpus, vocabulary: Vocabulary, rng: Random) -> str:
@@ -112,12 +116,11 @@ def _words(corpus: Corpus, _: Vocabulary, rng: Random) -> str:
 
 def _punctuated(corpus: Corpus, _: Vocabulary, rng: Random) -> str:
     word = _cased(corpus.word(rng), rng)
-    left, right = rng.choice(
-        ("()", "[]", "“”", '""', "''", "‘’", "“,", "(", "$", "#", "*", "-", "—")
-        if rng.random() < 0.35
-        else (" .", " ,", " :", " :", " ;", " !", " ?", " -", " /", " )", " ”", " *", " …", " ™", " ®")
-    ).ljust(2)[:2]
-    return f"{left}{word}{right}".replace(" ", "")
+    if rng.random() < 0.65:
+        return word + rng.choice(".,::;!?-/)”*…™®")
+    opening = rng.choice("([“\"'‘“($#*-—")
+    closing = {"(": ")", "[": "]", "“": "”", '"': '"', "'": "'", "‘": "’"}
+    return opening + word + (closing.get(opening, "") if rng.random() < 0.7 else "")
 
 
 def _compound(corpus: Corpus, _: Vocabulary, rng: Random) -> str:
@@ -165,12 +168,24 @@ def _number(_: Corpus, __: Vocabulary, rng: Random) -> str:
 def _price(_: Corpus, __: Vocabulary, rng: Random) -> str:
     amount = rng.random() * 10 ** rng.randint(1, 5)
     text = f"{amount:,.2f}" if rng.random() < 0.7 else f"{amount:.0f}"
-    return rng.choice((f"${text}", f"${text}", f"£{text}", f"€{text}", f"{text} €", f"RM {text}", f"USD {text}", f"{text}-", f"@{text}"))
+    return rng.choice(
+        (
+            f"${text}",
+            f"${text}",
+            f"£{text}",
+            f"€{text}",
+            f"{text} €",
+            f"RM {text}",
+            f"USD {text}",
+            f"{text}-",
+            f"@{text}",
+        )
+    )
 
 
 def _date(_: Corpus, __: Vocabulary, rng: Random) -> str:
     day, month, year = rng.randint(1, 31), rng.randint(1, 12), rng.randint(1900, 2039)
-    name = "January February March April May June July August September October November December".split()[month - 1]
+    name = MONTHS[month - 1]
     if rng.random() < 0.5:
         name = name[:3]
     return rng.choice(
@@ -214,7 +229,9 @@ def _phone(_: Corpus, __: Vocabulary, rng: Random) -> str:
 def _code(_: Corpus, __: Vocabulary, rng: Random) -> str:
     groups = []
     for _group in range(rng.choice((1, 1, 2, 2, 3))):
-        letters = rng.choice((string.ascii_uppercase, string.digits, string.digits, string.ascii_uppercase + string.digits))
+        letters = rng.choice(
+            (string.ascii_uppercase, string.digits, string.digits, string.ascii_uppercase + string.digits)
+        )
         groups.append("".join(rng.choices(letters, k=rng.randint(1, 6))))
     return rng.choice(("-", "-", "", " ", "/", ".")).join(groups)
 

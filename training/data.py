@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from simpleocr.crnn import CRNN
 from simpleocr.image import InputError, load_image
 from simpleocr.preprocessing import Preprocessing, grey_to_tensor, to_grey
 from simpleocr.vocabulary import Vocabulary, normalize
@@ -59,18 +58,18 @@ def open_corpus(name: str, split: str, *, streaming: bool = False, revision: str
             dataset: Any = load_from_disk(name)
             dataset = dataset[split] if isinstance(dataset, dict) else dataset
             dataset = dataset.to_iterable_dataset() if streaming else dataset
-        elif path.suffix == ".parquet":
-            if not path.exists():
-                raise DataError(f"no such file: {name}")
+        elif path.suffix == ".parquet" and path.is_file():
             dataset = load_dataset("parquet", data_files={"train": name}, split="train", streaming=streaming)
-        elif path.is_dir() or not name.startswith(("/", ".", "~")):
+        elif path.is_dir() or not (name.startswith(("/", ".", "~")) or path.suffix):
             dataset = load_dataset(name, split=split, streaming=streaming, revision=revision)
         else:
-            raise DataError(f"no such corpus: {name}")
+            dataset = None
     except DataError:
         raise
     except (KeyError, DatasetNotFoundError, HfHubHTTPError, ConnectionError, OSError, ValueError) as error:
         raise DataError(f"cannot open {name!r}, split {split!r}: {error}") from error
+    if dataset is None:
+        raise DataError(f"no such corpus: {name}")
     columns = dataset.column_names or list(next(iter(dataset)))
     image, text = _column(columns, IMAGE_COLUMNS, name), _column(columns, TEXT_COLUMNS, name)
     dataset = dataset.rename_columns({a: b for a, b in ((image, "image"), (text, "text")) if a != b})
@@ -100,7 +99,11 @@ def _from_labels(labels: Path, split: str, *, streaming: bool) -> Any:
         raise DataError(f"{labels} has no split {split!r}: it is all one")
     try:
         with labels.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file)) if labels.suffix == ".csv" else [json.loads(line) for line in file if line.strip()]
+            rows = (
+                list(csv.DictReader(file))
+                if labels.suffix == ".csv"
+                else [json.loads(line) for line in file if line.strip()]
+            )
     except UnicodeDecodeError as error:
         raise DataError(f"{labels} is not UTF-8: byte {error.start} is {error.object[error.start]:#x}") from error
     except (csv.Error, json.JSONDecodeError) as error:
@@ -147,8 +150,13 @@ class Report:
 
     def __str__(self) -> str:
         used = self.seen - self.dropped.total() - self.left_out
-        lines = [f"{self.seen} rows, {used} used, {self.empty} of them without text; {self.left_out} left out as too wide for this run"]
-        lines += [f"  {count} dropped: {reason}: {'; '.join(self.examples[reason])}" for reason, count in self.dropped.most_common()]
+        lines = [
+            f"{self.seen} rows, {used} used, {self.empty} of them without text; {self.left_out} left out as too wide for this run"
+        ]
+        lines += [
+            f"  {count} dropped: {reason}: {'; '.join(self.examples[reason])}"
+            for reason, count in self.dropped.most_common()
+        ]
         return "\n".join(lines)
 
     def refuse_over(self, share: float) -> None:
@@ -192,7 +200,10 @@ class Checker:
             return None
         target = self.target(row["text"])
         if unknown := self.vocabulary.unknown(target):
-            report.drop("unknown characters", f"{name} {target[:40]!r} has {', '.join(f'{c!r} U+{ord(c):04X}' for c in unknown[:5])}")
+            report.drop(
+                "unknown characters",
+                f"{name} {target[:40]!r} has {', '.join(f'{c!r} U+{ord(c):04X}' for c in unknown[:5])}",
+            )
             return None
         if row.get("width") and row.get("height"):
             size = (int(row["width"]), int(row["height"]))
@@ -218,7 +229,7 @@ class Checker:
 
 def columns_needed(target: str) -> int:
     """The least columns on which CTC can write a text: a timestep a character, one more between equal neighbours."""
-    repeats = sum(a == b for a, b in zip(target, target[1:], strict=False))
+    repeats = sum(a == b for a, b in pairwise(target))
     least = len(target) + repeats
     return max(1, 4 * least - 3)
 
@@ -240,7 +251,9 @@ class Batch:
     names: list[str]
 
 
-def plan_widths(widths: npt.NDArray[np.int64], needed: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArray[np.int64]:
+def plan_widths(
+    widths: npt.NDArray[np.int64], needed: npt.NDArray[np.int64], rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
     """Bucket width of each line: its own, made up to 30 % narrower or 16 % wider, rounded to a BUCKET, never too short."""
     wanted = widths * np.exp(rng.uniform(-0.35, 0.15, len(widths)))
     buckets = np.maximum(np.round(wanted / BUCKET), np.ceil(needed / BUCKET))
@@ -277,13 +290,17 @@ def plan_epoch(
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
-def load_line(row: dict[str, Any], width: int, preprocessing: Preprocessing, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+def load_line(
+    row: dict[str, Any], width: int, preprocessing: Preprocessing, rng: np.random.Generator
+) -> npt.NDArray[np.uint8]:
     """One line as uint8 grey (H, width), slightly different each time: cropped, exposed, inverted, coarsened, noisy."""
     image = picture(row).convert("L")
     draw = rng.random(6)
     if draw[0] < 0.3 and min(image.size) > 12:
         inset = rng.uniform(0, 0.05, 4) * image.height
-        image = image.crop((round(inset[0]), round(inset[1]), image.width - round(inset[2]), image.height - round(inset[3])))
+        image = image.crop(
+            (round(inset[0]), round(inset[1]), image.width - round(inset[2]), image.height - round(inset[3]))
+        )
     if draw[1] < 0.08:
         share = rng.uniform(0.3, 0.7)
         small = (max(4, round(width * share)), max(8, round(preprocessing.height * share)))
@@ -301,7 +318,13 @@ def load_line(row: dict[str, Any], width: int, preprocessing: Preprocessing, rng
     return np.clip(level, 0, 255).astype(np.uint8)
 
 
-def collate(lines: list[npt.NDArray[np.uint8]], targets: list[str], names: list[str], vocabulary: Vocabulary, preprocessing: Preprocessing) -> Batch:
+def collate(
+    lines: list[npt.NDArray[np.uint8]],
+    targets: list[str],
+    names: list[str],
+    vocabulary: Vocabulary,
+    preprocessing: Preprocessing,
+) -> Batch:
     """Lines of one width and their targets -> Batch."""
     ids = [vocabulary.encode(target) for target in targets]
     return Batch(
@@ -360,7 +383,10 @@ class Lines:
     def batch(self, width: int, indices: npt.NDArray[np.int64], seed: int, epoch: int) -> Batch:
         """The lines `indices`, each changed a little in a way that (seed, epoch, index) determines."""
         preprocessing = self.checker.preprocessing
-        lines = [load_line(self.row(int(i)), width, preprocessing, np.random.default_rng((seed, epoch, int(i)))) for i in indices]
+        lines = [
+            load_line(self.row(int(i)), width, preprocessing, np.random.default_rng((seed, epoch, int(i))))
+            for i in indices
+        ]
         targets, names = [self.targets[i] for i in indices], [self.name(int(i)) for i in indices]
         return collate(lines, targets, names, self.checker.vocabulary, preprocessing)
 
@@ -380,7 +406,14 @@ class Lines:
         return sum(len(indices) >= world for _, indices in plan)
 
     def batches(
-        self, batch_size: int, seed: int, epoch: int, weights: Sequence[float], rank: int = 0, world: int = 1, skip: int = 0
+        self,
+        batch_size: int,
+        seed: int,
+        epoch: int,
+        weights: Sequence[float],
+        rank: int = 0,
+        world: int = 1,
+        skip: int = 0,
     ) -> Iterator[Batch]:
         """The batches of an epoch after the first `skip`; of each this process's share, `batch_size` lines or fewer."""
         lines = self.epoch(seed, epoch, weights)
@@ -405,7 +438,14 @@ class StreamedLines:
         self.report = Report()
 
     def batches(
-        self, batch_size: int, seed: int, epoch: int, weights: Sequence[float], rank: int = 0, world: int = 1, skip: int = 0
+        self,
+        batch_size: int,
+        seed: int,
+        epoch: int,
+        weights: Sequence[float],
+        rank: int = 0,
+        world: int = 1,
+        skip: int = 0,
     ) -> Iterator[Batch]:
         """As Lines.batches; skipped batches are formed again, from the same rows, and not decoded."""
         from datasets import interleave_datasets
@@ -413,7 +453,9 @@ class StreamedLines:
         shares = [weight / sum(weights) for weight in weights]
         rows = self.corpora[0]
         if len(self.corpora) > 1:
-            rows = interleave_datasets(list(self.corpora), probabilities=shares, seed=seed, stopping_strategy="all_exhausted")
+            rows = interleave_datasets(
+                list(self.corpora), probabilities=shares, seed=seed, stopping_strategy="all_exhausted"
+            )
         rows = rows.shuffle(seed=seed, buffer_size=self.shuffle)
         rows.set_epoch(epoch)
         self.report = Report()
@@ -443,6 +485,9 @@ class StreamedLines:
 
     def _batch(self, lines: list[tuple[dict[str, Any], str, int]], width: int, seed: int, epoch: int) -> Batch:
         preprocessing = self.checker.preprocessing
-        pictures = [load_line(row, width, preprocessing, np.random.default_rng((seed, epoch, number))) for row, _, number in lines]
+        pictures = [
+            load_line(row, width, preprocessing, np.random.default_rng((seed, epoch, number)))
+            for row, _, number in lines
+        ]
         names = [f"streamed row {number} {target[:40]!r}" for _, target, number in lines]
         return collate(pictures, [target for _, target, _ in lines], names, self.checker.vocabulary, preprocessing)

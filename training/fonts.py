@@ -11,7 +11,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-SYSTEM_FOLDERS = (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"), Path("/Library/Fonts"), Path("C:/Windows/Fonts"))
+SYSTEM_FOLDERS = (
+    Path("/usr/share/fonts"),
+    Path("/usr/local/share/fonts"),
+    Path("/Library/Fonts"),
+    Path("C:/Windows/Fonts"),
+)
 SUFFIXES = {".ttf", ".otf", ".woff", ".woff2"}
 # fonts whose letters are not letters: mathematical encodings, dingbats, icons, blanks
 NOT_TEXT = re.compile(
@@ -121,7 +126,9 @@ class Face:
             small, capital = self.glyph(letter)[0], self.glyph(letter.upper())[0]
             if not (small.size and capital.size):
                 return True
-            resized = np.asarray(Image.fromarray(small).resize(capital.shape[::-1], Image.Resampling.BILINEAR), dtype=np.int32)
+            resized = np.asarray(
+                Image.fromarray(small).resize(capital.shape[::-1], Image.Resampling.BILINEAR), dtype=np.int32
+            )
             difference = np.abs(resized - capital.astype(np.int32)).sum()
             alike += difference < 0.25 * (resized.sum() + capital.sum())
         return alike >= 5

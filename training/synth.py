@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from simpleocr.vocabulary import VOCABULARIES, Vocabulary
 from training import augment
-from training.backgrounds import Grey, background, load_photos
+from training.backgrounds import Grey, background, clouds, load_photos
 from training.corpus import Corpus, load_corpus, sample_text
 from training.fonts import Face, find_fonts, held_out
 
@@ -85,7 +85,12 @@ def lay_out(text: str, face: Face, rng: Random, strength: float) -> tuple[Mask, 
         gy = max(0, PAD + face.ascent + dy + (round(rng.gauss(0, jitter)) if jitter else 0))
         target = canvas[gy : gy + glyph.shape[0], gx : gx + glyph.shape[1]]
         np.maximum(target, glyph[: target.shape[0], : target.shape[1]], out=target)
-        left, top, right, bottom = min(left, gx), min(top, gy), max(right, gx + glyph.shape[1]), max(bottom, gy + glyph.shape[0])
+        left, top, right, bottom = (
+            min(left, gx),
+            min(top, gy),
+            max(right, gx + glyph.shape[1]),
+            max(bottom, gy + glyph.shape[0]),
+        )
     return canvas, (left, top, max(right, left + 1), max(bottom, top + 1))
 
 
@@ -131,7 +136,11 @@ def view(box: tuple[int, int, int, int], rng: Random, strength: float) -> tuple[
         angle *= min(1.0, 5 * em / (w * squeeze))  # a long line is turned less, or its crop would be mostly background
     cos, sin = np.cos(angle), np.sin(angle)
     centre = np.array([[1, 0, -(left + right) / 2], [0, 1, -(top + bottom) / 2], [0, 0, 1]])
-    matrix = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]]) @ np.array([[squeeze, shear, 0], [0, 1, 0], [0, 0, 1]]) @ centre
+    matrix = (
+        np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
+        @ np.array([[squeeze, shear, 0], [0, 1, 0], [0, 0, 1]])
+        @ centre
+    )
     if rng.random() < 0.25 * strength:
         tilt_x = rng.gauss(0, 0.35) * strength / max(w * squeeze, em)
         tilt_y = rng.gauss(0, 0.2) * strength / max(w * squeeze, em)
@@ -202,7 +211,7 @@ def paint(mask: Mask, source: Source, rng: Random, strength: float, document: bo
         surface, alpha = _style(surface, alpha, mask, ground, ink, rng)
     colour = np.full(mask.shape, ink, dtype=np.float32)
     if not document and rng.random() < 0.2 * strength:
-        colour += augment.clouds(mask.shape, rng) * np.float32(rng.uniform(5, 40))
+        colour += clouds(mask.shape, rng) * np.float32(rng.uniform(5, 40))
     # on a lively background the text must still stand out on average, else the label would be a guess
     covered = float(alpha.sum()) + 1e-6
     under = float((surface * alpha).sum()) / covered
@@ -230,7 +239,9 @@ def _style(surface: Grey, alpha: Grey, mask: Mask, ground: float, ink: float, rn
     draw = rng.random()
     if draw < 0.45:
         dx, dy = round(rng.gauss(0, 0.05) * height), round(rng.gauss(0, 0.05) * height)
-        moved = np.asarray(cv2.warpAffine(alpha, np.array([[1, 0, dx], [0, 1, dy]], dtype=np.float64), mask.shape[::-1]))
+        moved = np.asarray(
+            cv2.warpAffine(alpha, np.array([[1, 0, dx], [0, 1, dy]], dtype=np.float64), mask.shape[::-1])
+        )
         if rng.random() < 0.5:
             moved = np.asarray(cv2.GaussianBlur(moved, (0, 0), max(0.5, 0.04 * height)))
         shade = np.float32(rng.choice((0, ground * 0.5, 255 - ink)))
@@ -343,7 +354,9 @@ def _write_shard(job: tuple[str, int, int, int, str]) -> int:
             texts.append(text)
             widths.append(width)
             heights.append(height)
-    features = Features({"image": ImageFeature(), "text": Value("string"), "width": Value("int32"), "height": Value("int32")})
+    features = Features(
+        {"image": ImageFeature(), "text": Value("string"), "width": Value("int32"), "height": Value("int32")}
+    )
     columns = {"image": images, "text": texts, "width": widths, "height": heights}
     table = Dataset.from_dict(columns, features=features)
     partial = Path(f"{path}.partial")
@@ -393,13 +406,19 @@ def sources_from(args: argparse.Namespace) -> dict[str, Source]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the arguments, write the corpus and say how fast it went."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of the corpus")
-    parser.add_argument("--samples", type=int, default=20_000, help="samples in all; a fiftieth each validates and tests")
+    parser.add_argument(
+        "--samples", type=int, default=20_000, help="samples in all; a fiftieth each validates and tests"
+    )
     parser.add_argument("--fonts", type=Path, nargs="*", default=[], help="folders of fonts, beside the system's")
     parser.add_argument("--text", type=Path, nargs="*", default=[], help="text files: running text or frequency lists")
     parser.add_argument("--backgrounds", type=Path, nargs="*", default=[], help="folders of photographs")
-    parser.add_argument("--vocabulary", choices=sorted(VOCABULARIES), default="english", help="characters that texts may have")
+    parser.add_argument(
+        "--vocabulary", choices=sorted(VOCABULARIES), default="english", help="characters that texts may have"
+    )
     parser.add_argument("--strength", type=float, default=1.0, help="0 clean print .. 1 every effect")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same corpus, bit for bit")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)

@@ -10,12 +10,12 @@ Writes OUT/last.safetensors (checkpoint), OUT/best and OUT/final (models), OUT/m
 
 import argparse
 import copy
-import csv
 import math
 import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,44 @@ from simpleocr.vocabulary import VOCABULARIES, normalize
 from training import synth
 from training.checkpoint import CheckpointError, load_checkpoint, read_state, save_checkpoint
 from training.data import Batch, Checker, DataError, Lines, StreamedLines, open_corpus, picture
+from training.progress import MetricsLog
 
 DEFAULT_CORPUS = Path("corpora/default")
 # what must be the same for a run to be the same run; the rest (threads, when to save) may change from stop to stop
-RUN_SETTINGS = ("dataset", "weights", "batch_size", "backbone", "vocabulary", "height", "stretch", "seed", "lr", "unknown", "max_columns", "processes")
+RUN_SETTINGS = (
+    "dataset",
+    "weights",
+    "batch_size",
+    "backbone",
+    "vocabulary",
+    "height",
+    "stretch",
+    "seed",
+    "lr",
+    "unknown",
+    "max_columns",
+    "processes",
+)
+
+
+@dataclass
+class State:
+    """Where a run stands; part of its checkpoint.
+
+    Args:
+        step: optimizer steps done.
+        epoch, batch: the epoch under way, and the batches of it that are done.
+        samples: lines seen, over all processes.
+        seconds: time spent.
+        best: the lowest CER so far.
+    """
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    samples: int = 0
+    seconds: float = 0.0
+    best: float = 1e9
 
 
 class Trainee(nn.Module):
@@ -102,35 +136,30 @@ def validate(network: CRNN, samples: Sequence[tuple[Any, str]]) -> dict[str, flo
     }
 
 
-def plot(rows: Sequence[dict[str, str]], path: Path) -> None:
-    """Loss, CER and accuracy over samples seen."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 3.2), layout="constrained")
-    for axes, (title, columns) in zip(
-        figure.subplots(1, 3), {"loss": ("loss",), "CER": ("cer",), "exact match": ("accuracy",)}.items(), strict=True
-    ):
-        for column in columns:
-            axes.plot([int(row["samples"]) for row in rows], [float(row[column]) for row in rows], marker=".")
-        axes.set(title=title, xlabel="samples seen")
-        axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=120)
-
-
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Command line -> settings."""
     parser = argparse.ArgumentParser(
-        description="Train a recognizer.", formatter_class=argparse.ArgumentDefaultsHelpFormatter, epilog="see the module's docstring"
+        description="Train a recognizer.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        epilog="see the module's docstring",
     )
     data = parser.add_argument_group("data")
-    data.add_argument("--dataset", nargs="+", help="corpora: folders, CSV or parquet files, Hub ids; none: one is rendered")
+    data.add_argument(
+        "--dataset", nargs="+", help="corpora: folders, CSV or parquet files, Hub ids; none: one is rendered"
+    )
     data.add_argument("--weights", nargs="+", type=float, help="how often an epoch sees each corpus; default once")
-    data.add_argument("--validation", help="corpus to validate on; default the validation split of the first, or a part of it")
+    data.add_argument(
+        "--validation", help="corpus to validate on; default the validation split of the first, or a part of it"
+    )
     data.add_argument("--eval_samples", type=int, default=1000, help="lines of it that are read each time")
     data.add_argument("--streaming", action="store_true", help="read rows as they come; needs --max_steps")
-    data.add_argument("--unknown", choices=("drop", "strip"), default="drop", help="lines with characters the vocabulary lacks")
+    data.add_argument(
+        "--unknown", choices=("drop", "strip"), default="drop", help="lines with characters the vocabulary lacks"
+    )
     data.add_argument("--max_columns", type=int, help="leave wider lines out, in columns of the tensor")
-    data.add_argument("--max_bad", type=float, default=0.01, help="share of unusable rows above which a corpus is refused")
+    data.add_argument(
+        "--max_bad", type=float, default=0.01, help="share of unusable rows above which a corpus is refused"
+    )
     model = parser.add_argument_group("model")
     model.add_argument("--init", help="a model to start from instead of random weights")
     model.add_argument("--backbone", choices=sorted(BACKBONES), default="small")
@@ -163,7 +192,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
-def validation_samples(args: argparse.Namespace, checker: Checker) -> list[tuple[Any, str]]:
+def validation_samples(args: argparse.Namespace) -> list[tuple[Any, str]]:
     """Pictures and targets to validate on; of a corpus without a validation split, its last lines."""
     try:
         corpus = open_corpus(args.validation or args.dataset[0], "validation", streaming=args.streaming)
@@ -171,7 +200,7 @@ def validation_samples(args: argparse.Namespace, checker: Checker) -> list[tuple
         corpus = open_corpus(args.validation or args.dataset[0], "train", streaming=args.streaming)
     if not args.streaming:
         corpus = corpus.select(range(max(0, len(corpus) - args.eval_samples), len(corpus)))
-    samples = []
+    samples: list[tuple[Any, str]] = []
     for row in corpus:
         if isinstance(row["text"], str) and len(samples) < args.eval_samples:
             try:
@@ -196,6 +225,27 @@ def build(args: argparse.Namespace) -> CRNN:
     return CRNN(CRNNConfig(VOCABULARIES[args.vocabulary], args.backbone, preprocessing))
 
 
+def resumed(
+    checkpoint: Path,
+    args: argparse.Namespace,
+    world: int,
+    modules: dict[str, nn.Module],
+    optimizer: torch.optim.Optimizer,
+) -> State:
+    """Fill modules and optimizer from a checkpoint of the same run, and say where it stands.
+
+    Raises:
+        CheckpointError: no checkpoint, or one of a run with other settings; names them.
+    """
+    then, now = read_state(checkpoint)["settings"], settings(args, world)
+    if differing := [
+        f"{name}: {then.get(name)} then, {now[name]} now" for name in RUN_SETTINGS if then.get(name) != now[name]
+    ]:
+        raise CheckpointError(f"{checkpoint} is of another run: {'; '.join(differing)}")
+    values = load_checkpoint(checkpoint, modules, optimizer)
+    return State(**{name: value for name, value in values.items() if name != "settings"})
+
+
 def ensure_corpus(args: argparse.Namespace, accelerator: Accelerator) -> None:
     """Without --dataset, render a corpus from what is on this machine, once."""
     if args.dataset is None:
@@ -214,132 +264,112 @@ def run(args: argparse.Namespace) -> CRNN:
         FloatingPointError: the loss is not a number; names the lines of the batch.
     """
     precision = args.mixed_precision if args.mixed_precision != "auto" else "bf16" if has_bf16() else "no"
-    accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision="no" if precision == "auto" else precision)
-    rank, world, main = accelerator.process_index, accelerator.num_processes, accelerator.is_main_process
+    accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=precision)
+    rank, world, is_main = accelerator.process_index, accelerator.num_processes, accelerator.is_main_process
     torch.set_num_threads(args.threads or max(1, (os.cpu_count() or 1) // world))
     ensure_corpus(args, accelerator)
 
     network = build(args)
     checker = Checker(network.vocabulary, network.config.preprocessing, args.unknown, args.max_columns)
     corpora = [open_corpus(name, "train", streaming=args.streaming) for name in args.dataset]
-    lines = (StreamedLines if args.streaming else Lines)(corpora, checker, args.max_bad)
-    samples = validation_samples(args, checker) if main else []
-    per_epoch = None
+    lines = StreamedLines(corpora, checker, args.max_bad) if args.streaming else Lines(corpora, checker, args.max_bad)
+    samples = validation_samples(args) if is_main else []
+    steps = args.max_steps or 0
     if isinstance(lines, Lines):
-        per_epoch = lines.steps(args.batch_size, args.seed, args.weights, world)
-        if main:
+        steps = steps or args.epochs * lines.steps(args.batch_size, args.seed, args.weights, world)
+        if is_main:
             print(lines.report)
-    steps = args.max_steps or args.epochs * (per_epoch or 0)
 
-    trainee = Trainee(network).to(accelerator.device, memory_format=torch.channels_last)
+    trainee = Trainee(network).to(accelerator.device)
+    trainee.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a module's `to` takes it alone
     average = copy.deepcopy(network).eval()
-    decayed = [p for p in trainee.parameters() if p.ndim > 1]
-    plain = [p for p in trainee.parameters() if p.ndim <= 1]
     optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": args.weight_decay}, {"params": plain, "weight_decay": 0.0}], lr=args.lr, betas=(0.9, 0.99)
+        [
+            {"params": [p for p in trainee.parameters() if p.ndim > 1], "weight_decay": args.weight_decay},
+            {"params": [p for p in trainee.parameters() if p.ndim <= 1], "weight_decay": 0.0},  # norms and biases
+        ],
+        lr=args.lr,
+        betas=(0.9, 0.99),
     )
     modules: dict[str, nn.Module] = {"trainee": trainee, "average": average}
-    state = {"step": 0, "epoch": 0, "batch": 0, "samples": 0, "seconds": 0.0, "best": math.inf, "settings": settings(args, world)}
-    last = args.out / "last.safetensors"
-    if args.resume:
-        then, now = read_state(last)["settings"], state["settings"]
-        if differing := [f"{name}: {then.get(name)} then, {now[name]} now" for name in RUN_SETTINGS if then.get(name) != now[name]]:
-            raise CheckpointError(f"{last} is of another run: {'; '.join(differing)}")
-        state = load_checkpoint(last, modules, optimizer)
-    elif last.exists():
-        raise CheckpointError(f"{last} is there already: --resume goes on from it, another --out starts anew")
+    checkpoint = args.out / "last.safetensors"
+    state = resumed(checkpoint, args, world, modules, optimizer) if args.resume else State()
+    if not args.resume and checkpoint.exists():
+        raise CheckpointError(f"{checkpoint} is there already: --resume goes on from it, another --out starts anew")
     wrapped, optimizer = accelerator.prepare(trainee, optimizer)
     args.out.mkdir(parents=True, exist_ok=True)
-    log = MetricsLog(args.out / "metrics.csv", state["step"]) if main else None
+    log = MetricsLog(args.out / "metrics.csv", state.step)
+    began_with = dict(network.training_summary)
 
     def save(folder: str, figures: dict[str, float]) -> None:
         average.training_summary = {
-            **network.training_summary,
-            "samples": network.training_summary.get("samples", 0) + state["samples"],
+            "samples": began_with.get("samples", 0) + state.samples,
             "validation": {name: round(value, 5) for name, value in figures.items()},
         }
         average.save_pretrained(args.out / folder, dtype=torch.float16)
 
-    bar = tqdm(total=steps, initial=state["step"], unit="step", disable=not main)
     losses: list[float] = []
-    started, before = time.perf_counter(), state["seconds"]
-    while state["step"] < steps:
+    started = time.perf_counter() - state.seconds
+    bar = tqdm(total=steps, initial=state.step, unit="step", disable=not is_main)
+    while state.step < steps:
         wrapped.train()
-        for batch in lines.batches(args.batch_size, args.seed, state["epoch"], args.weights, rank, world, skip=state["batch"]):
+        for batch in lines.batches(
+            args.batch_size, args.seed, state.epoch, args.weights, rank, world, skip=state.batch
+        ):
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate(state["step"], steps, args.lr)
+                group["lr"] = learning_rate(state.step, steps, args.lr)
             images = batch.images.to(accelerator.device, memory_format=torch.channels_last)
             with accelerator.autocast():
                 logits, auxiliary = wrapped(images)
             loss = ctc_loss(logits, batch)
             total = loss + args.auxiliary * ctc_loss(auxiliary, batch)
             if not math.isfinite(total.item()):
-                raise FloatingPointError(f"the loss is {total.item()} at step {state['step']}; the lines were: {'; '.join(batch.names)}")
+                raise FloatingPointError(
+                    f"the loss is {total.item()} at step {state.step}; the lines were: {'; '.join(batch.names)}"
+                )
             accelerator.backward(total)
             accelerator.clip_grad_norm_(wrapped.parameters(), args.clip)
             optimizer.step()
             optimizer.zero_grad()
-            state["step"] += 1
-            state["batch"] += 1
-            state["samples"] += len(batch.names) * world
+            state.step += 1
+            state.batch += 1
+            state.samples += len(batch.names) * world
+            state.seconds = time.perf_counter() - started
             # an average over more steps than there were would be mostly the random start
-            update_average(average, network, min(args.ema, state["step"] / (state["step"] + 10)))
+            update_average(average, network, min(args.ema, state.step / (state.step + 10)))
             losses.append(loss.item())
-            state["seconds"] = before + time.perf_counter() - started
-            bar.set_postfix(loss=f"{losses[-1]:.3f}", rate=f"{state['samples'] / state['seconds']:.0f}/s", refresh=False)
+            bar.set_postfix(loss=f"{losses[-1]:.3f}", rate=f"{state.samples / state.seconds:.0f}/s", refresh=False)
             bar.update()
-            done = state["step"] >= steps
-            if main and log and (done or state["step"] % args.eval_every == 0):
+
+            # once in a while: read held-out lines as they will be read, keep the best
+            done = state.step >= steps
+            if is_main and (done or state.step % args.eval_every == 0):
                 figures = validate(average, samples)
-                log.add(state, sum(losses) / len(losses), learning_rate(state["step"], steps, args.lr), figures)
-                bar.write(f"step {state['step']}: loss {sum(losses) / len(losses):.4f}, " + ", ".join(f"{k} {v:.4f}" for k, v in figures.items()))
+                mean_loss = sum(losses) / len(losses)
+                log.add(asdict(state), mean_loss, learning_rate(state.step, steps, args.lr), figures)
+                bar.write(
+                    f"step {state.step}: loss {mean_loss:.4f}, CER {figures['cer']:.4f}, exact {figures['accuracy']:.4f}"
+                )
                 losses.clear()
-                if figures["cer"] < state["best"]:
-                    state["best"] = figures["cer"]
+                if figures["cer"] < state.best:
+                    state.best = figures["cer"]
                     save("best", figures)
                 if done:
                     save("final", figures)
-            if main and (done or state["step"] % args.save_every == 0):
-                save_checkpoint(last, modules, optimizer.optimizer, state)
+            if is_main and (done or state.step % args.save_every == 0):
+                save_checkpoint(
+                    checkpoint, modules, optimizer.optimizer, {**asdict(state), "settings": settings(args, world)}
+                )
             if done:
                 break
         else:
-            if state["batch"] == 0:
+            if state.batch == 0:
                 raise DataError("the corpus gives no batch")
-            state["epoch"] += 1
-            state["batch"] = 0
+            state.epoch += 1
+            state.batch = 0
     bar.close()
     accelerator.wait_for_everyone()
     return average
-
-
-class MetricsLog:
-    """metrics.csv and curves.png of a run.
-
-    Args:
-        path: of the CSV; rows after `step` are cut, for a resumed run writes them again.
-        step: where the run stands.
-    """
-
-    columns = ("step", "epoch", "samples", "seconds", "lr", "loss", "cer", "accuracy")
-
-    def __init__(self, path: Path, step: int) -> None:
-        self.path = path
-        self.rows: list[dict[str, str]] = []
-        if step and path.exists():
-            with path.open(newline="") as file:
-                self.rows = [row for row in csv.DictReader(file) if int(row["step"]) <= step]
-
-    def add(self, state: dict[str, Any], loss: float, rate: float, figures: dict[str, float]) -> None:
-        """Append one validation and draw the curves anew."""
-        values = {**state, "seconds": round(state["seconds"], 1), "lr": f"{rate:.3g}", "loss": f"{loss:.5f}"}
-        values |= {name: f"{value:.5f}" for name, value in figures.items()}
-        self.rows.append({name: str(values[name]) for name in self.columns})
-        with self.path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, self.columns)
-            writer.writeheader()
-            writer.writerows(self.rows)
-        plot(self.rows, self.path.with_name("curves.png"))
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -1,0 +1,52 @@
+"""Progress of a run: metrics.csv and curves.png, written anew at every validation."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+
+def plot(rows: Sequence[Mapping[str, str]], path: Path) -> None:
+    """Loss, CER and accuracy over samples seen."""
+    figure = Figure(figsize=(10, 3.2), layout="constrained")
+    titles = {"loss": "loss", "cer": "CER", "accuracy": "exact match"}
+    for axes, (column, title) in zip(figure.subplots(1, 3), titles.items(), strict=True):
+        axes.plot([int(row["samples"]) for row in rows], [float(row[column]) for row in rows], marker=".")
+        axes.set(title=title, xlabel="samples seen")
+        axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=120)
+
+
+class MetricsLog:
+    """metrics.csv and curves.png of a run.
+
+    Args:
+        path: of the CSV; rows after `step` are cut, for a resumed run writes them again.
+        step: where the run stands.
+    """
+
+    columns = ("step", "epoch", "samples", "seconds", "lr", "loss", "cer", "accuracy")
+
+    def __init__(self, path: Path, step: int) -> None:
+        self.path = path
+        self.rows: list[dict[str, str]] = []
+        if step and path.exists():
+            with path.open(newline="") as file:
+                self.rows = [row for row in csv.DictReader(file) if int(row["step"]) <= step]
+
+    def add(self, state: Mapping[str, float], loss: float, rate: float, figures: Mapping[str, float]) -> None:
+        """Append one validation and draw the curves anew."""
+        values: dict[str, object] = {
+            **state,
+            "seconds": round(state["seconds"], 1),
+            "lr": f"{rate:.3g}",
+            "loss": f"{loss:.5f}",
+        }
+        values |= {name: f"{value:.5f}" for name, value in figures.items()}
+        self.rows.append({name: str(values[name]) for name in self.columns})
+        with self.path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, self.columns)
+            writer.writeheader()
+            writer.writerows(self.rows)
+        plot(self.rows, self.path.with_name("curves.png"))
