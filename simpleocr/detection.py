@@ -7,6 +7,7 @@ from PIL import Image
 from simpleocr.geometry import Box, Polygon, Transform, box_to_polygon, polygon_to_box
 
 ANALYSIS_SIDE = 1600  # pixels: a larger page is looked at in this size; lines are still cropped from the original
+FILLED = 0.45  # of the height: a single line as high as this is a crop of it, and best read whole
 MIN_LINE = 6  # pixels: thinner bands of ink are rules and dust
 
 
@@ -21,8 +22,16 @@ def detect_lines(image: Image.Image) -> list[Polygon]:
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     grey = np.asarray(image.convert("L").resize(size, Image.Resampling.BILINEAR), dtype=np.float32)
     ink = find_ink(grey)
-    boxes = [box for top, bottom in _bands(ink) for box in _trim(ink, top, bottom)]
-    if not boxes and ink.any():
+    bands = _bands(ink)
+    if len(bands) < 2:
+        # the edges of a sheet on a table and the rules of a frame run down the page and join its lines; but a lone
+        # "I" is one tall stroke too, so they are left out only where lines appear without them
+        without_rules = ink & (ink.mean(axis=0) <= 0.7)
+        if len(apart := _bands(without_rules)) > 2:
+            bands, ink = apart, without_rules
+    boxes = [box for top, bottom in bands for box in _trim(ink, top, bottom)]
+    fills = len(boxes) == 1 and boxes[0][3] - boxes[0][1] > FILLED * size[1]
+    if fills or (not boxes and ink.any()):
         boxes = [(0.0, 0.0, float(size[0]), float(size[1]))]
     back = Transform.scale(image.width / size[0], image.height / size[1])
     return [back.apply_polygon(box_to_polygon(box)) for box in boxes]
@@ -34,7 +43,7 @@ def find_ink(grey: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     The ground is the local median, on a coarse grid, so that a shadow across the page does not count.
     """
     height, width = grey.shape
-    cell = max(16, min(height, width) // 8)
+    cell = max(64, min(height, width) // 8)  # wider than a letter, or its strokes would be the ground
     rows, columns = max(1, height // cell), max(1, width // cell)
     ground = np.array(
         [
@@ -53,7 +62,8 @@ def find_ink(grey: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
 
 def _bands(ink: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
     """Rows (top, bottom) of ink between empty rows; marks above or below letters are joined to their line."""
-    filled = ink.mean(axis=1) > 0.002
+    profile = ink.mean(axis=1)
+    filled = profile > max(0.002, 0.03 * float(np.percentile(profile, 95)))
     edges = np.flatnonzero(np.diff(np.concatenate([[False], filled, [False]]).astype(np.int8)))
     bands = [(int(top), int(bottom)) for top, bottom in edges.reshape(-1, 2)]
     if not bands:

@@ -1,0 +1,87 @@
+import json
+import os
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+import torch
+
+from simpleocr import CRNN, CRNNConfig, Vocabulary, cli
+from tests.test_detection import LINES, page
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    torch.manual_seed(0)
+    network = CRNN(CRNNConfig(Vocabulary("abc "), "tiny"))
+    with torch.no_grad():
+        network.classifier.bias[0] = -1.0
+    folder = tmp_path_factory.mktemp("model")
+    network.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> str:
+    page(LINES).save(tmp_path / "page.png")
+    return str(tmp_path / "page.png")
+
+
+def run(*args: str) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(list(args))
+    assert isinstance(stopped.value.code, int)
+    return stopped.value.code
+
+
+def test_it_writes_the_text(model: str, picture: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("read", picture, "--model", model) == 0
+    out, err = capsys.readouterr()
+    assert out.strip()
+    assert err == ""
+
+
+def test_a_bad_file_does_not_stop_the_rest(
+    model: str, picture: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.png").write_text("no picture")
+    assert (
+        run("read", str(tmp_path / "bad.png"), picture, str(tmp_path / "missing.png"), "--json", "--model", model) == 1
+    )
+    out, err = capsys.readouterr()
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert ["error" in row for row in rows] == [True, False, True]
+    assert rows[1]["text"]
+    assert rows[1]["file"] == picture
+    assert len(err.splitlines()) == 2
+    assert "Traceback" not in err
+
+
+def test_a_bad_model_is_told_before_anything_is_tried(picture: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("read", picture, "--model", "./nowhere") == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "nowhere" in err
+
+
+@pytest.mark.parametrize("args", [(), ("read",), ("write", "x"), ("read", "x", "--decoder", "magic")])
+def test_wrong_usage_exits_with_2(args: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*args) == 2
+    assert "usage" in capsys.readouterr().err
+
+
+def test_standard_input_and_odd_names_in_a_plain_locale(model: str, tmp_path: Path) -> None:
+    data = BytesIO()
+    page(LINES).save(data, "PNG")
+    odd = os.fsencode(tmp_path) + b"/\xff\n\xe9.png"
+    Path(os.fsdecode(odd)).write_bytes(data.getvalue())
+    command = [sys.executable, "-m", "simpleocr", "read", "-", odd, b"\xfe", "--json", "--model", model]
+    env = {**os.environ, "LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": ""}
+    done = subprocess.run(command, input=data.getvalue(), capture_output=True, env=env, timeout=120, check=False)
+    rows = [json.loads(line) for line in done.stdout.decode().splitlines()]
+    assert done.returncode == 1, done.stderr
+    assert rows[0]["text"] == rows[1]["text"] != ""
+    assert "error" in rows[2]
+    assert b"Traceback" not in done.stderr
