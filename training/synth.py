@@ -336,6 +336,9 @@ _worker: dict[str, Source] = {}
 
 
 def _start_worker(source: dict[str, Source]) -> None:
+    import datasets
+
+    datasets.disable_progress_bars()
     cv2.setNumThreads(1)
     _worker.update(source)
 
@@ -390,6 +393,8 @@ def write_corpus(
         for count in pool.imap_unordered(_write_shard, jobs):
             done += count
             bar.update(count)
+        pool.close()  # let the workers end by themselves: leaving the block kills them
+        pool.join()
     return done / max(1e-9, time.perf_counter() - started)
 
 
