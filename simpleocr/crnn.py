@@ -14,9 +14,10 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from simpleocr.preprocessing import Preprocessing
 from simpleocr.pretrained import PretrainedModel
-from simpleocr.vocabulary import Vocabulary
+from simpleocr.vocabulary import Vocabulary, VocabularyError
 
 COLUMN_STRIDE = 4  # columns of the picture that one timestep stands for
+SECTIONS = {"architecture", "vocabulary", "preprocessing", "calibration", "training"}  # of a model file's header
 ROW_STRIDE = 8  # the CNN keeps H / 8 rows; their weighted mean is a timestep
 
 
@@ -120,7 +121,7 @@ class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
             )
             self.stages.append(stage)
             inputs = outputs
-        self.row_score = nn.Conv2d(inputs, 1, 1)
+        self.row_score = nn.Conv2d(inputs, 1, 1, bias=False)  # a softmax would cancel it
         self.rnn = nn.LSTM(inputs, backbone.hidden, backbone.layers, batch_first=True, bidirectional=True)
         self.classifier = nn.Linear(2 * backbone.hidden, config.vocabulary.num_classes)
 
@@ -145,6 +146,7 @@ class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
             (B, T, C); only the first timesteps(widths) of each line mean anything, and they are what the line read
             alone gives.
         """
+        assert images.shape[-2] == self.config.preprocessing.height, f"pictures are {images.shape[-2]} rows high"
         if widths is not None and bool((widths == images.shape[-1]).all()):
             widths = None
         return self.classify(self.encode(images, widths), widths)
@@ -178,8 +180,8 @@ class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
             "architecture": {"name": self.architecture, "backbone": self.config.backbone},
             "vocabulary": self.config.vocabulary.characters,
             "preprocessing": asdict(self.config.preprocessing),
-            "calibration": {"temperature": self.config.temperature},
-            "training": self.training_summary,
+            "calibration": {"temperature": float(self.config.temperature)},
+            "training": dict(self.training_summary),
         }
 
     @classmethod
@@ -189,7 +191,11 @@ class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
         Raises:
             ValueError: a section or a value that is missing, unknown or out of bounds.
         """
+        if set(header) != SECTIONS:
+            raise ValueError(f"the header has the sections {sorted(header)}, not {sorted(SECTIONS)}")
         architecture = _section(header, "architecture", {"name", "backbone"})
+        if architecture["name"] != cls.architecture:
+            raise ValueError(f"the architecture is {architecture['name']!r}, not {cls.architecture!r}")
         preprocessing = _section(header, "preprocessing", {f.name for f in fields(Preprocessing)})
         calibration = _section(header, "calibration", {"temperature"})
         for name, value in {**preprocessing, **calibration}.items():
@@ -198,13 +204,17 @@ class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
         for name in ("height", "max_width"):
             if not isinstance(preprocessing[name], int):
                 raise ValueError(f"{name} is {preprocessing[name]!r}, not a whole number")
-        characters, summary = header.get("vocabulary"), header.get("training", {})
+        characters, summary = header["vocabulary"], header["training"]
         if not isinstance(characters, str):
             raise ValueError(f"the vocabulary is {type(characters).__name__}, not text")
         if not isinstance(summary, dict):
             raise ValueError(f"the training summary is {type(summary).__name__}, not a section")
+        try:
+            vocabulary = Vocabulary(characters)
+        except VocabularyError as error:
+            raise ValueError(f"the vocabulary is not one: {error}") from error
         config = CRNNConfig(
-            vocabulary=Vocabulary(characters),
+            vocabulary=vocabulary,
             backbone=str(architecture["backbone"]),
             preprocessing=Preprocessing(**preprocessing),
             temperature=float(calibration["temperature"]),

@@ -54,7 +54,7 @@ def _write(pen: ImageDraw.ImageDraw, line: Line, to_sheet: Transform) -> None:
     """The line's words in their places on the sheet, as large as the line's box allows."""
     left, top, right, bottom = polygon_to_box(to_sheet.apply_polygon(line.polygon))
     width_at_100 = max(1.0, ImageFont.load_default(100).getlength(line.text))
-    font = ImageFont.load_default(max(8.0, min(bottom - top, 100 * (right - left) / width_at_100)))
+    font = ImageFont.load_default(max(8.0, min(1.3 * (bottom - top), 100 * (right - left) / width_at_100)))
     free = left  # from here on nothing is written yet
     for word in line.words:
         x = max(free, polygon_to_box(to_sheet.apply_polygon(word.polygon))[0])

@@ -32,6 +32,7 @@ def enclose(polygons: list[Polygon]) -> Polygon:
 
     For the letters of one line that frame is the line's own direction, so the rectangle turns with the line.
     """
+    assert polygons, "nothing to enclose"
     first = np.asarray(polygons[0], dtype=np.float64)
     along = first[1] - first[0]
     length = float(np.hypot(*along))
@@ -85,14 +86,21 @@ class Transform:
         Raises:
             ValueError: nothing does.
         """
-        try:
-            return Transform.from_array(np.linalg.inv(np.asarray(self.matrix)))
-        except np.linalg.LinAlgError:
-            raise ValueError(f"the transform {self.matrix} cannot be inverted") from None
+        matrix = np.asarray(self.matrix)
+        # not by the determinant alone: it is small for any transform that shrinks
+        if not np.isfinite(matrix).all() or np.linalg.cond(matrix / np.abs(matrix).max(initial=1e-300)) > 1e14:
+            raise ValueError(f"the transform {self.matrix} cannot be inverted")
+        return Transform.from_array(np.linalg.inv(matrix))
 
     def apply(self, point: Point) -> Point:
-        """Where a point goes."""
+        """Where a point goes.
+
+        Raises:
+            ValueError: to infinity, as the horizon of a perspective does.
+        """
         x, y, depth = np.asarray(self.matrix) @ np.array([point[0], point[1], 1.0])
+        if not depth:
+            raise ValueError(f"{point} goes to infinity")
         return (float(x / depth), float(y / depth))
 
     def apply_polygon(self, polygon: Polygon) -> Polygon:

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Literal
 
 Operation = tuple[Literal["equal", "replace", "delete", "insert"], str, str]
@@ -69,7 +70,7 @@ def _alphanumeric(text: str) -> str:
     return re.sub(r"[^a-z0-9]", "", text.lower())
 
 
-NORMALISATIONS: dict[str, Callable[[str], str]] = {"raw": _raw, "caseless": str.lower, "alphanumeric": _alphanumeric}
+NORMALISATIONS: dict[str, Callable[[str], str]] = {"raw": _raw, "caseless": str.casefold, "alphanumeric": _alphanumeric}
 """What is forgiven before two texts are compared: nothing; case; case and all but a-z0-9 (the scene-text protocol)."""
 
 
@@ -84,16 +85,37 @@ def exact_match(*, predictions: Sequence[str], targets: Sequence[str], normalisa
     return sum(matches(predictions=predictions, targets=targets, normalisation=normalisation)) / max(1, len(targets))
 
 
+def right_spaces(*, prediction: str, target: str) -> int:
+    """How many spaces of `prediction` stand between the same letters as in `target`.
+
+    The letters are aligned without the spaces, or letters would be given up to pair spaces that are elsewhere.
+    """
+    gaps_read, gaps_there = _gaps(prediction), _gaps(target)
+    right, read, there, i, j = 0, False, False, 0, 0
+    for kind, _, _ in align(prediction=prediction.replace(" ", ""), target=target.replace(" ", "")):
+        if kind != "delete":
+            read, j = read or j in gaps_read, j + 1
+        if kind != "insert":
+            there, i = there or i in gaps_there, i + 1
+        if kind in ("equal", "replace"):
+            right += read and there
+            read = there = False
+    return right
+
+
+def _gaps(text: str) -> set[int]:
+    """Before how many letters a space stands, for each space."""
+    lengths = list(accumulate(len(word) for word in text.split(" ")))
+    return set(lengths[:-1])
+
+
 def space_precision_recall(*, predictions: Sequence[str], targets: Sequence[str]) -> tuple[float, float]:
     """Of the spaces written, the share that are there; of those that are there, the share written; 1 where none is."""
     right = written = there = 0
     for prediction, target in zip(predictions, targets, strict=True):
         written += prediction.count(" ")
         there += target.count(" ")
-        if " " in prediction and " " in target:
-            right += ("equal", " ", " ") in (path := align(prediction=prediction, target=target)) and path.count(
-                ("equal", " ", " ")
-            )
+        right += right_spaces(prediction=prediction, target=target)
     return (right / written if written else 1.0, right / there if there else 1.0)
 
 

@@ -36,7 +36,7 @@ class Preprocessing:
         if not 0.25 <= self.stretch <= 4:
             raise ValueError(f"stretch {self.stretch} is not in 0.25..4")
         if not (0 <= self.mean <= 1 and 0.01 <= self.std <= 1):
-            raise ValueError(f"mean {self.mean} or std {self.std} is not in 0..1")
+            raise ValueError(f"mean {self.mean} is not in 0..1, or std {self.std} not in 0.01..1")
         if not MIN_WIDTH <= self.max_width <= 131_072:
             raise ValueError(f"max_width {self.max_width} is not in {MIN_WIDTH}..131072 pixels")
 
@@ -67,7 +67,7 @@ def line_to_tensor(image: Image.Image, preprocessing: Preprocessing) -> torch.Te
     if width > preprocessing.max_width:
         raise InputError(
             f"a line of {image.width} x {image.height} pixels is too wide to read at once: "
-            f"{preprocessing.max_width // preprocessing.stretch / preprocessing.height:.0f} times its height is the limit"
+            f"{int(preprocessing.max_width / preprocessing.stretch / preprocessing.height)} times its height is the limit"
         )
     return grey_to_tensor(to_grey(image, width, preprocessing.height), preprocessing)[None]
 

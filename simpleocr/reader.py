@@ -90,7 +90,8 @@ class OCR:
             A Line for each, in its own pixels; without characters where there is no text.
 
         Raises:
-            InputError: a picture that cannot be read, or a single source where a list is wanted.
+            InputError: a picture that cannot be read.
+            TypeError: a single source where a list is wanted.
         """
         if isinstance(sources, str | bytes | os.PathLike | np.ndarray) or not isinstance(sources, Sequence):
             raise TypeError(

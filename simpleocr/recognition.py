@@ -29,6 +29,7 @@ def recognize(network: CRNN, images: Sequence[Image.Image], decoder: Decoder = g
     Raises:
         InputError: a line that is too wide for the network.
     """
+    assert not network.training, "a network in train mode reads every batch differently: call eval()"
     tensors = [line_to_tensor(image, network.config.preprocessing) for image in images]
     lines: list[Line | None] = [None] * len(images)
     for batch in _batches([tensor.shape[-1] for tensor in tensors]):
@@ -62,13 +63,18 @@ def _batches(widths: Sequence[int]) -> Iterator[list[int]]:
 def _line(decoded: Decoded, size: tuple[int, int], pixels: float) -> Line:
     """Spans in timesteps of `pixels` each -> characters in a picture of `size` (width, height)."""
     width, height = size
+
+    def column(timestep: int) -> float:
+        # a timestep looks at the column it starts with, so it stands for half a step to either side of that
+        return min(max(0.0, (timestep - 0.5) * pixels), float(width))
+
     chars = tuple(
         Char(
             text=span.char,
             score=span.score,
             runner_up=span.runner_up,
             runner_up_score=span.runner_up_score,
-            polygon=box_to_polygon((min(span.start * pixels, width), 0, min(span.end * pixels, width), height)),
+            polygon=box_to_polygon((column(span.start), 0, column(span.end), height)),
         )
         for span in decoded.spans
     )

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
+JOINERS = "\u200c\u200d"  # invisible, but Persian and Indic words are not the same without them
 BLANK = 0
 """The CTC class that writes nothing; the characters of a vocabulary are classes 1..len."""
 
@@ -37,13 +38,17 @@ class Vocabulary:
     characters: str
 
     def __post_init__(self) -> None:
-        if not isinstance(self.characters, str) or not self.characters:
+        if not isinstance(self.characters, str):
+            raise VocabularyError(f"a vocabulary is a text, not {type(self.characters).__name__}")
+        if not self.characters:
             raise VocabularyError("a vocabulary needs at least one character")
         if repeated := [c for c, n in Counter(self.characters).items() if n > 1]:
             raise VocabularyError(f"a vocabulary has each character once, but {repeated[:10]} come more often")
         for c in self.characters:
-            if unicodedata.category(c) in ("Cs", "Cc"):
-                raise VocabularyError(f"{c!r} (U+{ord(c):04X}) is a surrogate or a control character: nothing to draw")
+            if unicodedata.category(c) in ("Cs", "Cc", "Co", "Cn", "Cf") and c not in JOINERS:
+                raise VocabularyError(
+                    f"{c!r} (U+{ord(c):04X}) is a surrogate, control or format character, or not assigned: nothing to draw"
+                )
             if c != " " and normalize(c) != c:
                 raise VocabularyError(f"{c!r} (U+{ord(c):04X}) is not in the form that normalize() leaves")
 

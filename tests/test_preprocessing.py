@@ -1,0 +1,179 @@
+"""simpleocr.preprocessing: the widths, the greys and the padding that the network sees."""
+
+import dataclasses
+import math
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from simpleocr.image import InputError
+from simpleocr.preprocessing import (
+    MIN_WIDTH,
+    Preprocessing,
+    grey_to_tensor,
+    line_to_tensor,
+    stack_lines,
+    to_grey,
+)
+
+law = settings(deadline=None, max_examples=50)
+
+
+def noise(width: int, height: int, seed: int = 0) -> Image.Image:
+    grey = np.random.default_rng(seed).integers(0, 256, (height, width), dtype=np.uint8)
+    return Image.fromarray(grey)
+
+
+@law
+@given(st.integers(1, 5000), st.integers(1, 300), st.sampled_from([8, 32, 48, 256]), st.floats(0.25, 4))
+def test_width_keeps_the_aspect_ratio_then_stretches(width: int, height: int, rows: int, stretch: float) -> None:
+    columns = Preprocessing(height=rows, stretch=stretch).width((width, height))
+    exact = width * rows / height * stretch
+    assert type(columns) is int
+    assert columns == MIN_WIDTH or abs(columns - exact) <= 0.5
+    assert columns >= max(MIN_WIDTH, exact - 0.5)
+
+
+def test_width_by_example() -> None:
+    natural = Preprocessing(stretch=1)
+    assert natural.width((320, 32)) == 320
+    assert natural.width((640, 64)) == 320
+    assert natural.width((100, 16)) == 200
+    assert natural.width((1, 1000)) == MIN_WIDTH
+    assert Preprocessing().width((320, 32)) == 480
+    assert Preprocessing(height=48, stretch=0.5).width((320, 32)) == 240
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 500), (33, 7), (200, 31), (640, 480), (3000, 10)])
+def test_line_to_tensor_has_the_announced_shape(size: tuple[int, int]) -> None:
+    preprocessing = Preprocessing(height=24, stretch=1.25)
+    tensor = line_to_tensor(noise(*size), preprocessing)
+    assert tensor.shape == (1, 24, preprocessing.width(size))
+    assert tensor.dtype == torch.float32
+    assert bool(tensor.isfinite().all())
+
+
+def test_grey_values_are_normalised() -> None:
+    preprocessing = Preprocessing(mean=0.5, std=0.25)
+    for grey, expected in ((0, -2.0), (255, 2.0), (51, (0.2 - 0.5) / 0.25)):
+        tensor = line_to_tensor(Image.new("L", (40, 20), grey), preprocessing)
+        assert torch.allclose(tensor, torch.tensor(expected))
+    levels = np.array([[0, 255], [128, 64]], np.uint8)
+    for array in (levels, levels[None], levels.T, levels[:, ::-1]):
+        expected_values = (array / 255 - 0.3) / 0.5
+        found = grey_to_tensor(array, Preprocessing(mean=0.3, std=0.5))
+        assert np.allclose(found.numpy(), expected_values, atol=1e-6)
+    assert levels.tolist() == [[0, 255], [128, 64]]  # as it was
+
+
+def test_a_picture_of_the_right_size_is_not_resampled() -> None:
+    image = noise(90, 32)
+    assert np.array_equal(to_grey(image, 90, 32), np.asarray(image))
+
+
+@pytest.mark.parametrize("size", [(90, 32), (300, 70), (20, 9)])
+def test_the_same_greys_in_any_mode_give_the_same_tensor(size: tuple[int, int]) -> None:
+    image = noise(*size)
+    expected = line_to_tensor(image, Preprocessing())
+    palette = image.copy().convert("P")
+    assert np.array_equal(np.asarray(palette.convert("L")), np.asarray(image))
+    for same in (image.convert("RGB"), palette, image.copy()):
+        assert torch.equal(line_to_tensor(same, Preprocessing()), expected)
+    two = image.point(lambda grey: 255 * (grey > 127))
+    expected = line_to_tensor(two, Preprocessing())
+    assert torch.equal(line_to_tensor(two.convert("1"), Preprocessing()), expected)
+
+
+def test_the_picture_stays_as_it_was() -> None:
+    image = noise(50, 20).convert("RGB")
+    before = image.tobytes()
+    tensor = line_to_tensor(image, Preprocessing())
+    tensor.fill_(0)
+    assert image.tobytes() == before
+
+
+def test_dark_stays_left_and_top() -> None:
+    picture = np.full((40, 200), 255, np.uint8)
+    picture[:20, :50] = 0
+    tensor = line_to_tensor(Image.fromarray(picture), Preprocessing())[0]
+    rows, columns = tensor.shape
+    dark = tensor < 0
+    assert dark[: rows // 2 - 1, : columns // 4 - 2].all()
+    assert not dark[rows // 2 + 1 :].any()
+    assert not dark[:, columns // 4 + 2 :].any()
+
+
+def test_too_wide_is_refused_and_never_squeezed() -> None:
+    preprocessing = Preprocessing(stretch=1, max_width=320)
+    assert line_to_tensor(noise(320, 32), preprocessing).shape == (1, 32, 320)
+    with pytest.raises(InputError, match=r"321 x 32 pixels is too wide.* 10 times its height"):
+        line_to_tensor(noise(321, 32), preprocessing)
+    assert issubclass(InputError, ValueError)
+
+
+def test_the_limit_that_the_message_names_is_accepted() -> None:
+    with pytest.raises(InputError) as caught:
+        line_to_tensor(Image.new("L", (10_000, 10)), Preprocessing())
+    found = re.search(r"(\d+) times its height", str(caught.value))
+    assert found
+    line_to_tensor(Image.new("L", (10 * int(found[1]), 10)), Preprocessing())
+
+
+@pytest.mark.parametrize(
+    ("field", "low", "high", "beyond"),
+    [
+        ("height", 8, 256, 1),
+        ("stretch", 0.25, 4, 0.01),
+        ("mean", 0, 1, 0.01),
+        ("std", 0.01, 1, 0.005),
+        ("max_width", MIN_WIDTH, 131_072, 1),
+    ],
+)
+def test_bounds(field: str, low: float, high: float, beyond: float) -> None:
+    fields: dict[str, Any] = {}
+    for good in (low, high):
+        fields[field] = good
+        assert getattr(Preprocessing(**fields), field) == good
+    for bad in (low - beyond, high + beyond, -high - 1, math.inf, -math.inf, math.nan):
+        fields[field] = bad
+        with pytest.raises(ValueError, match=field) as caught:
+            Preprocessing(**fields)
+        assert str(bad) in str(caught.value)
+
+
+def test_preprocessing_is_a_frozen_value() -> None:
+    preprocessing = Preprocessing()
+    assert preprocessing == Preprocessing(**dataclasses.asdict(preprocessing))
+    assert hash(preprocessing) == hash(Preprocessing())
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        preprocessing.height = 64  # type: ignore[misc]
+
+
+@law
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=6), st.integers(0, 1000))
+def test_stack_lines_keeps_each_line_and_pads_with_zero(columns: list[int], seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    lines = [torch.randn(1, 8, width, generator=generator) for width in columns]
+    images, widths = stack_lines(lines)
+    assert images.shape == (len(lines), 1, 8, max(columns))
+    assert images.dtype == torch.float32
+    assert widths.tolist() == columns
+    assert widths.device.type == "cpu"
+    assert not widths.is_floating_point()
+    for image, line in zip(images, lines, strict=True):
+        width = line.shape[-1]
+        assert torch.equal(image[..., :width], line)
+        assert torch.count_nonzero(image[..., width:]) == 0
+    images.fill_(7)
+    assert not any((line == 7).any() for line in lines)  # a copy
+
+
+def test_lines_of_different_heights_do_not_stack() -> None:
+    with pytest.raises(RuntimeError):
+        stack_lines([torch.zeros(1, 8, 20), torch.zeros(1, 16, 20)])

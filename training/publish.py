@@ -1,0 +1,174 @@
+"""Publish a model: render its card from measured reports, write or push both.
+
+    python -m training.publish --model runs/mine/final --reports reports/*.json --out simpleocr/weights/english
+    python -m training.publish --model runs/mine/final --reports reports/*.json --push user/my-ocr --private
+
+The reports are what training.evaluate wrote for this very file; a report of other weights is refused.
+"""
+
+import argparse
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
+from simpleocr.crnn import CRNN
+from simpleocr.modelfile import ModelError
+from simpleocr.pretrained import MODEL_FILE
+
+TEMPLATE = Path(__file__).parent.parent / "model_card.md"
+COLUMNS = {
+    "exact_alphanumeric": "alphanumeric",
+    "exact_caseless": "caseless",
+    "exact_raw": "raw",
+    "cer": "CER",
+    "cer_caseless": "CER caseless",
+}
+"""Figures of a report that go into tables, and their headings."""
+MARKS = ("<!-- figures: rendered by training.publish -->\n", "<!-- end of figures -->")
+"""Between them a README has the table of figures."""
+
+
+class PublishError(ValueError):
+    """A card that would say what was not measured."""
+
+
+def read_reports(paths: Sequence[Path], sha256: str) -> list[dict[str, Any]]:
+    """Reports of training.evaluate on the weights with this checksum.
+
+    Raises:
+        PublishError: none, one that cannot be read, or one of other weights.
+    """
+    reports = []
+    for path in paths:
+        try:
+            report = json.loads(path.read_text(encoding="utf-8"))
+            of = report["model"]["sha256"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise PublishError(f"{path} is not a report of training.evaluate: {error}") from error
+        if of != sha256:
+            raise PublishError(f"{path} is of other weights: sha256 {of[:12]}…, not {sha256[:12]}…")
+        reports.append(report)
+    if not reports:
+        raise PublishError("no reports: a card has only figures that were measured")
+    return reports
+
+
+def set_name(report: dict[str, Any]) -> str:
+    """What a card calls a set: its folder's name and what was read of it."""
+    name = Path(str(report["dataset"])).name
+    return name if report["split"] == "train" else f"{name} ({report['split']})"
+
+
+def figures_table(reports: Sequence[dict[str, Any]]) -> str:
+    """Markdown: a row a set, figures with their intervals."""
+    rows = ["| set | samples | " + " | ".join(COLUMNS.values()) + " |", "|---|---|" + "---|" * len(COLUMNS)]
+    for report in reports:
+        cells = []
+        for name in COLUMNS:
+            figure = report["figures"][name]
+            cells.append(f"{figure['value']:.3f} ({figure['low']:.3f}–{figure['high']:.3f})")
+        rows.append(f"| {set_name(report)} | {report['samples']:,} | " + " | ".join(cells) + " |")
+    return "\n".join(rows)
+
+
+def render_card(network: CRNN, model_file: Path, reports: Sequence[dict[str, Any]], repo_id: str) -> str:
+    """The model card: model_card.md with every blank filled from the file and the reports."""
+    results = [
+        EvalResult(
+            task_type="image-to-text",
+            dataset_type=set_name(report).split(" ")[0],
+            dataset_name=set_name(report),
+            metric_type=name,
+            metric_name=heading,
+            metric_value=round(report["figures"][name]["value"], 4),
+        )
+        for report in reports
+        for name, heading in COLUMNS.items()
+    ]
+    data = ModelCardData(
+        language="en",
+        license="apache-2.0",
+        library_name="simpleocr",
+        pipeline_tag="image-to-text",
+        tags=["ocr", "crnn", "ctc"],
+        metrics=["cer"],
+        model_name=repo_id.split("/")[-1],
+        eval_results=results,
+    )
+    header, preprocessing = network.to_header(), network.config.preprocessing
+    content = model_file.read_bytes()
+    card = ModelCard.from_template(
+        data,
+        template_path=str(TEMPLATE),
+        title=f"SimpleOCR {repo_id.split('/')[-1]}",
+        summary="Reads lines of printed text in pictures, on a plain CPU, from one small file.",
+        repo_id=repo_id,
+        backbone=network.config.backbone,
+        parameters=f"{sum(p.numel() for p in network.parameters()):,}",
+        file_size=f"{len(content) / 1e6:.1f} MB",
+        dtype=str(network.storage_dtype).removeprefix("torch."),
+        sha256=hashlib.sha256(content).hexdigest(),
+        height=preprocessing.height,
+        stretch=preprocessing.stretch,
+        vocabulary_size=len(network.vocabulary),
+        vocabulary=network.vocabulary.characters.replace("`", "´`´").replace("|", "\\|"),
+        results=figures_table(reports),
+        command="\n".join(dict.fromkeys(report["command"] for report in reports)),
+        training=f"On {header['training'].get('samples', 'an unknown number of'):,} views of rendered lines; see `training/LOG.md`."
+        if header["training"].get("samples")
+        else "Not recorded in the model file.",
+        license="Apache 2.0",
+    )
+    return str(card)
+
+
+def update_readme(readme: Path, table: str) -> None:
+    """Put the table of figures between the MARKS of a README.
+
+    Raises:
+        PublishError: the README has no such place.
+    """
+    text = readme.read_text(encoding="utf-8")
+    pattern = re.compile(re.escape(MARKS[0]) + ".*?" + re.escape(MARKS[1]), re.DOTALL)
+    if not pattern.search(text):
+        raise PublishError(f"{readme} has no place for figures, {MARKS[0].strip()}")
+    readme.write_text(pattern.sub(lambda _: f"{MARKS[0]}{table}\n{MARKS[1]}", text), encoding="utf-8")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the arguments, render, write and push, and turn what the user can mend into one sentence."""
+    parser = argparse.ArgumentParser(description="Render a model's card from measured reports, write or push both.")
+    parser.add_argument("--model", type=Path, required=True, help="folder of the model")
+    parser.add_argument("--reports", type=Path, nargs="+", required=True, help="JSON files of training.evaluate")
+    parser.add_argument("--out", type=Path, help="folder to write model and card into")
+    parser.add_argument("--push", metavar="USER/REPO", help="repository to push model and card to")
+    parser.add_argument("--private", action="store_true", help="if the repository is made, make it private")
+    parser.add_argument("--readme", type=Path, help="a README whose figures are brought up to date")
+    args = parser.parse_args(argv)
+    if not (args.out or args.push):
+        parser.error("nothing to do: give --out or --push")
+    try:
+        model_file = args.model / MODEL_FILE
+        network = CRNN.from_pretrained(args.model)
+        reports = read_reports(args.reports, hashlib.sha256(model_file.read_bytes()).hexdigest())
+        card = render_card(network, model_file, reports, args.push or (args.out.name if args.out else ""))
+        if args.out:
+            (args.out / "README.md").unlink(missing_ok=True)  # save_pretrained keeps a card that is there
+            network.save_pretrained(args.out, card=card)
+            print(f"{args.out}: model and card")
+        if args.push:
+            print(network.push_to_hub(args.push, private=args.private or None, card=card))
+        if args.readme:
+            update_readme(args.readme, figures_table(reports))
+    except (ModelError, PublishError, OSError) as error:
+        sys.exit(f"training.publish: {error}")
+
+
+if __name__ == "__main__":
+    main()
