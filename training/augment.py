@@ -31,7 +31,7 @@ def uneven_light(image: Grey, rng: Random, strength: float) -> Grey:
 def shadow(image: Grey, rng: Random, strength: float) -> Grey:
     """The edge of a shadow across the line."""
     soft = np.clip(gradient(image.shape, rng) * rng.uniform(3, 30) + rng.uniform(-1, 1), 0, 1)
-    return image * (1 - soft * np.float32(rng.uniform(0.2, 0.7) * strength))
+    return _floats(image * (1 - soft * np.float32(rng.uniform(0.2, 0.7) * strength)))
 
 
 def blur(image: Grey, rng: Random, strength: float) -> Grey:
