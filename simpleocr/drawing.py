@@ -5,10 +5,7 @@ from PIL import Image, ImageDraw, ImageFont
 from simpleocr.document import Line, Page
 from simpleocr.geometry import Transform, polygon_to_box
 
-SIDES = (
-    900,
-    1600,
-)  # pixels: smaller pictures are enlarged and larger ones reduced until their longer side is in between
+SIDES = (900, 1600)  # pixels: a smaller picture is enlarged and a larger one reduced until its longer side is between
 UNSURE_BELOW = 0.8  # score under which a line's box and a word are drawn in the second colour
 SURE, UNSURE = (13, 110, 104), (190, 84, 10)  # the two can be told apart without seeing red or green
 PAPER, INK, RULE = (255, 255, 255), (24, 28, 33), (214, 219, 224)

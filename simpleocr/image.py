@@ -48,7 +48,7 @@ class InputError(ValueError):
     """A picture that cannot be read: one sentence that names what was given and what is accepted."""
 
 
-def load_image(source: ImageSource) -> Image.Image:
+def load_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Any picture as 8-bit RGB: upright by its EXIF orientation, over white where transparent, first page or frame.
 
     Grey levels of 16 and 32 bits and floats are scaled, never clipped; `_to_8_bits` says how. A PIL image is taken at
@@ -58,23 +58,24 @@ def load_image(source: ImageSource) -> Image.Image:
         source: a path, the bytes of an encoded file, a binary file object, a PIL image, or an array (H, W) or
             (H, W, C) with C = 1, 3 (RGB) or 4 (RGBA). An array holds bools, integers in 0..65535, floats in 0..1, or
             floats in 0..255.
+        max_pixels: larger pictures are refused before they are decoded.
 
     Returns:
-        A new image of mode "RGB", its `size` (width, height) at most MAX_PIXELS, without metadata.
+        A new image of mode "RGB", its `size` (width, height) at most `max_pixels`, without metadata.
 
     Raises:
-        InputError: not a picture, damaged or cut off, over MAX_PIXELS or MAX_BYTES, no such file. Nothing else.
+        InputError: not a picture, damaged or cut off, over `max_pixels` or MAX_BYTES, no such file. Nothing else.
     """
     _hush_pillow()
     if isinstance(source, Image.Image):
         with _refusing("the PIL image cannot be read: it is closed, or its file damaged or cut off"):
-            return _decode(source, "the PIL image")
+            return _decode(source, "the PIL image", max_pixels)
     if isinstance(source, np.ndarray):
         with _refusing("the array cannot be read as a picture"):
-            return _to_rgb(_array_to_image(source))
+            return _to_rgb(_array_to_image(source, max_pixels))
     data, name = _read(source)
     with _refusing(f"{name} is damaged, cut off or of an unsupported kind"):
-        return _decode(_identify(data, name), name)
+        return _decode(_identify(data, name), name, max_pixels)
 
 
 @contextmanager
@@ -144,11 +145,11 @@ def _check_bytes(count: int, name: str) -> None:
         raise InputError(f"{name} has {count:,} bytes or more: up to {MAX_BYTES:,} are read")
 
 
-def _check_size(width: int, height: int, name: str) -> None:
+def _check_size(width: int, height: int, name: str, max_pixels: int) -> None:
     if width < 1 or height < 1:
         raise InputError(f"{name} has no pixels: it is {width} x {height}")
-    if width * height > MAX_PIXELS:
-        raise InputError(f"{name} is too large: it has {width} x {height} pixels, up to {MAX_PIXELS:,} are read")
+    if width * height > max_pixels:
+        raise InputError(f"{name} is too large: it has {width} x {height} pixels, up to {max_pixels:,} are read")
 
 
 def _identify(data: bytes, name: str) -> Image.Image:
@@ -168,10 +169,12 @@ def _identify(data: bytes, name: str) -> Image.Image:
     raise InputError(f"{name} is {kind}; {_ACCEPTED}")
 
 
-def _decode(image: Image.Image, name: str) -> Image.Image:
-    _check_size(*image.size, name)
+def _decode(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
+    _check_size(*image.size, name, max_pixels)
     tags = getattr(image, "tag_v2", {})  # a TIFF may put a small picture into one huge tile
-    _check_size(tags.get(TiffImagePlugin.TILEWIDTH, 1), tags.get(TiffImagePlugin.TILELENGTH, 1), f"a tile of {name}")
+    _check_size(
+        tags.get(TiffImagePlugin.TILEWIDTH, 1), tags.get(TiffImagePlugin.TILELENGTH, 1), f"a tile of {name}", max_pixels
+    )
     image.load()
     try:  # not ImageOps.exif_transpose: it writes all tags anew, and raises at a broken one
         method = _TRANSPOSE.get(image.getexif().get(ExifTags.Base.Orientation, 1))
@@ -238,12 +241,12 @@ def _to_8_bits(levels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     return np.rint(scaled, out=scaled).astype(np.uint8)
 
 
-def _array_to_image(array: npt.NDArray[Any]) -> Image.Image:
+def _array_to_image(array: npt.NDArray[Any], max_pixels: int) -> Image.Image:
     name = f"the array of shape {array.shape} and dtype {str(array.dtype)[:40]}"
     channels = array.shape[2] if array.ndim == 3 else 1
     if array.ndim not in (2, 3) or channels not in (1, 3, 4) or array.dtype.kind not in "buif":
         raise InputError(f"{name} is not a picture: {_ARRAYS}")
-    _check_size(array.shape[1], array.shape[0], name)
+    _check_size(array.shape[1], array.shape[0], name, max_pixels)
     levels = np.asarray(array[:, :, 0] if array.shape[2:] == (1,) else array)
     if levels.dtype.kind == "b":
         levels = levels.astype(np.uint8) * np.uint8(255)

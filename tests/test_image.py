@@ -850,3 +850,12 @@ def test_threads_get_what_one_gets() -> None:
         refused = list(pool.map(lambda data: refusal(data[: len(data) // 3]), files))
     assert together == alone * 4
     assert all(refused)
+
+
+def test_a_larger_limit_can_be_asked_for() -> None:
+    image = Image.new("L", (40, 30))
+    with pytest.raises(InputError, match="1,000"):
+        load_image(image, max_pixels=1000)
+    assert load_image(image, max_pixels=1200).size == (40, 30)
+    with pytest.raises(InputError, match="1,000"):
+        load_image(np.zeros((30, 40), dtype=np.uint8), max_pixels=1000)

@@ -1,0 +1,59 @@
+"""training.benchmark: every part runs and says what it measured."""
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from training import benchmark, synth
+from training.timing import durations, threads
+
+COMMAND = ["--backbones", "tiny", "--seconds", "0.01"]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Tiny networks gain nothing from more, and beside other work they lose much."""
+    with threads(1):
+        yield
+
+
+@pytest.mark.parametrize(("part", "unit"), [("train", "lines/s"), ("read", "ms"), ("load", "MiB")])
+def test_parts(
+    part: str, unit: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(benchmark, "TRAIN_COLUMNS", 64)
+    monkeypatch.setattr(benchmark, "TRAIN_CHARACTERS", 3)
+    monkeypatch.setattr(benchmark, "BATCH", 4)
+    before = torch.get_num_threads()
+    benchmark.main([*COMMAND, "--parts", part, "--out", str(tmp_path / "speed.json")])
+    report = json.loads((tmp_path / "speed.json").read_text())
+    assert list(report["figures"]) == [part]
+    assert unit in {figure["unit"] for figure in report["figures"][part]}
+    assert all(figure["value"] > 0 and math.isfinite(figure["value"]) for figure in report["figures"][part])
+    assert report["machine"]["torch"] == torch.__version__
+    shown = capsys.readouterr().out
+    assert all(figure["name"] in shown for figure in report["figures"][part])
+    assert torch.get_num_threads() == before
+
+
+def test_rendering_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(synth, "render_block", lambda source, seed, block, count: iter([(b"", "", 1, 1)] * count))
+    source = synth.Source(None, [], [], None)  # type: ignore[arg-type]
+    assert benchmark.render_rate(source, 0, 0.001) > synth.FONT_BLOCK
+
+
+def test_durations_are_at_least_one_and_threads_are_put_back() -> None:
+    assert len(durations(lambda: None, 0)) == 1
+    before = torch.get_num_threads()
+    with threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
+
+
+def test_missing_fonts_are_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"^training\.benchmark: no such folder of fonts"):
+        benchmark.main(["--parts", "render", "--fonts", str(tmp_path / "missing")])
