@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from huggingface_hub import ModelCard
+from huggingface_hub import EvalResult, ModelCard
 
 from simpleocr import CRNN, CRNNConfig, Vocabulary
 from simpleocr.vocabulary import VOCABULARIES
@@ -43,9 +43,10 @@ def test_the_card_says_what_was_measured_and_the_weights_stay_the_same(model: Pa
     assert (out / "model.safetensors").read_bytes() == (model / "model.safetensors").read_bytes()
     card = (out / "README.md").read_text()
     front = ModelCard(card).data
-    assert front.to_dict()["library_name"] == "simpleocr"
-    assert {result.dataset_name for result in front.eval_results or []} == {"iiit5k_train", "hard (test)"}
-    assert {result.metric_value for result in front.eval_results or []} == {0.9123}
+    assert front["library_name"] == "simpleocr"
+    results: list[EvalResult] = front.get("eval_results")
+    assert {result.dataset_name for result in results} == {"iiit5k_train", "hard (test)"}
+    assert {result.metric_value for result in results} == {0.9123}
     assert "1,234,567 views" in card
     assert "0.912 (0.900–0.920)" in card
     assert "{{" not in card

@@ -9,9 +9,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from simpleocr.modelfile import write_atomically
+from simpleocr.modelfile import checksum, write_atomically
 
-KEY = "checkpoint"
+KEY, SUM = "checkpoint", "sha256"
 
 
 class CheckpointError(ValueError):
@@ -26,7 +26,8 @@ def save_checkpoint(
     for index, values in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{key}": torch.as_tensor(value) for key, value in values.items()}
     contiguous = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    write_atomically(path, safetensors.torch.save(contiguous, {KEY: json.dumps(state, sort_keys=True)}))
+    written = json.dumps({**state, SUM: checksum(state, contiguous)}, sort_keys=True)
+    write_atomically(path, safetensors.torch.save(contiguous, {KEY: written}))
 
 
 def read_state(path: Path) -> dict[str, Any]:
@@ -53,6 +54,8 @@ def load_checkpoint(path: Path, modules: dict[str, nn.Module], optimizer: torch.
     """
     state = read_state(path)
     tensors = safetensors.torch.load_file(path)
+    if state.pop(SUM, None) != checksum(state, tensors):
+        raise CheckpointError(f"{path} is damaged: its checksum is another")
     try:
         for name, module in modules.items():
             module.load_state_dict(_below(tensors, f"{name}."))

@@ -4,6 +4,7 @@ import calendar
 import pydoc_data.topics
 import re
 import string
+import unicodedata
 from bisect import bisect
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -60,7 +61,8 @@ def load_corpus(paths: Sequence[Path] = ()) -> Corpus:
     running: list[str] = []
     for text in texts:
         lines = text.splitlines()
-        if sum(bool(FREQUENCY_LINE.match(line)) for line in lines[:100]) > 90:
+        head = [line for line in lines[:100] if line.strip()]
+        if head and sum(bool(FREQUENCY_LINE.match(line)) for line in head) > 0.9 * len(head):
             for line in lines:
                 if match := FREQUENCY_LINE.match(line):
                     counts[match[1]] += 1
@@ -70,14 +72,14 @@ def load_corpus(paths: Sequence[Path] = ()) -> Corpus:
             counts.update(word for token in tokens if (word := token.strip(string.punctuation + "“”‘’—…")).isalpha())
     words = [word for word, _ in counts.most_common()]
     if not words:
-        raise ValueError(f"no words in {[str(f) for f in files]}")
+        raise ValueError(f"no words in {[str(p) for p in paths]}")
     weights = list(accumulate((rank + 10) ** -0.5 for rank in range(len(words))))
     return Corpus(words, weights, running or words)
 
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        return unicodedata.normalize("NFC", file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"cannot read the text file {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from simpleocr.vocabulary import Vocabulary, normalize
 IMAGE_COLUMNS = ("image", "file_name", "file", "path")
 TEXT_COLUMNS = ("text", "label", "transcription", "ground_truth")
 BUCKET = 32  # columns: batches are as wide as a multiple of this, and their lines are stretched to fit
+HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(?<!\.csv)(?<!\.jsonl)(?<!\.parquet)|[\w-]+")
+LARGEST_STRETCH = 1.5  # of lines that are left over from their bucket and go to the next one
 AREA_WIDTH = 384  # columns: a wider bucket has fewer lines a batch, so that a step's cost and memory stay bounded
 
 
@@ -47,26 +50,33 @@ def open_corpus(name: str, split: str, *, streaming: bool = False, revision: str
     """
     from datasets import Image as ImageFeature
     from datasets import load_dataset, load_from_disk
-    from datasets.exceptions import DatasetNotFoundError
+    from datasets.exceptions import DatasetsError
     from huggingface_hub.errors import HfHubHTTPError
 
+    if not name.strip():
+        raise DataError("a corpus without a name")
     path = Path(name)
     try:
-        if labels := _label_file(path):
-            return _from_labels(labels, split, streaming=streaming)
+        if labels := _label_file(path / split) if (path / split).is_dir() else _label_file(path):
+            if labels.parent != path / split:
+                _only_train(str(labels), split)
+            return _from_labels(labels, streaming=streaming)
         if (path / "dataset_info.json").exists() or (path / "dataset_dict.json").exists():
             dataset: Any = load_from_disk(name)
+            if not isinstance(dataset, dict):
+                _only_train(name, split)
             dataset = dataset[split] if isinstance(dataset, dict) else dataset
             dataset = dataset.to_iterable_dataset() if streaming else dataset
         elif path.suffix == ".parquet" and path.is_file():
+            _only_train(name, split)
             dataset = load_dataset("parquet", data_files={"train": name}, split="train", streaming=streaming)
-        elif path.is_dir() or not (name.startswith(("/", ".", "~")) or path.suffix):
+        elif path.is_dir() or HUB_ID.fullmatch(name):
             dataset = load_dataset(name, split=split, streaming=streaming, revision=revision)
         else:
             dataset = None
     except DataError:
         raise
-    except (KeyError, DatasetNotFoundError, HfHubHTTPError, ConnectionError, OSError, ValueError) as error:
+    except (KeyError, DatasetsError, HfHubHTTPError, OSError, ValueError) as error:
         raise DataError(f"cannot open {name!r}, split {split!r}: {error}") from error
     if dataset is None:
         raise DataError(f"no such corpus: {name}")
@@ -90,13 +100,16 @@ def _label_file(path: Path) -> Path | None:
     return None
 
 
-def _from_labels(labels: Path, split: str, *, streaming: bool) -> Any:
+def _only_train(name: str, split: str) -> None:
+    if split != "train":
+        raise DataError(f"{name} has no split {split!r}: it is all one")
+
+
+def _from_labels(labels: Path, *, streaming: bool) -> Any:
     """Rows of a CSV or JSON-lines file of file names and texts; read as text, for "007" and "NA" are labels."""
     from datasets import Dataset
     from datasets import Image as ImageFeature
 
-    if split != "train":
-        raise DataError(f"{labels} has no split {split!r}: it is all one")
     try:
         with labels.open(encoding="utf-8-sig", newline="") as file:
             rows = (
@@ -110,10 +123,12 @@ def _from_labels(labels: Path, split: str, *, streaming: bool) -> Any:
         raise DataError(f"{labels} cannot be read: {error}") from error
     if not rows:
         raise DataError(f"{labels} has no rows")
+    if odd := [number for number, row in enumerate(rows) if not isinstance(row, dict)]:
+        raise DataError(f"{labels} has rows that are not objects, the first is row {odd[0]}")
     image, text = _column(list(rows[0]), IMAGE_COLUMNS, str(labels)), _column(list(rows[0]), TEXT_COLUMNS, str(labels))
     columns = {
-        "image": [{"bytes": None, "path": str(labels.parent / (row[image] or ""))} for row in rows],
-        "text": [row[text] if row[text] is not None else "" for row in rows],
+        "image": [{"bytes": None, "path": str(labels.parent / str(row.get(image) or ""))} for row in rows],
+        "text": [value if isinstance(value := row.get(text), str) else None for row in rows],
     }
     dataset = Dataset.from_dict(columns).cast_column("image", ImageFeature(decode=False))
     return dataset.to_iterable_dataset() if streaming else dataset
@@ -162,8 +177,10 @@ class Report:
     def refuse_over(self, share: float) -> None:
         """Raise DataError if more than `share` of the rows are bad, or none is left."""
         bad = self.dropped.total()
-        if bad == self.seen or bad > share * self.seen:
-            raise DataError(f"{bad} of {self.seen} rows cannot be used, more than {share:.1%}:\n{self}")
+        if bad + self.left_out == self.seen or bad > share * self.seen:
+            raise DataError(
+                f"{bad} of {self.seen} rows cannot be used, more than {share:.1%}, or none is left:\n{self}"
+            )
 
 
 @dataclass(frozen=True)
@@ -260,34 +277,47 @@ def plan_widths(
     return (np.maximum(1, buckets) * BUCKET).astype(np.int64)
 
 
-def batch_lines(width: int, batch_size: int) -> int:
-    """Lines of a batch in the bucket of `width` columns."""
-    return max(1, min(batch_size, batch_size * AREA_WIDTH // width))
+def batch_lines(width: int, batch_size: int, processes: int = 1) -> int:
+    """Lines of a batch in the bucket of `width` columns; at least one for each process."""
+    return max(processes, min(batch_size, batch_size * AREA_WIDTH // width))
 
 
 def plan_epoch(
-    widths: npt.NDArray[np.int64], needed: npt.NDArray[np.int64], batch_size: int, seed: int, epoch: int
+    widths: npt.NDArray[np.int64],
+    needed: npt.NDArray[np.int64],
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    processes: int = 1,
 ) -> list[tuple[int, npt.NDArray[np.int64]]]:
-    """The batches of an epoch as (width, indices): shuffled, each of one width, every line in exactly one.
+    """The batches of an epoch as (width, indices): shuffled, each of one width, at least a line for each process.
 
-    What is left of a bucket goes to the next wider one, so that only the last batch can be small.
+    What is left of a bucket goes to the next one unless that is much wider; then it is a small batch. Every line is in
+    exactly one batch, but for leftovers that are fewer than the processes.
     """
+    if not len(widths):
+        return []
     rng = np.random.default_rng((seed, epoch))
     buckets = plan_widths(widths, needed, rng)
     order = rng.permutation(len(widths))
     order = order[np.argsort(buckets[order], kind="stable")]
     batches: list[tuple[int, npt.NDArray[np.int64]]] = []
-    rest = order[:0]
+    rest, narrowest, last = order[:0], 0, 0
     values, starts = np.unique(buckets[order], return_index=True)
     for width, start, end in zip(values, starts, [*starts[1:], len(order)], strict=True):
+        if len(rest) and width > LARGEST_STRETCH * narrowest:
+            batches.append((last, rest))
+            rest = order[:0]
+        narrowest = narrowest if len(rest) else int(width)
         lines = np.concatenate([rest, order[start:end]])
-        size = batch_lines(int(width), batch_size)
+        size = batch_lines(int(width), batch_size, processes)
         full = len(lines) // size * size
         batches.extend((int(width), lines[i : i + size]) for i in range(0, full, size))
-        rest = lines[full:]
+        narrowest = int(width) if full else narrowest
+        rest, last = lines[full:], int(width)
     if len(rest):
-        batches.append((int(values[-1]), rest))
-    return [batches[i] for i in rng.permutation(len(batches))]
+        batches.append((last, rest))
+    return [batches[i] for i in rng.permutation(len(batches)) if len(batches[i][1]) >= processes]
 
 
 def load_line(
@@ -297,7 +327,7 @@ def load_line(
     image = picture(row).convert("L")
     draw = rng.random(6)
     if draw[0] < 0.3 and min(image.size) > 12:
-        inset = rng.uniform(0, 0.05, 4) * image.height
+        inset = rng.uniform(0, 0.05, 4) * min(image.size)
         image = image.crop(
             (round(inset[0]), round(inset[1]), image.width - round(inset[2]), image.height - round(inset[3]))
         )
@@ -402,8 +432,7 @@ class Lines:
     def steps(self, batch_size: int, seed: int, weights: Sequence[float], world: int = 1) -> int:
         """Batches of an epoch, about: widths are jittered anew in each."""
         lines = self.epoch(seed, 0, weights)
-        plan = plan_epoch(self.widths[lines], self.needed[lines], batch_size * world, seed, 0)
-        return sum(len(indices) >= world for _, indices in plan)
+        return len(plan_epoch(self.widths[lines], self.needed[lines], batch_size * world, seed, 0, world))
 
     def batches(
         self,
@@ -417,10 +446,9 @@ class Lines:
     ) -> Iterator[Batch]:
         """The batches of an epoch after the first `skip`; of each this process's share, `batch_size` lines or fewer."""
         lines = self.epoch(seed, epoch, weights)
-        plan = plan_epoch(self.widths[lines], self.needed[lines], batch_size * world, seed, epoch)
+        plan = plan_epoch(self.widths[lines], self.needed[lines], batch_size * world, seed, epoch, world)
         for width, indices in plan[skip:]:
-            if len(indices) >= world:
-                yield self.batch(width, lines[indices[rank::world]], seed, epoch)
+            yield self.batch(width, lines[indices[rank::world]], seed, epoch)
 
 
 class StreamedLines:
@@ -471,7 +499,7 @@ class StreamedLines:
             width = int(plan_widths(np.array([own]), np.array([columns_needed(target)]), rng)[0])
             bucket = buckets.setdefault(width, [])
             bucket.append((row, target, number))
-            if len(bucket) == max(world, batch_lines(width, batch_size * world)):
+            if len(bucket) == batch_lines(width, batch_size * world, world):
                 formed += 1
                 if formed > skip:
                     yield self._batch(bucket[rank::world], width, seed, epoch)

@@ -9,7 +9,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, features
 
 SYSTEM_FOLDERS = (
     Path("/usr/share/fonts"),
@@ -17,6 +17,8 @@ SYSTEM_FOLDERS = (
     Path("/Library/Fonts"),
     Path("C:/Windows/Fonts"),
 )
+RAQM = features.check("raqm")
+NO_LIGATURES = ["-liga", "-clig", "-dlig"]
 SUFFIXES = {".ttf", ".otf", ".woff", ".woff2"}
 # fonts whose letters are not letters: mathematical encodings, dingbats, icons, blanks
 NOT_TEXT = re.compile(
@@ -54,7 +56,7 @@ def find_fonts(folders: Sequence[Path] = ()) -> list[Path]:
 
 def family(file: Path) -> str:
     """What the files of one family share of their names: training and test fonts are told apart by it."""
-    return re.split(r"[-_.0-9]|Bold|Italic|Regular|Oblique|Light|Medium|Black", file.stem)[0].lower()
+    return re.split(r"[-_.0-9]|Bold|Bol$|BolIta$|Ita$|Italic|Regular|Oblique|Light|Medium|Black", file.stem)[0].lower()
 
 
 def held_out(file: Path, share: float = 0.06) -> bool:
@@ -80,6 +82,10 @@ class Face:
         # basic layout: a glyph a character, no ligatures, which the labels could not tell apart
         self.font = ImageFont.truetype(str(file), size, layout_engine=ImageFont.Layout.BASIC)
         self.ascent, self.descent = self.font.getmetrics()
+        # kerning is measured by the layout that knows a font's own tables; the basic one returns it 64 times too small
+        self._shaped = ImageFont.truetype(str(file), size, layout_engine=ImageFont.Layout.RAQM) if RAQM else None
+        self._pairs: dict[str, float] = {}
+        self._shaped_lengths: dict[str, float] = {}
         self._glyphs: dict[str, Glyph] = {}
         self._lengths: dict[str, float] = {}
 
@@ -94,14 +100,24 @@ class Face:
         return self._glyphs[character]
 
     def length(self, text: str) -> float:
-        """Advance of one character, or of a pair with its kerning, in pixels."""
+        """Advance of a character in pixels; of a pair without its kerning, or almost."""
         if text not in self._lengths:
             self._lengths[text] = self.font.getlength(text)
         return self._lengths[text]
 
     def kerning(self, left: str, right: str) -> float:
         """What the font adds between two characters, mostly negative, in pixels."""
-        return self.length(left + right) - self.length(left) - self.length(right)
+        if (pair := left + right) not in self._pairs:
+            measure = self._shaped_length if self._shaped else self.length
+            kerning = measure(pair) - measure(left) - measure(right)
+            self._pairs[pair] = kerning if self._shaped else 64 * kerning
+        return self._pairs[pair]
+
+    def _shaped_length(self, text: str) -> float:
+        if text not in self._shaped_lengths:
+            assert self._shaped is not None
+            self._shaped_lengths[text] = self._shaped.getlength(text, features=NO_LIGATURES)
+        return self._shaped_lengths[text]
 
     @cached_property
     def _missing(self) -> bytes:

@@ -2,9 +2,12 @@
 
 import csv
 from collections.abc import Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 
 from matplotlib.figure import Figure
+
+from simpleocr.modelfile import write_atomically
 
 
 def plot(rows: Sequence[Mapping[str, str]], path: Path) -> None:
@@ -33,7 +36,8 @@ class MetricsLog:
         self.rows: list[dict[str, str]] = []
         if step and path.exists():
             with path.open(newline="") as file:
-                self.rows = [row for row in csv.DictReader(file) if int(row["step"]) <= step]
+                # a row that a kill cut short has no value in its last column
+                self.rows = [row for row in csv.DictReader(file) if row[self.columns[-1]] and int(row["step"]) <= step]
 
     def add(self, state: Mapping[str, float], loss: float, rate: float, figures: Mapping[str, float]) -> None:
         """Append one validation and draw the curves anew."""
@@ -45,8 +49,9 @@ class MetricsLog:
         }
         values |= {name: f"{value:.5f}" for name, value in figures.items()}
         self.rows.append({name: str(values[name]) for name in self.columns})
-        with self.path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, self.columns)
-            writer.writeheader()
-            writer.writerows(self.rows)
+        file = StringIO()
+        writer = csv.DictWriter(file, self.columns)
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_atomically(self.path, file.getvalue().encode())
         plot(self.rows, self.path.with_name("curves.png"))

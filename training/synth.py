@@ -7,6 +7,7 @@ follow SynthTIGER (Yim et al. 2021, arXiv 2107.09313) for scenes and Tesseract's
 """
 
 import argparse
+import json
 import multiprocessing
 import os
 import sys
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import cv2
 import numpy as np
@@ -164,8 +166,8 @@ def view(box: tuple[int, int, int, int], rng: Random, strength: float) -> tuple[
 def _margin(rng: Random, strength: float) -> float:
     """Free space on one side of a crop as a share of its height; below zero the crop cuts into the ink."""
     draw = rng.random()
-    if draw < 0.15 * strength:
-        return rng.uniform(0.2, 0.55)
+    if draw < 0.22 * strength:
+        return rng.uniform(0.15, 0.55)
     return rng.gauss(0.06, 0.06) if draw < 0.9 else rng.uniform(-0.07, 0.0)
 
 
@@ -263,7 +265,7 @@ def render_line(text: str, face: Face, source: Source, rng: Random) -> npt.NDArr
     strength = source.strength * rng.random()
     document = rng.random() < 0.45
     canvas, box = lay_out(text, face, rng, strength)
-    if rng.random() < 0.2 * strength:
+    if rng.random() < 0.35 * strength:
         add_neighbours(canvas, box, face, source, rng)
     canvas = augment.print_ink(canvas, rng, strength)
     bend = 0.0
@@ -328,7 +330,10 @@ def _text_for(face: Face, source: Source, rng: Random) -> str:
             text = text.upper()
         if not source.vocabulary.unknown(text) and all(face.draws(c) for c in set(text)):
             return text
-    return "".join(rng.choices([c for c in "ABEHKLMNORSTUX" if face.draws(c)] or ["I"], k=4))
+    drawn = [c for c in source.vocabulary.characters if c != " " and face.draws(c)]
+    if face.capitals_only:
+        drawn = [c for c in drawn if c == c.upper()]
+    return "".join(rng.choices(drawn, k=4)) if drawn else ""
 
 
 # One source a process: handed over once, not with every shard.
@@ -362,7 +367,7 @@ def _write_shard(job: tuple[str, int, int, int, str]) -> int:
     )
     columns = {"image": images, "text": texts, "width": widths, "height": heights}
     table = Dataset.from_dict(columns, features=features)
-    partial = Path(f"{path}.partial")
+    partial = Path(path).with_name(f".{Path(path).name}.partial")  # a name that load_dataset passes over
     table.to_parquet(partial)
     partial.replace(path)
     return count
@@ -375,8 +380,16 @@ def write_corpus(
 
     The result is what `datasets.load_dataset(str(out))` reads: columns image, text, width, height. Shards that are
     already there are kept, so that an interrupted run goes on.
+
+    Raises:
+        ValueError: the folder holds another corpus, or no font draws Latin letters.
+        OSError: the folder cannot be written.
     """
     (out / "data").mkdir(parents=True, exist_ok=True)
+    _claim(
+        out,
+        {"seed": seed, "counts": counts, "strengths": {split: source.strength for split, source in sources.items()}},
+    )
     jobs = []
     for number, (split, count) in enumerate(counts.items()):
         shards = max(1, -(-count // SHARD))
@@ -396,6 +409,14 @@ def write_corpus(
         pool.close()  # let the workers end by themselves: leaving the block kills them
         pool.join()
     return done / max(1e-9, time.perf_counter() - started)
+
+
+def _claim(out: Path, settings: dict[str, Any]) -> None:
+    """Refuse to mix a corpus into a folder that holds another; shards are told apart by their numbers alone."""
+    note, written = out / ".corpus.json", json.dumps(settings, sort_keys=True)
+    if note.exists() and note.read_text() != written:
+        raise ValueError(f"{out} holds another corpus, {note.read_text()}, not {written}")
+    note.write_text(written)
 
 
 def sources_from(args: argparse.Namespace) -> dict[str, Source]:
@@ -430,13 +451,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if args.samples < 50:
         parser.error("--samples must be at least 50: a fiftieth each validates and tests")
-    try:
-        sources = sources_from(args)
-    except ValueError as error:
-        sys.exit(f"training.synth: {error}")
+    if args.processes < 1:
+        parser.error("--processes must be at least 1")
+    if not 0 <= args.strength <= 1:
+        parser.error("--strength must be in 0..1")
     rest = args.samples // 50
     counts = {"train": args.samples - 2 * rest, "validation": rest, "test": rest}
-    rate = write_corpus(args.out, sources, counts, args.seed, args.processes)
+    try:
+        sources = sources_from(args)
+        rate = write_corpus(args.out, sources, counts, args.seed, args.processes)
+    except (ValueError, OSError) as error:
+        sys.exit(f"training.synth: {error}")
     print(f"{args.samples} samples in {args.out} from {len(sources['train'].fonts)} fonts: {rate:.0f} samples/s")
 
 

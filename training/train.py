@@ -27,8 +27,9 @@ from tqdm import tqdm
 
 from simpleocr import metrics
 from simpleocr.crnn import BACKBONES, CRNN, CRNNConfig
+from simpleocr.image import InputError
 from simpleocr.modelfile import ModelError
-from simpleocr.preprocessing import Preprocessing
+from simpleocr.preprocessing import Preprocessing, line_to_tensor
 from simpleocr.recognition import recognize
 from simpleocr.vocabulary import VOCABULARIES, normalize
 from training import synth
@@ -39,18 +40,9 @@ from training.progress import MetricsLog
 DEFAULT_CORPUS = Path("corpora/default")
 # what must be the same for a run to be the same run; the rest (threads, when to save) may change from stop to stop
 RUN_SETTINGS = (
-    "dataset",
-    "weights",
-    "batch_size",
-    "backbone",
-    "vocabulary",
-    "height",
-    "stretch",
-    "seed",
-    "lr",
-    "unknown",
-    "max_columns",
-    "processes",
+    *("dataset", "weights", "streaming", "unknown", "max_columns", "batch_size", "processes", "seed"),
+    *("init", "backbone", "vocabulary", "height", "stretch"),
+    *("lr", "weight_decay", "clip", "ema", "auxiliary", "mixed_precision"),
 )
 
 
@@ -64,6 +56,7 @@ class State:
         samples: lines seen, over all processes.
         seconds: time spent.
         best: the lowest CER so far.
+        losses, loss_steps: sum of the losses since the last validation, and of how many steps.
     """
 
     step: int = 0
@@ -72,6 +65,12 @@ class State:
     samples: int = 0
     seconds: float = 0.0
     best: float = 1e9
+    losses: float = 0.0
+    loss_steps: int = 0
+
+
+class SettingError(ValueError):
+    """A setting with which nothing can be trained."""
 
 
 class Trainee(nn.Module):
@@ -189,10 +188,15 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     args.weights = args.weights or [1.0] * len(args.dataset or [""])
     if len(args.weights) != len(args.dataset or [""]):
         parser.error(f"{len(args.dataset or [])} corpora but {len(args.weights)} weights")
+    for name in ("batch_size", "epochs", "eval_every", "save_every", "eval_samples"):
+        if getattr(args, name) < 1:
+            parser.error(f"--{name} must be at least 1")
+    if args.threads < 0:
+        parser.error("--threads must be 0 or more")
     return args
 
 
-def validation_samples(args: argparse.Namespace) -> list[tuple[Any, str]]:
+def validation_samples(args: argparse.Namespace, preprocessing: Preprocessing) -> list[tuple[Any, str]]:
     """Pictures and targets to validate on; of a corpus without a validation split, its last lines."""
     try:
         corpus = open_corpus(args.validation or args.dataset[0], "validation", streaming=args.streaming)
@@ -204,9 +208,11 @@ def validation_samples(args: argparse.Namespace) -> list[tuple[Any, str]]:
     for row in corpus:
         if isinstance(row["text"], str) and len(samples) < args.eval_samples:
             try:
-                samples.append((picture(row), normalize(row["text"])))
-            except ValueError:
+                image = picture(row)
+                line_to_tensor(image, preprocessing)  # a line that is too wide is refused here, not at each validation
+            except InputError:
                 continue
+            samples.append((image, normalize(row["text"])))
     return samples
 
 
@@ -221,8 +227,11 @@ def build(args: argparse.Namespace) -> CRNN:
     if args.init:
         return CRNN.from_pretrained(args.init)
     torch.manual_seed(args.seed)
-    preprocessing = Preprocessing(height=args.height, stretch=args.stretch)
-    return CRNN(CRNNConfig(VOCABULARIES[args.vocabulary], args.backbone, preprocessing))
+    try:
+        preprocessing = Preprocessing(height=args.height, stretch=args.stretch)
+        return CRNN(CRNNConfig(VOCABULARIES[args.vocabulary], args.backbone, preprocessing))
+    except ValueError as error:
+        raise SettingError(f"no such network: {error}") from error
 
 
 def resumed(
@@ -237,7 +246,9 @@ def resumed(
     Raises:
         CheckpointError: no checkpoint, or one of a run with other settings; names them.
     """
-    then, now = read_state(checkpoint)["settings"], settings(args, world)
+    then, now = read_state(checkpoint).get("settings"), settings(args, world)
+    if not isinstance(then, dict):
+        raise CheckpointError(f"{checkpoint} does not say of which run it is")
     if differing := [
         f"{name}: {then.get(name)} then, {now[name]} now" for name in RUN_SETTINGS if then.get(name) != now[name]
     ]:
@@ -260,10 +271,13 @@ def run(args: argparse.Namespace) -> CRNN:
     """Train as `args` say; returns the averaged network.
 
     Raises:
-        DataError, ModelError, CheckpointError: what was given cannot be used.
+        SettingError, DataError, ModelError, CheckpointError: what was given cannot be used.
         FloatingPointError: the loss is not a number; names the lines of the batch.
     """
     precision = args.mixed_precision if args.mixed_precision != "auto" else "bf16" if has_bf16() else "no"
+    if precision == "fp16" and not torch.cuda.is_available():
+        raise SettingError("--mixed_precision fp16 needs a GPU: a CPU has bf16 at most")
+    args.out.mkdir(parents=True, exist_ok=True)
     accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=precision)
     rank, world, is_main = accelerator.process_index, accelerator.num_processes, accelerator.is_main_process
     torch.set_num_threads(args.threads or max(1, (os.cpu_count() or 1) // world))
@@ -273,7 +287,7 @@ def run(args: argparse.Namespace) -> CRNN:
     checker = Checker(network.vocabulary, network.config.preprocessing, args.unknown, args.max_columns)
     corpora = [open_corpus(name, "train", streaming=args.streaming) for name in args.dataset]
     lines = StreamedLines(corpora, checker, args.max_bad) if args.streaming else Lines(corpora, checker, args.max_bad)
-    samples = validation_samples(args) if is_main else []
+    samples = validation_samples(args, network.config.preprocessing) if is_main else []
     steps = args.max_steps or 0
     if isinstance(lines, Lines):
         steps = steps or args.epochs * lines.steps(args.batch_size, args.seed, args.weights, world)
@@ -297,7 +311,6 @@ def run(args: argparse.Namespace) -> CRNN:
     if not args.resume and checkpoint.exists():
         raise CheckpointError(f"{checkpoint} is there already: --resume goes on from it, another --out starts anew")
     wrapped, optimizer = accelerator.prepare(trainee, optimizer)
-    args.out.mkdir(parents=True, exist_ok=True)
     log = MetricsLog(args.out / "metrics.csv", state.step)
     began_with = dict(network.training_summary)
 
@@ -308,7 +321,6 @@ def run(args: argparse.Namespace) -> CRNN:
         }
         average.save_pretrained(args.out / folder, dtype=torch.float16)
 
-    losses: list[float] = []
     started = time.perf_counter() - state.seconds
     bar = tqdm(total=steps, initial=state.step, unit="step", disable=not is_main)
     while state.step < steps:
@@ -337,25 +349,27 @@ def run(args: argparse.Namespace) -> CRNN:
             state.seconds = time.perf_counter() - started
             # an average over more steps than there were would be mostly the random start
             update_average(average, network, min(args.ema, state.step / (state.step + 10)))
-            losses.append(loss.item())
-            bar.set_postfix(loss=f"{losses[-1]:.3f}", rate=f"{state.samples / state.seconds:.0f}/s", refresh=False)
+            state.losses += loss.item()
+            state.loss_steps += 1
+            bar.set_postfix(loss=f"{loss.item():.3f}", rate=f"{state.samples / state.seconds:.0f}/s", refresh=False)
             bar.update()
 
             # once in a while: read held-out lines as they will be read, keep the best
             done = state.step >= steps
             if is_main and (done or state.step % args.eval_every == 0):
                 figures = validate(average, samples)
-                mean_loss = sum(losses) / len(losses)
+                mean_loss = state.losses / state.loss_steps
                 log.add(asdict(state), mean_loss, learning_rate(state.step, steps, args.lr), figures)
                 bar.write(
                     f"step {state.step}: loss {mean_loss:.4f}, CER {figures['cer']:.4f}, exact {figures['accuracy']:.4f}"
                 )
-                losses.clear()
                 if figures["cer"] < state.best:
                     state.best = figures["cer"]
                     save("best", figures)
                 if done:
                     save("final", figures)
+            if done or state.step % args.eval_every == 0:
+                state.losses, state.loss_steps = 0.0, 0
             if is_main and (done or state.step % args.save_every == 0):
                 save_checkpoint(
                     checkpoint, modules, optimizer.optimizer, {**asdict(state), "settings": settings(args, world)}
@@ -377,7 +391,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse(argv)
     try:
         run(args)
-    except (DataError, ModelError, CheckpointError, FloatingPointError) as error:
+    except (SettingError, DataError, ModelError, CheckpointError, InputError, FloatingPointError, OSError) as error:
         sys.exit(f"training.train: {error}")
 
 
