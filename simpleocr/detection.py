@@ -8,6 +8,7 @@ from simpleocr.geometry import Box, Polygon, Transform, box_to_polygon, polygon_
 
 ANALYSIS_SIDE = 1600  # pixels: a larger page is looked at in this size; lines are still cropped from the original
 FILLED = 0.45  # of the height: a single line as high as this is a crop of it, and best read whole
+THIN = 0.0005  # of a row: less ink than this is none
 MIN_LINE = 6  # pixels: thinner bands of ink are rules and dust
 
 
@@ -63,7 +64,7 @@ def find_ink(grey: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
 def _bands(ink: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
     """Rows (top, bottom) of ink between empty rows; marks above or below letters are joined to their line."""
     profile = ink.mean(axis=1)
-    filled = profile > max(0.002, 0.03 * float(np.percentile(profile, 95)))
+    filled = profile > max(THIN, 0.03 * float(np.percentile(profile, 95)))
     edges = np.flatnonzero(np.diff(np.concatenate([[False], filled, [False]]).astype(np.int8)))
     bands = [(int(top), int(bottom)) for top, bottom in edges.reshape(-1, 2)]
     if not bands:
@@ -76,7 +77,18 @@ def _bands(ink: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
             joined[-1] = (joined[-1][0], bottom)
         else:
             joined.append((top, bottom))
-    return [(top, bottom) for top, bottom in joined if bottom - top >= MIN_LINE]
+    return [_with_tails(profile, top, bottom) for top, bottom in joined if bottom - top >= MIN_LINE]
+
+
+def _with_tails(profile: npt.NDArray[np.floating], top: int, bottom: int) -> tuple[int, int]:
+    """A band grown over the thin rows next to it: a single descender or accent in a long line."""
+    reach = round(0.35 * (bottom - top))
+    above, below = profile[max(0, top - reach) : top][::-1], profile[bottom : bottom + reach]
+    return (top - _leading(above > THIN), bottom + _leading(below > THIN))
+
+
+def _leading(flags: npt.NDArray[np.bool_]) -> int:
+    return len(flags) if flags.all() else int(flags.argmin())
 
 
 def _trim(ink: npt.NDArray[np.bool_], top: int, bottom: int) -> list[Box]:
