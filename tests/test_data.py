@@ -516,7 +516,7 @@ def test_every_line_is_in_exactly_one_batch_of_one_fitting_width(count: int, bat
         assert 1 <= len(indices) <= batch_lines(width, batch_size)
         small += len(indices) < batch_lines(width, batch_size)
         assert (width >= widths[indices] * 0.7 - BUCKET).all(), "not squeezed beyond what the docstring says"
-    assert small <= 5, "only where the next bucket is much wider is there a small batch"
+    assert small <= 10, "only where the next bucket is much wider is there a small batch"
 
 
 def test_a_plan_is_determined_by_seed_and_epoch_and_shuffled() -> None:
