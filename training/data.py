@@ -24,7 +24,7 @@ IMAGE_COLUMNS = ("image", "file_name", "file", "path")
 TEXT_COLUMNS = ("text", "label", "transcription", "ground_truth")
 BUCKET = 32  # columns: batches are as wide as a multiple of this, and their lines are stretched to fit
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(?<!\.csv)(?<!\.jsonl)(?<!\.parquet)|[\w-]+")
-LARGEST_STRETCH = 1.5  # of lines that are left over from their bucket and go to the next one
+LARGEST_STRETCH = 1.5  # a line in a bucket that is wider still gets room beside it instead
 AREA_WIDTH = 384  # columns: a wider bucket has fewer lines a batch, so that a step's cost and memory stay bounded
 
 
@@ -292,8 +292,9 @@ def plan_epoch(
 ) -> list[tuple[int, npt.NDArray[np.int64]]]:
     """The batches of an epoch as (width, indices): shuffled, each of one width, at least a line for each process.
 
-    What is left of a bucket goes to the next one unless that is much wider; then it is a small batch. Every line is in
-    exactly one batch, but for leftovers that are fewer than the processes.
+    What is left of a bucket goes to the next wider one, where load_line pads what would be stretched too far: batches
+    of one or two lines would make noise of BatchNorm's statistics. So only the last batch can be small, and every line
+    is in exactly one, but for a rest of fewer lines than processes.
     """
     if not len(widths):
         return []
@@ -302,21 +303,16 @@ def plan_epoch(
     order = rng.permutation(len(widths))
     order = order[np.argsort(buckets[order], kind="stable")]
     batches: list[tuple[int, npt.NDArray[np.int64]]] = []
-    rest, narrowest, last = order[:0], 0, 0
+    rest = order[:0]
     values, starts = np.unique(buckets[order], return_index=True)
     for width, start, end in zip(values, starts, [*starts[1:], len(order)], strict=True):
-        if len(rest) and width > LARGEST_STRETCH * narrowest:
-            batches.append((last, rest))
-            rest = order[:0]
-        narrowest = narrowest if len(rest) else int(width)
         lines = np.concatenate([rest, order[start:end]])
         size = batch_lines(int(width), batch_size, processes)
         full = len(lines) // size * size
         batches.extend((int(width), lines[i : i + size]) for i in range(0, full, size))
-        narrowest = int(width) if full else narrowest
-        rest, last = lines[full:], int(width)
+        rest = lines[full:]
     if len(rest):
-        batches.append((last, rest))
+        batches.append((int(values[-1]), rest))
     return [batches[i] for i in rng.permutation(len(batches)) if len(batches[i][1]) >= processes]
 
 
@@ -325,6 +321,7 @@ def load_line(
 ) -> npt.NDArray[np.uint8]:
     """One line as uint8 grey (H, width), slightly different each time: cropped, exposed, inverted, coarsened, noisy."""
     image = picture(row).convert("L")
+    size = image.size
     draw = rng.random(6)
     if draw[0] < 0.3 and min(image.size) > 12:
         inset = rng.uniform(0, 0.05, 4) * min(image.size)
@@ -335,7 +332,11 @@ def load_line(
         share = rng.uniform(0.3, 0.7)
         small = (max(4, round(width * share)), max(8, round(preprocessing.height * share)))
         image = image.resize(small, Image.Resampling.BILINEAR)
-    grey = to_grey(image, width, preprocessing.height)
+    own = preprocessing.width(size)
+    grey = to_grey(image, width if width <= LARGEST_STRETCH * own else own, preprocessing.height)
+    if grey.shape[1] < width:
+        left = int(rng.integers(0, width - grey.shape[1] + 1))
+        grey = np.pad(grey, ((0, 0), (left, width - grey.shape[1] - left)), mode="edge")
     if max(draw[2:5]) < 0.5:
         return grey
     level = grey.astype(np.float32)
