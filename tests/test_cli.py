@@ -77,7 +77,18 @@ def test_standard_input_and_odd_names_in_a_plain_locale(model: str, tmp_path: Pa
     page(LINES).save(data, "PNG")
     odd = os.fsencode(tmp_path) + b"/\xff\n\xe9.png"
     Path(os.fsdecode(odd)).write_bytes(data.getvalue())
-    command = [sys.executable, "-m", "simpleocr", "read", "-", odd, b"\xfe", "--json", "--model", model]
+    command: list[str | bytes] = [
+        sys.executable,
+        "-m",
+        "simpleocr",
+        "read",
+        "-",
+        odd,
+        b"\xfe",
+        "--json",
+        "--model",
+        model,
+    ]
     env = {**os.environ, "LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": ""}
     done = subprocess.run(command, input=data.getvalue(), capture_output=True, env=env, timeout=120, check=False)
     rows = [json.loads(line) for line in done.stdout.decode().splitlines()]

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from simpleocr import CRNN, OCR, CRNNConfig, InputError, ModelError, Page, Vocabulary
+from simpleocr.image import ImageSource
 from tests.test_detection import LINES, page
 
 
@@ -39,7 +40,14 @@ def test_every_kind_of_source_reads_the_same(ocr: OCR, tmp_path: Path) -> None:
     image = page(LINES[:2])
     image.save(tmp_path / "a.png")
     data = (tmp_path / "a.png").read_bytes()
-    sources = [image, np.asarray(image), tmp_path / "a.png", str(tmp_path / "a.png"), data, BytesIO(data)]
+    sources: list[ImageSource] = [
+        image,
+        np.asarray(image),
+        tmp_path / "a.png",
+        str(tmp_path / "a.png"),
+        data,
+        BytesIO(data),
+    ]
     assert len({ocr(source).text for source in sources}) == 1
 
 

@@ -23,10 +23,10 @@ from torch import nn
 
 from simpleocr.crnn import CRNN, CRNNConfig
 from simpleocr.image import load_image
-from simpleocr.preprocessing import Preprocessing
+from simpleocr.preprocessing import Preprocessing, to_grey
 from simpleocr.recognition import recognize
 from simpleocr.vocabulary import VOCABULARIES
-from training import train
+from training import data, train
 from training.checkpoint import CheckpointError, load_checkpoint, read_state, save_checkpoint
 from training.data import Batch
 from training.progress import MetricsLog
@@ -68,8 +68,8 @@ def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def draw(text: str) -> Image.Image:
-    image = Image.new("L", (14 * len(text) + 12, 32), 255)
-    ImageDraw.Draw(image).text((6, 3), text, fill=0, font=ImageFont.load_default(24))
+    image = Image.new("L", (14 * len(text) + 8, 32), 255)
+    ImageDraw.Draw(image).text((4, 3), text, fill=0, font=ImageFont.load_default(24))
     return image
 
 
@@ -346,13 +346,34 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: pyt
 # runs ---------------------------------------------------------------------------------------------------------------
 
 
-def test_eight_lines_are_learned_by_heart(tmp_path: Path) -> None:
+def test_eight_lines_are_learned_by_heart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each as it is and will be read, 96 columns: what training varies would take a tiny network thousands of steps."""
+
+    def plain(row: dict[str, Any], width: int, preprocessing: Preprocessing, _: Any) -> Any:
+        return to_grey(data.picture(row), width, preprocessing.height)
+
+    monkeypatch.setattr(data, "load_line", plain)
+    monkeypatch.setattr(data, "plan_widths", lambda widths, *_: -(-widths // data.BUCKET) * data.BUCKET)
     lines = write_lines(tmp_path / "lines", BY_HEART)
-    more = ["--max_steps", "360", "--eval_every", "120", "--lr", "0.006", "--ema", "0.98", "--batch_size", "8"]
+    more = [
+        "--max_steps",
+        "200",
+        "--eval_every",
+        "50",
+        "--lr",
+        "0.01",
+        "--ema",
+        "0.9",
+        "--seed",
+        __import__("os").environ.get("SEED", "0"),
+        "--batch_size",
+        "8",
+    ]
     main(arguments(lines, tmp_path / "out", *more))
     rows = log_of(tmp_path / "out")
-    assert min(float(row["cer"]) for row in rows) == 0
-    assert max(float(row["accuracy"]) for row in rows) == 1
+    assert float(rows[-1]["cer"]) == 0
+    assert float(rows[-1]["accuracy"]) == 1
+    assert [float(row["loss"]) for row in rows] == sorted((float(row["loss"]) for row in rows), reverse=True)
     network = CRNN.from_pretrained(tmp_path / "out" / "best")
     assert [line.text for line in recognize(network, [load_image(png(draw(text))) for text in BY_HEART])] == BY_HEART
 
@@ -409,7 +430,7 @@ def test_a_run_leaves_models_a_log_and_a_picture_and_no_pickle(unbroken: Path) -
 
 KILLED = """
 import os, signal, sys
-from training import train
+from training import data, train
 rate = train.learning_rate
 def kill(step, *rest):
     if step == 10:
@@ -699,7 +720,20 @@ def test_two_processes_train_one_model(corpus: Path, tmp_path: Path) -> None:
         "-m",
         "training.train",
     ]
-    more = ["--max_steps", "120", "--eval_every", "40", "--save_every", "40", "--lr", "0.01", "--ema", "0.9"]
+    more = [
+        "--max_steps",
+        "120",
+        "--eval_every",
+        "40",
+        "--save_every",
+        "40",
+        "--lr",
+        "0.01",
+        "--ema",
+        "0.9",
+        "--seed",
+        __import__("os").environ.get("SEED", "0"),
+    ]
     argv = arguments(corpus, tmp_path / "out", *more)
     done = subprocess.run([*command, *argv], capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, done.stderr
@@ -734,7 +768,7 @@ def test_two_processes_killed_go_on_bit_for_bit(corpus: Path, tmp_path: Path) ->
 def test_a_kill_while_saving_leaves_the_last_checkpoint(corpus: Path, tmp_path: Path, unbroken: Path) -> None:
     killed = """
 import os, signal, sys
-from training import train
+from training import data, train
 calls = 0
 sync = os.fsync
 def kill(descriptor):
