@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from training import benchmark, synth
+from training.render import Source
 from training.timing import durations, threads
 
 COMMAND = ["--backbones", "tiny", "--seconds", "0.01"]
@@ -42,7 +43,7 @@ def test_parts(
 
 def test_rendering_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(synth, "render_block", lambda source, seed, block, count: iter([(b"", "", 1, 1)] * count))
-    source = synth.Source(None, [], [], None)  # type: ignore[arg-type]
+    source = Source(None, [], [], None)  # type: ignore[arg-type]
     assert benchmark.render_rate(source, 0, 0.001) > synth.FONT_BLOCK
 
 

@@ -22,11 +22,12 @@ from PIL import Image
 from simpleocr.image import load_image
 from simpleocr.preprocessing import Preprocessing
 from simpleocr.vocabulary import VOCABULARIES, normalize
-from training import augment, backgrounds, synth
+from training import augment, backgrounds, render, synth
+from training.checking import Checker, Report
 from training.corpus import load_corpus
-from training.data import Checker, Report
 from training.fonts import Face, find_fonts, held_out
-from training.synth import EM, FONT_BLOCK, Source, render_block, write_corpus
+from training.render import EM, Source
+from training.synth import FONT_BLOCK, render_block, write_corpus
 
 Grey = npt.NDArray[np.float32]
 Row = dict[str, Any]
@@ -335,7 +336,7 @@ def test_without_strength_pictures_are_clean(source: Source) -> None:
     clean = Source(source.corpus, source.fonts, [], source.vocabulary, strength=0.0)
     face, contrasts = Face(DEJAVU, EM), []
     for seed in range(150):
-        image = synth.render_line("Hxmg 012", face, clean, Random(seed)).astype(np.int32)
+        image = render.render_line("Hxmg 012", face, clean, Random(seed)).astype(np.int32)
         low, high = np.percentile(image, (1, 99))
         contrasts.append(high - low)
         middling = ((image > low + 0.3 * (high - low)) & (image < high - 0.3 * (high - low))).mean()
@@ -351,7 +352,7 @@ def test_a_clean_picture_looks_like_its_text(source: Source) -> None:
     face = Face(DEJAVU, EM)
 
     def ratio(text: str) -> float:
-        pictures = [synth.render_line(text, face, clean, Random(seed)) for seed in range(25)]
+        pictures = [render.render_line(text, face, clean, Random(seed)) for seed in range(25)]
         return float(np.median([picture.shape[1] / picture.shape[0] for picture in pictures]))
 
     assert ratio("i") < ratio("abc") < ratio("abcdefgh") < ratio("abcdefgh" * 4)
@@ -366,7 +367,7 @@ def polarity(image: npt.NDArray[np.uint8]) -> bool:
 
 def test_dark_on_light_and_light_on_dark_both_occur(source: Source) -> None:
     face = Face(DEJAVU, EM)
-    dark = [polarity(synth.render_line("Hello there", face, source, Random(seed))) for seed in range(200)]
+    dark = [polarity(render.render_line("Hello there", face, source, Random(seed))) for seed in range(200)]
     assert 0.5 < np.mean(dark) < 0.9
 
 
@@ -378,7 +379,7 @@ def test_any_text_becomes_a_picture_of_bounded_size(
     lively = Source(source.corpus, source.fonts, photos, source.vocabulary, strength)
     face = Face(DEJAVU, EM)
     for seed in range(12):
-        image = synth.render_line(text, face, lively, Random(seed))
+        image = render.render_line(text, face, lively, Random(seed))
         assert image.dtype == np.uint8
         assert 13 <= image.shape[0] <= 52
         assert 4 <= image.shape[1] < 60 * 120
@@ -397,7 +398,7 @@ def test_empty_pictures_occur_and_are_labelled_as_empty(source: Source, monkeypa
     assert 0.003 < texts.count("") / len(texts) < 0.025
     assert "" not in drawn
     for seed in range(100):
-        image = synth.render_empty(source, Random(seed))
+        image = render.render_empty(source, Random(seed))
         assert image.dtype == np.uint8
         assert 14 <= image.shape[0] <= 52
         assert 14 <= image.shape[1] <= 250
@@ -405,16 +406,9 @@ def test_empty_pictures_occur_and_are_labelled_as_empty(source: Source, monkeypa
 
 def test_files_are_jpeg_and_png(source: Source) -> None:
     image = np.full((30, 100), 128, dtype=np.uint8)
-    kinds = [synth.encode(image, Random(seed))[:4] for seed in range(200)]
+    kinds = [render.encode(image, Random(seed))[:4] for seed in range(200)]
     assert 10 < kinds.count(b"\x89PNG") < 60
     assert kinds.count(b"\x89PNG") + sum(kind[:2] == b"\xff\xd8" for kind in kinds) == 200
-
-
-def test_a_sample_to_look_at_is_the_sample_of_the_corpus(written: Path, source: Source) -> None:
-    image, text = synth.sample_image(source, 7 * 10, 35)
-    row = rows(written, "train")[35]
-    assert text == row["text"]
-    assert np.array_equal(np.asarray(image), decoded(row))
 
 
 def test_digits_can_be_rendered_too(source: Source) -> None:

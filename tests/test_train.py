@@ -26,9 +26,9 @@ from simpleocr.image import load_image
 from simpleocr.preprocessing import Preprocessing, to_grey
 from simpleocr.recognition import recognize
 from simpleocr.vocabulary import VOCABULARIES
-from training import data, train
+from training import batches, train
+from training.batches import Batch
 from training.checkpoint import CheckpointError, load_checkpoint, read_state, save_checkpoint
-from training.data import Batch
 from training.progress import MetricsLog
 from training.train import Trainee, ctc_loss, learning_rate, main, update_average
 
@@ -350,10 +350,10 @@ def test_eight_lines_are_learned_by_heart(tmp_path: Path, monkeypatch: pytest.Mo
     """Each as it is and will be read, 96 columns: what training varies would take a tiny network thousands of steps."""
 
     def plain(row: dict[str, Any], width: int, preprocessing: Preprocessing, _: Any) -> Any:
-        return to_grey(data.picture(row), width, preprocessing.height)
+        return to_grey(batches.picture(row), width, preprocessing.height)
 
-    monkeypatch.setattr(data, "load_line", plain)
-    monkeypatch.setattr(data, "plan_widths", lambda widths, *_: -(-widths // data.BUCKET) * data.BUCKET)
+    monkeypatch.setattr(batches, "load_line", plain)
+    monkeypatch.setattr(batches, "plan_widths", lambda widths, *_: -(-widths // batches.BUCKET) * batches.BUCKET)
     lines = write_lines(tmp_path / "lines", BY_HEART)
     more = [
         "--max_steps",
@@ -430,7 +430,7 @@ def test_a_run_leaves_models_a_log_and_a_picture_and_no_pickle(unbroken: Path) -
 
 KILLED = """
 import os, signal, sys
-from training import data, train
+from training import train
 rate = train.learning_rate
 def kill(step, *rest):
     if step == 10:
@@ -768,7 +768,7 @@ def test_two_processes_killed_go_on_bit_for_bit(corpus: Path, tmp_path: Path) ->
 def test_a_kill_while_saving_leaves_the_last_checkpoint(corpus: Path, tmp_path: Path, unbroken: Path) -> None:
     killed = """
 import os, signal, sys
-from training import data, train
+from training import train
 calls = 0
 sync = os.fsync
 def kill(descriptor):

@@ -29,7 +29,8 @@ from simpleocr.crnn import BACKBONES, CRNN, CRNNConfig
 from simpleocr.recognition import recognize
 from simpleocr.vocabulary import VOCABULARIES
 from training import synth
-from training.data import Batch
+from training.batches import Batch
+from training.render import Source
 from training.timing import durations, machine, repeated, threads
 from training.train import Trainee, ctc_loss, has_bf16
 
@@ -54,7 +55,7 @@ def render(args: argparse.Namespace) -> list[Figure]:
     return figures
 
 
-def render_rate(source: synth.Source, seed: int, seconds: float) -> float:
+def render_rate(source: Source, seed: int, seconds: float) -> float:
     """Samples a second of this process; one thread, as when a corpus is written."""
     cv2.setNumThreads(1)
     started, count, block = time.perf_counter(), 0, 0

@@ -2,8 +2,7 @@
 
     python -m training.synth --out DIR --samples N --fonts DIR... --text FILE... --backgrounds DIR...
 
-Sample i of a seed is the same picture whatever the number of processes: every draw comes from (seed, i). The effects
-follow SynthTIGER (Yim et al. 2021, arXiv 2107.09313) for scenes and Tesseract's DegradeImage for print.
+Sample i of a seed is the same picture whatever the number of processes: every draw comes from (seed, i).
 """
 
 import argparse
@@ -13,287 +12,22 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import cv2
-import numpy as np
-import numpy.typing as npt
-from PIL import Image
 from tqdm import tqdm
 
-from simpleocr.vocabulary import VOCABULARIES, Vocabulary
-from training import augment
-from training.backgrounds import Grey, background, clouds, load_photos
-from training.corpus import Corpus, load_corpus, sample_text
+from simpleocr.vocabulary import VOCABULARIES
+from training.backgrounds import load_photos
+from training.corpus import load_corpus, sample_text
 from training.fonts import Face, find_fonts, held_out
+from training.render import EM, Source, encode, render_empty, render_line
 
-EM = 40  # pixels at which glyphs are rasterised; then one warp brings them to their size in the crop
-PAD = 40  # free pixels around the text on its canvas, for neighbours and loose crops
 FONT_BLOCK = 32  # successive samples share a font, so that its glyphs are rasterised once
 SHARD = 4096  # samples a file
 EMPTY_SHARE = 0.01  # pictures without text: the model learns to say nothing
-
-Mask = npt.NDArray[np.uint8]
-Matrix = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Source:
-    """All that samples are drawn from.
-
-    Args:
-        corpus: texts.
-        fonts: font files.
-        photos: grey pictures for backgrounds.
-        vocabulary: the characters that texts may have.
-        strength: 0..1, how hard the hardest samples are.
-    """
-
-    corpus: Corpus
-    fonts: Sequence[Path]
-    photos: Sequence[npt.NDArray[np.uint8]]
-    vocabulary: Vocabulary
-    strength: float = 1.0
-
-
-def lay_out(text: str, face: Face, rng: Random, strength: float) -> tuple[Mask, tuple[int, int, int, int]]:
-    """Text in one line on a canvas: its coverage mask, and the box (left, top, right, bottom) of its ink."""
-    tracking, jitter, space = 0.0, 0.0, rng.uniform(0.85, 1.4)
-    draw = rng.random()
-    if draw < 0.25:
-        tracking = rng.uniform(-0.05, 0.1) * face.size
-    elif draw < 0.33 and len(text) < 30:
-        tracking = rng.uniform(0.1, 0.7) * face.size
-    if rng.random() < 0.05 * strength:
-        jitter = 0.05 * face.size
-    pens, x = [], 0.0
-    for i, c in enumerate(text):
-        if i:
-            x += face.kerning(text[i - 1], c) + tracking
-        pens.append(x)
-        x += face.length(c) if c != " " else face.length(c) * space + max(0.0, tracking)
-    height = face.ascent + face.descent
-    canvas = np.zeros((height + 2 * PAD, int(x) + 2 * PAD + face.size), dtype=np.uint8)
-    left, top, right, bottom = canvas.shape[1], canvas.shape[0], 0, 0
-    for c, pen in zip(text, pens, strict=True):
-        glyph, dx, dy = face.glyph(c)
-        if not glyph.size:
-            continue
-        gx = max(0, PAD + round(pen) + dx)
-        gy = max(0, PAD + face.ascent + dy + (round(rng.gauss(0, jitter)) if jitter else 0))
-        target = canvas[gy : gy + glyph.shape[0], gx : gx + glyph.shape[1]]
-        np.maximum(target, glyph[: target.shape[0], : target.shape[1]], out=target)
-        left, top, right, bottom = (
-            min(left, gx),
-            min(top, gy),
-            max(right, gx + glyph.shape[1]),
-            max(bottom, gy + glyph.shape[0]),
-        )
-    return canvas, (left, top, max(right, left + 1), max(bottom, top + 1))
-
-
-def add_neighbours(canvas: Mask, box: tuple[int, int, int, int], face: Face, source: Source, rng: Random) -> None:
-    """Draw other text beside, above or below, so close that a loose crop cuts through it."""
-    left, top, right, bottom = box
-    word, _ = lay_out(_drawable(source.corpus.word(rng), face), face, rng, 0)
-    word = word[PAD:-PAD, PAD:-PAD]
-    where = rng.choice(("left", "right", "above", "below"))
-    gap = round(face.size * rng.uniform(0.2, 0.5))
-    x, y = PAD, max(0, PAD + rng.randint(-3, 3))
-    if where == "left":
-        word, x = word[:, -max(1, left - gap) :], max(0, left - gap - word.shape[1])
-    elif where == "right":
-        x = right + gap
-    else:
-        x = max(0, left + rng.randint(-PAD, PAD))
-        y = bottom + gap // 2 if where == "below" else top - gap // 2 - word.shape[0]
-        if y < 0:
-            word, y = word[-y:], 0
-    target = canvas[y : y + word.shape[0], x : x + word.shape[1]]
-    np.maximum(target, word[: target.shape[0], : target.shape[1]], out=target)
-
-
-def _drawable(text: str, face: Face) -> str:
-    return "".join(c for c in text if face.draws(c)) or "I"
-
-
-def view(box: tuple[int, int, int, int], rng: Random, strength: float) -> tuple[Matrix, tuple[int, int]]:
-    """How the crop sees the canvas: the matrix (3, 3) from canvas to crop pixels, and the crop's (width, height)."""
-    left, top, right, bottom = box
-    w, h = right - left, bottom - top
-    em = max(h, EM * 0.5)
-    squeeze, draw = 1.0, rng.random()
-    if draw < 0.5:
-        squeeze = float(np.exp(rng.gauss(-0.05, 0.2)))
-    elif draw < 0.62:
-        squeeze = rng.uniform(0.5, 0.8)
-    shear = rng.gauss(0, 0.15) * strength if rng.random() < 0.3 * strength else 0.0
-    angle = 0.0
-    if rng.random() < 0.55 * strength:
-        angle = np.radians(rng.gauss(0, 5) if rng.random() < 0.6 else rng.gauss(0, 1)) * strength
-        angle *= min(1.0, 5 * em / (w * squeeze))  # a long line is turned less, or its crop would be mostly background
-    cos, sin = np.cos(angle), np.sin(angle)
-    centre = np.array([[1, 0, -(left + right) / 2], [0, 1, -(top + bottom) / 2], [0, 0, 1]])
-    matrix = (
-        np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
-        @ np.array([[squeeze, shear, 0], [0, 1, 0], [0, 0, 1]])
-        @ centre
-    )
-    if rng.random() < 0.25 * strength:
-        tilt_x = rng.gauss(0, 0.35) * strength / max(w * squeeze, em)
-        tilt_y = rng.gauss(0, 0.2) * strength / max(w * squeeze, em)
-        matrix = np.array([[1, 0, 0], [0, 1, 0], [tilt_x, tilt_y, 1]]) @ matrix
-    corners = matrix @ np.array([[left, right, right, left], [top, top, bottom, bottom], [1, 1, 1, 1]])
-    corners = corners[:2] / corners[2]
-    (x0, y0), (x1, y1) = corners.min(axis=1), corners.max(axis=1)
-    margins = [_margin(rng, strength) * (y1 - y0) for _ in range(4)]
-    x0, y0, x1, y1 = x0 - margins[0], y0 - margins[1], x1 + margins[2], y1 + margins[3]
-    if y1 - y0 < 0.5 * EM and rng.random() < 0.7:  # a lone dot or dash: mostly cropped with the line's height around it
-        grow = rng.uniform(0.2, 0.7) * EM
-        share = rng.random()
-        y0, y1 = y0 - grow * share, y1 + grow * (1 - share)
-    height = round(np.exp(rng.uniform(np.log(13), np.log(52))))
-    scale = height / (y1 - y0)
-    width = max(4, round((x1 - x0) * scale))
-    to_crop = np.array([[scale, 0, -x0 * scale], [0, scale, -y0 * scale], [0, 0, 1]])
-    return to_crop @ matrix, (width, height)
-
-
-def _margin(rng: Random, strength: float) -> float:
-    """Free space on one side of a crop as a share of its height; below zero the crop cuts into the ink."""
-    draw = rng.random()
-    if draw < 0.22 * strength:
-        return rng.uniform(0.15, 0.55)
-    return rng.gauss(0.06, 0.06) if draw < 0.9 else rng.uniform(-0.07, 0.0)
-
-
-def warp(mask: Mask, matrix: Matrix, size: tuple[int, int], bend: float) -> Mask:
-    """The mask seen through `matrix`; reduced with antialiasing; `bend` lifts the middle of the canvas by so many pixels."""
-    scale = float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))) / abs(matrix[2, 2]))
-    if scale < 0.6:
-        shrunk = (max(1, round(mask.shape[1] * scale)), max(1, round(mask.shape[0] * scale)))
-        ratio = (mask.shape[1] / shrunk[0], mask.shape[0] / shrunk[1])
-        mask = np.asarray(cv2.resize(mask, shrunk, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-        matrix = matrix @ np.diag([ratio[0], ratio[1], 1.0])
-        bend /= ratio[1]
-    if not bend:
-        return np.asarray(cv2.warpPerspective(mask, matrix, size, flags=cv2.INTER_LINEAR), dtype=np.uint8)
-    inverse = np.linalg.inv(matrix).astype(np.float32)
-    x, y = np.meshgrid(np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32))
-    depth = inverse[2, 0] * x + inverse[2, 1] * y + inverse[2, 2]
-    from_x = (inverse[0, 0] * x + inverse[0, 1] * y + inverse[0, 2]) / depth
-    from_y = (inverse[1, 0] * x + inverse[1, 1] * y + inverse[1, 2]) / depth
-    from_y += np.float32(bend) * (1 - (from_x / np.float32(mask.shape[1] / 2) - 1) ** 2)
-    return np.asarray(cv2.remap(mask, from_x, from_y, cv2.INTER_LINEAR), dtype=np.uint8)
-
-
-def grey_levels(rng: Random, strength: float, document: bool) -> tuple[float, float]:
-    """Grey of background and text, 0..255, far enough apart to be read."""
-    if document and rng.random() < 0.95:
-        return 255 - abs(rng.gauss(0, 30)), min(150.0, abs(rng.gauss(0, 50)))
-    draw = rng.random()
-    low, high = (90, 255) if draw > 0.4 * strength else (50, 120) if draw > 0.1 * strength else (28, 60)
-    contrast = rng.uniform(low, high)
-    darker = rng.uniform(0, 255 - contrast)
-    return (darker, darker + contrast) if rng.random() < 0.5 else (darker + contrast, darker)
-
-
-def paint(mask: Mask, source: Source, rng: Random, strength: float, document: bool) -> Grey:
-    """Text of coverage `mask` on a background: outlines, shadows, textures, rules; float32 grey."""
-    ground, ink = grey_levels(rng, strength, document)
-    surface = background(mask.shape, ground, source.photos, rng, strength * (0.5 if document else 1.0))
-    alpha = mask.astype(np.float32) / np.float32(255)
-    if document:
-        surface = _rule(surface, ink, rng, strength)
-    elif rng.random() < 0.3 * strength:
-        surface, alpha = _style(surface, alpha, mask, ground, ink, rng)
-    colour = np.full(mask.shape, ink, dtype=np.float32)
-    if not document and rng.random() < 0.2 * strength:
-        colour += clouds(mask.shape, rng) * np.float32(rng.uniform(5, 40))
-    # on a lively background the text must still stand out on average, else the label would be a guess
-    covered = float(alpha.sum()) + 1e-6
-    under = float((surface * alpha).sum()) / covered
-    if abs(under - ink) < 25:
-        colour += np.float32((60 if under < 128 else -60) + under - ink)
-    return surface + (colour - surface) * alpha
-
-
-def _rule(surface: Grey, ink: float, rng: Random, strength: float) -> Grey:
-    """Underlines and table rules near the edges."""
-    height, width = surface.shape
-    thickness = max(1, round(height * rng.uniform(0.02, 0.07)))
-    if rng.random() < 0.12 * strength:
-        y = rng.randint(int(height * 0.84), height - 1) if rng.random() < 0.8 else rng.randint(0, int(height * 0.08))
-        cv2.line(surface, (0, y), (width, y + rng.randint(-1, 1)), ink, thickness)
-    if rng.random() < 0.04 * strength:
-        x = rng.choice((rng.randint(0, 2), width - 1 - rng.randint(0, 2)))
-        cv2.line(surface, (x, 0), (x, height), ink, thickness)
-    return surface
-
-
-def _style(surface: Grey, alpha: Grey, mask: Mask, ground: float, ink: float, rng: Random) -> tuple[Grey, Grey]:
-    """A shadow, an outline, an extrusion, or letters that are only an outline."""
-    height = mask.shape[0]
-    draw = rng.random()
-    if draw < 0.45:
-        dx, dy = round(rng.gauss(0, 0.05) * height), round(rng.gauss(0, 0.05) * height)
-        moved = np.asarray(
-            cv2.warpAffine(alpha, np.array([[1, 0, dx], [0, 1, dy]], dtype=np.float64), mask.shape[::-1])
-        )
-        if rng.random() < 0.5:
-            moved = np.asarray(cv2.GaussianBlur(moved, (0, 0), max(0.5, 0.04 * height)))
-        shade = np.float32(rng.choice((0, ground * 0.5, 255 - ink)))
-        return surface + (shade - surface) * moved * np.float32(rng.uniform(0.3, 0.9)), alpha
-    reach = max(1, round(height * rng.uniform(0.02, 0.06)))
-    wide = cv2.dilate(alpha, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)))
-    wide = np.asarray(wide, dtype=np.float32)
-    if draw < 0.75:
-        rim = np.float32(255 if ink < 128 else 0)
-        return surface + (rim - surface) * wide, alpha
-    if draw < 0.88:
-        return surface, np.clip(wide - alpha, 0, 1)
-    deep = np.asarray(cv2.filter2D(alpha, -1, np.eye(2 * reach + 1, dtype=np.float32))).clip(0, 1)
-    return surface + (np.float32((ground + ink) / 2) - surface) * deep, alpha
-
-
-def render_line(text: str, face: Face, source: Source, rng: Random) -> npt.NDArray[np.uint8]:
-    """One picture of `text`, uint8 grey with shape (height, width); every character must be one that `face` draws."""
-    strength = source.strength * rng.random()
-    document = rng.random() < 0.45
-    canvas, box = lay_out(text, face, rng, strength)
-    if rng.random() < 0.35 * strength:
-        add_neighbours(canvas, box, face, source, rng)
-    canvas = augment.print_ink(canvas, rng, strength)
-    bend = 0.0
-    if not document and len(text) > 3 and rng.random() < 0.12 * strength:
-        bend = rng.gauss(0, 0.35) * (box[3] - box[1])
-        box = (box[0], box[1] - max(0, round(bend)), box[2], box[3] - min(0, round(bend)))
-    matrix, size = view(box, rng, strength * (0.4 if document else 1.0))
-    mask = warp(canvas, matrix, size, bend)
-    image = paint(mask, source, rng, strength, document)
-    image = augment.degrade(image, rng, strength)
-    if document and rng.random() < 0.12 * strength:
-        image = augment.binarize(image, rng, strength)
-    return np.clip(image, 0, 255).astype(np.uint8)
-
-
-def render_empty(source: Source, rng: Random) -> npt.NDArray[np.uint8]:
-    """A picture without text: paper, a wall, a photograph, noise."""
-    shape = (rng.randint(14, 52), rng.randint(14, 250))
-    image = background(shape, rng.uniform(0, 255), source.photos, rng, 1.0)
-    return np.clip(augment.degrade(image, rng, 1.0), 0, 255).astype(np.uint8)
-
-
-def encode(image: npt.NDArray[np.uint8], rng: Random) -> bytes:
-    """A file's bytes: mostly JPEG, at qualities from poor to perfect, for the codec is one of the effects."""
-    if rng.random() < 0.15:
-        return bytes(cv2.imencode(".png", image)[1])
-    quality = rng.randint(15, 60) if rng.random() < 0.2 else rng.randint(60, 97)
-    return bytes(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1])
 
 
 def render_block(source: Source, seed: int, block: int, count: int) -> Iterator[tuple[bytes, str, int, int]]:
@@ -463,12 +197,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     except (ValueError, OSError) as error:
         sys.exit(f"training.synth: {error}")
     print(f"{args.samples} samples in {args.out} from {len(sources['train'].fonts)} fonts: {rate:.0f} samples/s")
-
-
-def sample_image(source: Source, seed: int, index: int) -> tuple[Image.Image, str]:
-    """Sample `index` of a seed as a picture and its text, for looking at."""
-    samples = list(render_block(source, seed, index // FONT_BLOCK, index % FONT_BLOCK + 1))
-    return Image.open(BytesIO(samples[-1][0])), samples[-1][1]
 
 
 if __name__ == "__main__":

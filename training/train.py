@@ -33,8 +33,10 @@ from simpleocr.preprocessing import Preprocessing, line_to_tensor
 from simpleocr.recognition import recognize
 from simpleocr.vocabulary import VOCABULARIES, normalize
 from training import synth
+from training.batches import Batch, Lines, StreamedLines
+from training.checking import Checker
 from training.checkpoint import CheckpointError, load_checkpoint, read_state, save_checkpoint
-from training.data import Batch, Checker, DataError, Lines, StreamedLines, open_corpus, picture
+from training.data import DataError, open_corpus, picture
 from training.progress import MetricsLog
 
 DEFAULT_CORPUS = Path("corpora/default")

@@ -1,0 +1,286 @@
+"""training.batches: no line is lost, none comes twice, the same order for the same seed."""
+
+from collections import Counter
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+
+from simpleocr.preprocessing import Preprocessing
+from tests.test_checking import check
+from tests.test_data import ENGLISH, PLAIN, png, table
+from training.batches import BUCKET, Batch, Lines, StreamedLines, batch_lines, load_line, plan_epoch
+from training.data import open_corpus
+
+pytestmark = pytest.mark.usefixtures("apart")
+
+
+def plan_inputs(count: int, seed: int = 0, wide: int = 900) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    rng = np.random.default_rng(seed)
+    widths = rng.integers(16, wide, count)
+    return widths, np.array([rng.integers(1, w + 1) for w in widths])
+
+
+@pytest.mark.parametrize(
+    "count",
+    [
+        0,
+        1,
+        2,
+        33,
+        1000,
+    ],
+)
+@pytest.mark.parametrize("batch_size", [1, 4, 32])
+def test_every_line_is_in_exactly_one_batch_of_one_fitting_width(count: int, batch_size: int) -> None:
+    widths, needed = plan_inputs(count)
+    plan = plan_epoch(widths, needed, batch_size, seed=3, epoch=2)
+    lines = np.concatenate([indices for _, indices in plan]) if plan else np.array([])
+    assert sorted(lines) == list(range(count))
+    small = 0
+    for width, indices in plan:
+        assert width % BUCKET == 0
+        assert (needed[indices] <= width).all()
+        assert 1 <= len(indices) <= batch_lines(width, batch_size)
+        small += len(indices) < batch_lines(width, batch_size)
+        assert (width >= widths[indices] * 0.7 - BUCKET).all(), "not squeezed beyond what the docstring says"
+    assert small <= 1, "only what is left of all buckets is a small batch"
+
+
+def test_a_plan_is_determined_by_seed_and_epoch_and_shuffled() -> None:
+    widths, needed = plan_inputs(500)
+
+    def made(seed: int, epoch: int) -> list[tuple[int, tuple[int, ...]]]:
+        return [(width, tuple(indices.tolist())) for width, indices in plan_epoch(widths, needed, 8, seed, epoch)]
+
+    assert made(1, 1) == made(1, 1)
+    assert made(1, 1) != made(1, 2)
+    assert made(1, 1) != made(2, 1)
+    order = [width for width, _ in made(1, 1)]
+    assert order != sorted(order)
+
+
+def test_jitter_stays_within_bounds_and_labels_keep_their_columns() -> None:
+    widths = np.full(3000, 320)
+    buckets = {width for width, _ in plan_epoch(widths, np.ones(3000, dtype=np.int64), 16, 0, 0)}
+    assert min(buckets) >= 224
+    assert max(buckets) <= 384
+    tight = {width for width, _ in plan_epoch(widths, np.full(3000, 320), 16, 0, 0)}
+    assert min(tight) == 320
+
+
+def contents(batches: list[Batch]) -> list[tuple[str, ...]]:
+    return [tuple(batch.names) for batch in batches]
+
+
+TEXTS: list[str | None] = [f"n{i:03d}" for i in range(61)]
+
+
+@pytest.fixture(scope="module")
+def lines() -> Lines:
+    pictures: list[bytes | None] = [png(text or "", (60 + 5 * (i % 30), 32)) for i, text in enumerate(TEXTS)]
+    return Lines([table(TEXTS, pictures)], PLAIN)
+
+
+def stream(count: int = 61) -> StreamedLines:
+    pictures: list[bytes | None] = [png(text or "", (60 + 5 * (i % 30), 32)) for i, text in enumerate(TEXTS[:count])]
+    return StreamedLines([table(TEXTS[:count], pictures).to_iterable_dataset()], PLAIN)
+
+
+def assert_whole(batch: Batch) -> None:
+    assert batch.images.shape == (len(batch.names), 1, 32, batch.images.shape[-1])
+    assert batch.images.dtype == torch.float32
+    assert batch.images.shape[-1] % BUCKET == 0
+    assert torch.isfinite(batch.images).all()
+    assert batch.target_lengths.tolist() == [4] * len(batch.names)
+    ids = torch.split(batch.targets, batch.target_lengths.tolist())
+    for name, target in zip(batch.names, ids, strict=True):
+        assert ENGLISH.decode(target.tolist()) in name
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_an_epoch_has_every_line_once(lines: Lines, streaming: bool) -> None:
+    source: Lines | StreamedLines = stream() if streaming else lines
+    seen: Counter[str] = Counter()
+    for batch in source.batches(8, 0, 0, [1.0]):
+        assert_whole(batch)
+        seen.update(name[-6:] for name in batch.names)
+    assert seen == Counter({f"'{text}'": 1 for text in TEXTS})
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_batches_are_determined_by_seed_and_epoch(lines: Lines, streaming: bool) -> None:
+    def made(seed: int, epoch: int) -> list[Batch]:
+        return list((stream() if streaming else lines).batches(8, seed, epoch, [1.0]))
+
+    first, again, other = made(0, 1), made(0, 1), made(0, 2)
+    assert contents(first) == contents(again)
+    assert all(torch.equal(a.images, b.images) for a, b in zip(first, again, strict=True))
+    assert contents(first) != contents(other)
+    assert contents(made(1, 1)) != contents(first)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("world", [1, 2])
+def test_skipping_goes_on_exactly(streaming: bool, world: int) -> None:
+    even = Lines(
+        [table(TEXTS[:60], [png("", (60 + 5 * (i % 30), 32)) for i in range(60)])], PLAIN
+    )  # five batches of 12
+
+    def made(rank: int, skip: int) -> list[Batch]:
+        source = stream(60) if streaming else even
+        return list(source.batches(6, 4, 1, [1.0], rank, world, skip=skip))
+
+    for rank in range(world):
+        whole = made(rank, 0)
+        for skip in (1, 3, len(whole) - 1, len(whole)):
+            rest = made(rank, skip)
+            assert contents(rest) == contents(whole)[skip:]
+            assert all(torch.equal(a.images, b.images) for a, b in zip(rest, whole[skip:], strict=True))
+
+
+def test_skipping_goes_on_exactly_where_a_batch_is_too_small_to_share(lines: Lines) -> None:
+    whole = contents(list(lines.batches(6, 4, 1, [1.0], 0, 2)))  # 61 lines: one is left over, early in this epoch
+    assert contents(list(lines.batches(6, 4, 1, [1.0], 0, 2, skip=4))) == whole[4:]
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_two_processes_share_each_batch(lines: Lines, streaming: bool) -> None:
+    def made(rank: int, world: int, batch_size: int) -> list[Batch]:
+        return list((stream() if streaming else lines).batches(batch_size, 0, 0, [1.0], rank, world))
+
+    whole, first, second = made(0, 1, 16), made(0, 2, 8), made(1, 2, 8)
+    assert len(first) == len(second)
+    seen: Counter[str] = Counter()
+    for a, b in zip(first, second, strict=True):
+        assert a.images.shape[-1] == b.images.shape[-1]
+        assert not set(a.names) & set(b.names)
+        assert abs(len(a.names) - len(b.names)) <= 1
+        seen.update(a.names + b.names)
+    assert max(seen.values()) == 1
+    together = {frozenset(a.names + b.names) for a, b in zip(first, second, strict=True)}
+    assert together <= {frozenset(batch.names) for batch in whole}
+    assert 61 - len(seen) <= (12 if streaming else 1), "a line left alone cannot be shared"
+
+
+def test_wide_lines_are_shared_too() -> None:
+    wide: list[bytes | None] = [png("", (900, 32))] * 20
+    found = Lines([table([str(i) for i in range(20)], wide)], PLAIN)
+    seen = [name for rank in range(2) for batch in found.batches(1, 0, 0, [1.0], rank, 2) for name in batch.names]
+    assert len(seen) >= 19
+
+
+def test_weights_repeat_and_halve_corpora() -> None:
+    def corpus(prefix: str, count: int) -> Any:
+        return table([f"{prefix}{i:02d}" for i in range(count)], [png()] * count)
+
+    found = Lines([corpus("a", 20), corpus("b", 10)], PLAIN)
+    for epoch in range(3):
+        drawn = Counter(int(i) for i in found.epoch(0, epoch, [0.5, 2]))
+        own = {number: {i: n for i, n in drawn.items() if found.origins[i, 0] == number} for number in (0, 1)}
+        assert sorted(own[0].values()) == [1] * 10
+        assert own[1] == dict.fromkeys(range(20, 30), 2)
+    assert not np.array_equal(np.sort(found.epoch(0, 0, [0.5, 1])), np.sort(found.epoch(0, 1, [0.5, 1]))), (
+        "another half each epoch"
+    )
+    assert len(found.epoch(0, 0, [0, 1])) == 10
+    assert len(found.epoch(0, 0, [1.25, 0.1])) == 26
+    seen = Counter(name.split("'")[1][0] for batch in found.batches(4, 0, 0, [0.5, 2]) for name in batch.names)
+    assert seen == {"a": 10, "b": 20}
+    steps = found.steps(4, 0, [0.5, 2])
+    assert steps == len(list(found.batches(4, 0, 0, [0.5, 2])))
+
+
+def test_streams_are_mixed_by_weight() -> None:
+    def corpus(prefix: str, count: int) -> Any:
+        return table([f"{prefix}{i:03d}" for i in range(count)], [png()] * count, sized=True).to_iterable_dataset()
+
+    mixed = StreamedLines([corpus("a", 100), corpus("b", 100)], PLAIN, shuffle=10)
+    names = [name for batch in mixed.batches(4, 0, 0, [3.0, 1.0]) for name in batch.names]
+    seen = Counter(name.split("'")[1] for name in names)
+    assert len(seen) == 200, "every line of both"
+    a = sum(n for text, n in seen.items() if text[0] == "a")
+    assert 2 < a / (len(names) - a) < 4.5
+
+
+def test_corpora_with_and_without_sizes_go_together() -> None:
+    found = Lines([table(["a"] * 3, sized=True), table(["b"] * 3)], PLAIN)
+    assert [found.row(i)["text"] for i in range(6)] == ["a"] * 3 + ["b"] * 3
+    assert found.widths.tolist() == [180] * 6
+    assert "corpus 1 row 2 'b'" in found.name(5)
+
+
+# lines --------------------------------------------------------------------------------------------------------------
+
+
+def row(data: bytes) -> dict[str, Any]:
+    return {"image": {"bytes": data, "path": None}}
+
+
+def test_a_line_is_loaded_the_same_for_the_same_seed_and_varies() -> None:
+    data = png("Hello")
+    loaded = [load_line(row(data), 160, Preprocessing(), np.random.default_rng(seed)) for seed in range(60)]
+    again = [load_line(row(data), 160, Preprocessing(), np.random.default_rng(seed)) for seed in range(60)]
+    assert all(np.array_equal(a, b) for a, b in zip(loaded, again, strict=True))
+    assert {line.shape for line in loaded} == {(32, 160)}
+    assert {line.dtype for line in loaded} == {np.dtype(np.uint8)}
+    assert len({line.tobytes() for line in loaded}) > 20
+    assert 1 <= sum(line.mean() < 128 for line in loaded) <= 20, "some are inverted"
+
+
+@pytest.mark.parametrize("size", [(1, 1), (4, 4), (2000, 60), (13, 13), (14, 20), (3000, 14), (12, 300)], ids=str)
+def test_pictures_of_odd_shapes_are_loaded(size: tuple[int, int]) -> None:
+    data = png("", size)
+    for seed in range(40):
+        line = load_line(row(data), 32, Preprocessing(), np.random.default_rng(seed))
+        assert line.shape == (32, 32)
+
+
+@pytest.mark.parametrize("size", [(14, 300), (13, 140), (60, 1200)], ids=str)
+def test_tall_pictures_are_loaded(size: tuple[int, int]) -> None:
+    data = png("", size)
+    assert check("1", data)[0] is not None, "a row that training would meet"
+    for seed in range(60):
+        load_line(row(data), 32, Preprocessing(), np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16", "CMYK"])
+def test_pictures_of_every_mode_are_loaded(mode: str) -> None:
+    buffer = BytesIO()
+    image = Image.new("L", (60, 30), 255)
+    image.paste(0, (10, 5, 30, 25))
+    converted = Image.fromarray(np.asarray(image).astype(np.uint16) * 257) if mode == "I;16" else image.convert(mode)
+    converted.save(buffer, "TIFF" if mode == "CMYK" else "PNG")
+    for seed in range(5):
+        line = load_line(row(buffer.getvalue()), 64, Preprocessing(), np.random.default_rng(seed))
+        assert int(line.max()) - int(line.min()) > 80
+
+
+def test_the_corpus_of_synth_opens(tmp_path: Path) -> None:
+    made: Iterator[str] = iter(["a", "b"])
+    (tmp_path / "data").mkdir()
+    for split in ("train", "test"):
+        table([next(made)], sized=True).to_parquet(tmp_path / "data" / f"{split}-00000-of-00001.parquet")
+    assert open_corpus(str(tmp_path), "train").column_names == ["image", "text", "width", "height"]
+    assert pq.read_table(tmp_path / "data" / "test-00000-of-00001.parquet").num_rows == 1
+
+
+@pytest.mark.parametrize("width", [96, 160, 320, 1600])
+def test_a_line_in_a_wide_bucket_gets_room_and_is_not_stretched(width: int) -> None:
+    image = Image.new("L", (60, 32), 255)  # 90 columns at a stretch of 1.5
+    image.paste(0, (5, 4, 55, 28))
+    data = BytesIO()
+    image.save(data, "PNG")
+    row = {"image": {"bytes": data.getvalue(), "path": None}}
+    for seed in range(20):
+        grey = load_line(row, width, Preprocessing(), np.random.default_rng(seed)).astype(int)
+        assert grey.shape == (32, width)
+        ink = np.flatnonzero(abs(grey[16] - grey[1, 0]) > 60)
+        assert len(ink) <= 1.65 * 75

@@ -1,0 +1,291 @@
+"""Batches: checked lines in batches of one width, the same ones in the same order for the same seed."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from simpleocr.preprocessing import Preprocessing, grey_to_tensor, to_grey
+from simpleocr.vocabulary import Vocabulary
+from training.checking import Checker, Report, columns_needed
+from training.data import picture
+
+BUCKET = 32  # columns: batches are as wide as a multiple of this, and their lines are stretched to fit
+LARGEST_STRETCH = 1.5  # a line in a bucket that is wider still gets room beside it instead
+AREA_WIDTH = 384  # columns: a wider bucket has fewer lines a batch, so that a step's cost and memory stay bounded
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step trains on.
+
+    Args:
+        images: (B, 1, H, W) float32, every line stretched to the whole width.
+        targets: class ids of all lines in a row, int64.
+        target_lengths: (B,) characters of each line.
+        names: which rows these are, for messages.
+    """
+
+    images: Tensor
+    targets: Tensor
+    target_lengths: Tensor
+    names: list[str]
+
+
+def plan_widths(
+    widths: npt.NDArray[np.int64], needed: npt.NDArray[np.int64], rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """Bucket width of each line: its own, made up to 30 % narrower or 16 % wider, rounded to a BUCKET, never too short."""
+    wanted = widths * np.exp(rng.uniform(-0.35, 0.15, len(widths)))
+    buckets = np.maximum(np.round(wanted / BUCKET), np.ceil(needed / BUCKET))
+    return (np.maximum(1, buckets) * BUCKET).astype(np.int64)
+
+
+def batch_lines(width: int, batch_size: int, processes: int = 1) -> int:
+    """Lines of a batch in the bucket of `width` columns; at least one for each process."""
+    return max(processes, min(batch_size, batch_size * AREA_WIDTH // width))
+
+
+def plan_epoch(
+    widths: npt.NDArray[np.int64],
+    needed: npt.NDArray[np.int64],
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    processes: int = 1,
+) -> list[tuple[int, npt.NDArray[np.int64]]]:
+    """The batches of an epoch as (width, indices): shuffled, each of one width, at least a line for each process.
+
+    What is left of a bucket goes to the next wider one, where load_line pads what would be stretched too far: batches
+    of one or two lines would make noise of BatchNorm's statistics. So only the last batch can be small, and every line
+    is in exactly one, but for a rest of fewer lines than processes.
+    """
+    if not len(widths):
+        return []
+    rng = np.random.default_rng((seed, epoch))
+    buckets = plan_widths(widths, needed, rng)
+    order = rng.permutation(len(widths))
+    order = order[np.argsort(buckets[order], kind="stable")]
+    batches: list[tuple[int, npt.NDArray[np.int64]]] = []
+    rest = order[:0]
+    values, starts = np.unique(buckets[order], return_index=True)
+    for width, start, end in zip(values, starts, [*starts[1:], len(order)], strict=True):
+        lines = np.concatenate([rest, order[start:end]])
+        size = batch_lines(int(width), batch_size, processes)
+        full = len(lines) // size * size
+        batches.extend((int(width), lines[i : i + size]) for i in range(0, full, size))
+        rest = lines[full:]
+    if len(rest):
+        batches.append((int(values[-1]), rest))
+    return [batches[i] for i in rng.permutation(len(batches)) if len(batches[i][1]) >= processes]
+
+
+def load_line(
+    row: dict[str, Any], width: int, preprocessing: Preprocessing, rng: np.random.Generator
+) -> npt.NDArray[np.uint8]:
+    """One line as uint8 grey (H, width), slightly different each time: cropped, exposed, inverted, coarsened, noisy."""
+    image = picture(row).convert("L")
+    size = image.size
+    draw = rng.random(6)
+    if draw[0] < 0.3 and min(image.size) > 12:
+        inset = rng.uniform(0, 0.05, 4) * min(image.size)
+        image = image.crop(
+            (round(inset[0]), round(inset[1]), image.width - round(inset[2]), image.height - round(inset[3]))
+        )
+    if draw[1] < 0.08:
+        share = rng.uniform(0.3, 0.7)
+        small = (max(4, round(width * share)), max(8, round(preprocessing.height * share)))
+        image = image.resize(small, Image.Resampling.BILINEAR)
+    own = preprocessing.width(size)
+    grey = to_grey(image, width if width <= LARGEST_STRETCH * own else own, preprocessing.height)
+    if grey.shape[1] < width:
+        left = int(rng.integers(0, width - grey.shape[1] + 1))
+        grey = np.pad(grey, ((0, 0), (left, width - grey.shape[1] - left)), mode="edge")
+    if max(draw[2:5]) < 0.5:
+        return grey
+    level = grey.astype(np.float32)
+    if draw[2] < 0.12:
+        level = 255 - level
+    if draw[3] < 0.3:
+        level = (level - 128) * rng.uniform(0.6, 1.3) + 128 + rng.uniform(-25, 25)
+    if draw[4] < 0.15:
+        level += rng.standard_normal(grey.shape, dtype=np.float32) * np.float32(rng.uniform(2, 15))
+    return np.clip(level, 0, 255).astype(np.uint8)
+
+
+def collate(
+    lines: list[npt.NDArray[np.uint8]],
+    targets: list[str],
+    names: list[str],
+    vocabulary: Vocabulary,
+    preprocessing: Preprocessing,
+) -> Batch:
+    """Lines of one width and their targets -> Batch."""
+    ids = [vocabulary.encode(target) for target in targets]
+    return Batch(
+        images=grey_to_tensor(np.stack(lines)[:, None], preprocessing),
+        targets=torch.tensor([i for row in ids for i in row], dtype=torch.int64),
+        target_lengths=torch.tensor([len(row) for row in ids], dtype=torch.int64),
+        names=names,
+    )
+
+
+class Lines:
+    """Checked lines of one or several corpora that can be read in any order.
+
+    Args:
+        corpora: datasets with columns image and text.
+        checker: which rows can be used.
+        max_bad: the share of unusable rows above which the corpus is refused.
+
+    Raises:
+        DataError: too many rows are bad.
+    """
+
+    def __init__(self, corpora: Sequence[Any], checker: Checker, max_bad: float = 0.01) -> None:
+        self.corpora, self.checker = corpora, checker
+        self.report = Report()
+        origins, targets, widths = [], [], []
+        for number, corpus in enumerate(corpora):
+            columns = [c for c in ("text", "width", "height") if c in corpus.column_names]
+            sized = len(columns) == 3  # then pictures need not be opened before they are trained on
+            rows = corpus.select_columns(columns) if sized else corpus
+            for i, row in enumerate(rows):
+                if (found := checker.check({"image": None, **row}, i, self.report)) is not None:
+                    origins.append((number, i))
+                    targets.append(found[0])
+                    widths.append(found[1])
+        self.report.refuse_over(max_bad)
+        self.origins = np.array(origins, dtype=np.int64)
+        self.targets = targets
+        self.widths = np.array(widths, dtype=np.int64)
+        self.needed = np.array([columns_needed(target) for target in targets], dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def row(self, index: int) -> dict[str, Any]:
+        """The row of line `index`."""
+        number, i = self.origins[index]
+        row: dict[str, Any] = self.corpora[number][int(i)]
+        return row
+
+    def name(self, index: int) -> str:
+        """What to call line `index` in a message."""
+        number, i = self.origins[index]
+        return f"corpus {number} row {i} {self.targets[index][:40]!r}"
+
+    def batch(self, width: int, indices: npt.NDArray[np.int64], seed: int, epoch: int) -> Batch:
+        """The lines `indices`, each changed a little in a way that (seed, epoch, index) determines."""
+        preprocessing = self.checker.preprocessing
+        lines = [
+            load_line(self.row(int(i)), width, preprocessing, np.random.default_rng((seed, epoch, int(i))))
+            for i in indices
+        ]
+        targets, names = [self.targets[i] for i in indices], [self.name(int(i)) for i in indices]
+        return collate(lines, targets, names, self.checker.vocabulary, preprocessing)
+
+    def epoch(self, seed: int, epoch: int, weights: Sequence[float]) -> npt.NDArray[np.int64]:
+        """Lines of one epoch: every line of a corpus as often as its weight says, a fraction by lot."""
+        rng = np.random.default_rng((seed, epoch, 1))
+        chosen = []
+        for number, weight in enumerate(weights):
+            own = np.flatnonzero(self.origins[:, 0] == number)
+            chosen += [own] * int(weight) + [rng.permutation(own)[: round(len(own) * (weight % 1))]]
+        return np.concatenate(chosen)
+
+    def steps(self, batch_size: int, seed: int, weights: Sequence[float], world: int = 1) -> int:
+        """Batches of an epoch, about: widths are jittered anew in each."""
+        lines = self.epoch(seed, 0, weights)
+        return len(plan_epoch(self.widths[lines], self.needed[lines], batch_size * world, seed, 0, world))
+
+    def batches(
+        self,
+        batch_size: int,
+        seed: int,
+        epoch: int,
+        weights: Sequence[float],
+        rank: int = 0,
+        world: int = 1,
+        skip: int = 0,
+    ) -> Iterator[Batch]:
+        """The batches of an epoch after the first `skip`; of each this process's share, `batch_size` lines or fewer."""
+        lines = self.epoch(seed, epoch, weights)
+        plan = plan_epoch(self.widths[lines], self.needed[lines], batch_size * world, seed, epoch, world)
+        for width, indices in plan[skip:]:
+            yield self.batch(width, lines[indices[rank::world]], seed, epoch)
+
+
+class StreamedLines:
+    """Checked lines of corpora that are read as they come; batches form as their width buckets fill.
+
+    Args:
+        corpora: iterable datasets with columns image and text.
+        checker: which rows can be used.
+        max_bad: the share of unusable rows above which reading stops; looked at from the first thousand rows on.
+        shuffle: rows held back to be shuffled.
+    """
+
+    def __init__(self, corpora: Sequence[Any], checker: Checker, max_bad: float = 0.01, shuffle: int = 2000) -> None:
+        self.corpora, self.checker, self.max_bad, self.shuffle = corpora, checker, max_bad, shuffle
+        self.report = Report()
+
+    def batches(
+        self,
+        batch_size: int,
+        seed: int,
+        epoch: int,
+        weights: Sequence[float],
+        rank: int = 0,
+        world: int = 1,
+        skip: int = 0,
+    ) -> Iterator[Batch]:
+        """As Lines.batches; skipped batches are formed again, from the same rows, and not decoded."""
+        from datasets import interleave_datasets
+
+        shares = [weight / sum(weights) for weight in weights]
+        rows = self.corpora[0]
+        if len(self.corpora) > 1:
+            rows = interleave_datasets(
+                list(self.corpora), probabilities=shares, seed=seed, stopping_strategy="all_exhausted"
+            )
+        rows = rows.shuffle(seed=seed, buffer_size=self.shuffle)
+        rows.set_epoch(epoch)
+        self.report = Report()
+        rng = np.random.default_rng((seed, epoch))
+        buckets: dict[int, list[tuple[dict[str, Any], str, int]]] = {}
+        formed = 0
+        for number, row in enumerate(rows):
+            if (found := self.checker.check(row, number, self.report)) is None:
+                if self.report.seen > 1000:
+                    self.report.refuse_over(self.max_bad)
+                continue
+            target, own = found
+            width = int(plan_widths(np.array([own]), np.array([columns_needed(target)]), rng)[0])
+            bucket = buckets.setdefault(width, [])
+            bucket.append((row, target, number))
+            if len(bucket) == batch_lines(width, batch_size * world, world):
+                formed += 1
+                if formed > skip:
+                    yield self._batch(bucket[rank::world], width, seed, epoch)
+                del buckets[width]
+        self.report.refuse_over(self.max_bad)
+        for width in sorted(buckets):
+            if len(buckets[width]) >= world:
+                formed += 1
+                if formed > skip:
+                    yield self._batch(buckets[width][rank::world], width, seed, epoch)
+
+    def _batch(self, lines: list[tuple[dict[str, Any], str, int]], width: int, seed: int, epoch: int) -> Batch:
+        preprocessing = self.checker.preprocessing
+        pictures = [
+            load_line(row, width, preprocessing, np.random.default_rng((seed, epoch, number)))
+            for row, _, number in lines
+        ]
+        names = [f"streamed row {number} {target[:40]!r}" for _, target, number in lines]
+        return collate(pictures, [target for _, target, _ in lines], names, self.checker.vocabulary, preprocessing)
