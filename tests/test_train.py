@@ -29,6 +29,7 @@ from simpleocr.vocabulary import VOCABULARIES
 from training import batches, train
 from training.batches import Batch
 from training.checkpoint import CheckpointError, load_checkpoint, read_state, save_checkpoint
+from training.data import picture
 from training.progress import MetricsLog
 from training.train import Trainee, ctc_loss, learning_rate, main, update_average
 
@@ -350,7 +351,7 @@ def test_eight_lines_are_learned_by_heart(tmp_path: Path, monkeypatch: pytest.Mo
     """Each as it is and will be read, 96 columns: what training varies would take a tiny network thousands of steps."""
 
     def plain(row: dict[str, Any], width: int, preprocessing: Preprocessing, _: Any) -> Any:
-        return to_grey(batches.picture(row), width, preprocessing.height)
+        return to_grey(picture(row), width, preprocessing.height)
 
     monkeypatch.setattr(batches, "load_line", plain)
     monkeypatch.setattr(batches, "plan_widths", lambda widths, *_: -(-widths // batches.BUCKET) * batches.BUCKET)
