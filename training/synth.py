@@ -2,7 +2,8 @@
 
     python -m training.synth --out DIR --samples N --fonts DIR... --text FILE... --backgrounds DIR...
 
-Sample i of a seed is the same picture whatever the number of processes: every draw comes from (seed, i).
+Sample i of a seed is the same picture whatever the number of processes: every draw comes from (seed, i). Given
+the same fonts and the same Pillow, that is: one without libraqm kerns pairs by fewer of a font's tables.
 """
 
 import argparse

@@ -208,7 +208,9 @@ def validation_samples(args: argparse.Namespace, preprocessing: Preprocessing) -
         corpus = corpus.select(range(max(0, len(corpus) - args.eval_samples), len(corpus)))
     samples: list[tuple[Any, str]] = []
     for row in corpus:
-        if isinstance(row["text"], str) and len(samples) < args.eval_samples:
+        if len(samples) == args.eval_samples:
+            break
+        if isinstance(row["text"], str):
             try:
                 image = picture(row)
                 line_to_tensor(image, preprocessing)  # a line that is too wide is refused here, not at each validation
