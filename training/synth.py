@@ -27,6 +27,7 @@ from training.fonts import Face, find_fonts, held_out
 from training.render import EM, Source, encode, render_empty, render_line
 
 FONT_BLOCK = 32  # successive samples share a font, so that its glyphs are rasterised once
+FONT_BLOCK_HELD_OUT = 4  # of validation and test: a few hundred samples must show many fonts, not a dozen
 SHARD = 4096  # samples a file
 EMPTY_SHARE = 0.01  # pictures without text: the model learns to say nothing
 
@@ -90,8 +91,9 @@ def _write_shard(job: tuple[str, int, int, int, str]) -> int:
 
     split, seed, first, count, path = job
     images, texts, widths, heights = [], [], [], []
-    for start in range(first, first + count, FONT_BLOCK):
-        block = render_block(_worker[split], seed, start // FONT_BLOCK, min(FONT_BLOCK, first + count - start))
+    size = FONT_BLOCK if split == "train" else FONT_BLOCK_HELD_OUT
+    for start in range(first, first + count, size):
+        block = render_block(_worker[split], seed, start // size, min(size, first + count - start))
         for data, text, width, height in block:
             images.append({"bytes": data, "path": None})
             texts.append(text)
