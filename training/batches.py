@@ -15,7 +15,7 @@ from simpleocr.vocabulary import Vocabulary
 from training.checking import Checker, Report, columns_needed
 from training.data import picture
 
-BUCKET = 32  # columns: batches are as wide as a multiple of this, and their lines are stretched to fit
+BUCKET = 32  # columns: batches are as wide as a multiple of this, and their lines are stretched or padded to fit
 LARGEST_STRETCH = 1.5  # a line in a bucket that is wider still gets room beside it instead
 AREA_WIDTH = 384  # columns: a wider bucket has fewer lines a batch, so that a step's cost and memory stay bounded
 
@@ -25,7 +25,7 @@ class Batch:
     """What one step trains on.
 
     Args:
-        images: (B, 1, H, W) float32, every line stretched to the whole width.
+        images: (B, 1, H, W) float32, every line stretched or padded to the whole width.
         targets: class ids of all lines in a row, int64.
         target_lengths: (B,) characters of each line.
         names: which rows these are, for messages.
@@ -88,7 +88,10 @@ def plan_epoch(
 def load_line(
     row: dict[str, Any], width: int, preprocessing: Preprocessing, rng: np.random.Generator
 ) -> npt.NDArray[np.uint8]:
-    """One line as uint8 grey (H, width), slightly different each time: cropped, exposed, inverted, coarsened, noisy."""
+    """One line as uint8 grey (H, width), slightly different each time: cropped, exposed, inverted, coarsened, noisy.
+
+    Stretched to the width up to LARGEST_STRETCH times its own; a wider bucket gives it room beside it instead.
+    """
     image = picture(row).convert("L")
     size = image.size
     draw = rng.random(6)
