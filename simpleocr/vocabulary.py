@@ -64,6 +64,11 @@ class Vocabulary:
     def _ids(self) -> dict[str, int]:
         return {c: i for i, c in enumerate(self.characters, start=1)}
 
+    @property
+    def space(self) -> int:
+        """The class id of the space, -1 where there is none."""
+        return self._ids.get(" ", -1)
+
     def unknown(self, text: str) -> list[str]:
         """The characters of `text` that this vocabulary lacks, each once, in order of appearance."""
         return [c for c in dict.fromkeys(text) if c not in self._ids]

@@ -99,10 +99,10 @@ def binarize(image: Grey, rng: Random, strength: float) -> Grey:
 SENSOR: tuple[tuple[float, Effect], ...] = (
     (0.2, uneven_light),
     (0.08, shadow),
-    (0.45, blur),
+    (0.5, blur),
     (0.06, motion_blur),
-    (0.3, low_resolution),
-    (0.45, noise),
+    (0.4, low_resolution),
+    (0.35, noise),
     (0.05, specks),
     (0.35, levels),
 )

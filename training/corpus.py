@@ -288,6 +288,30 @@ def _repeated(corpus: Corpus, vocabulary: Vocabulary, rng: Random) -> str:
     return text if rng.random() < 0.6 else text + corpus.word(rng)
 
 
+def _enumeration(corpus: Corpus, _: Vocabulary, rng: Random) -> str:
+    # what stands before the points of a list, and brackets beside digits, which look like one character
+    item = rng.choice(
+        (
+            str(rng.randint(1, 20)),
+            str(rng.randint(1, 20)),
+            rng.choice(string.ascii_letters),
+            rng.choice(("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "ii", "iii", "iv", "vi")),
+        )
+    )
+    mark = rng.choice(("({})", "({})", "({}", "{})", "{}.", "{}.", "{}:", "[{}]", "{}", "({}.)", "{}-"))
+    return mark.format(item) + (f" {corpus.word(rng)}" if rng.random() < 0.3 else "")
+
+
+def _dashed(corpus: Corpus, _: Vocabulary, rng: Random) -> str:
+    # a dash between spaces, a cross between numbers: their spaces are easily missed
+    if rng.random() < 0.5:
+        first, second = corpus.word(rng), corpus.word(rng)
+        case = rng.choice((str.upper, str.title, str.lower))
+        return case(first) + rng.choice((" - ", " – ", " — ", " / ", " & ", " + ", " = ", ": ")) + case(second)
+    a, b = rng.randint(1, 999), rng.randint(1, 99)
+    return f"{a}{rng.choice((' - ', ' – ', ' x ', ' × ', ' / ', ' + ', ' = ', '-', ' X ', ' @ '))}{b}"
+
+
 def _symbols(_: Corpus, vocabulary: Vocabulary, rng: Random) -> str:
     symbols = [c for c in vocabulary.characters if not c.isalnum() and c != " "] or list(vocabulary.characters)
     return "".join(rng.choices(symbols, k=rng.choice((1, 1, 2, 3))))
@@ -315,7 +339,9 @@ _SHARES: dict[_Kind, int] = {
     _pieces: 20,
     _single: 20,
     _repeated: 5,
-    _symbols: 5,
+    _symbols: 12,
+    _enumeration: 20,
+    _dashed: 12,
 }
 _KINDS = list(_SHARES)
 _KIND_WEIGHTS = list(accumulate(_SHARES.values()))

@@ -1,0 +1,214 @@
+"""Prefix beam search: the likeliest texts of a line, summed over alignments, held to a constraint or helped by a language.
+
+Hannun et al. 2014 (arXiv 1408.2873). Prefixes that a beam keeps are nodes of a tree, so that two ways to one text meet.
+"""
+
+import heapq
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from simpleocr.constraints import Constraint
+from simpleocr.likelihood import NEVER, LogProbs
+from simpleocr.vocabulary import BLANK, Vocabulary
+
+WIDTH = 10  # prefixes that are kept at a time
+CUTOFF = 1e-4  # a character less likely than this in a timestep does not extend a prefix there, unless it must
+MOST_EXTENSIONS = 12  # characters that extend a prefix in one timestep
+
+
+class Language(Protocol):
+    """What knows how likely a character comes next."""
+
+    def log_next(self, text: tuple[int, ...], following: int) -> float:
+        """The logarithm of P(class id | class ids before it); `following` BLANK asks for the end of the text."""
+        ...
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One text that a line may say.
+
+    Args:
+        ids: class ids of its characters.
+        log_prob: logarithm of P(text | image), as far as its alignments stayed within the beam.
+        log_score: that, and the weighted language; what hypotheses are ordered by.
+    """
+
+    ids: tuple[int, ...]
+    log_prob: float
+    log_score: float
+
+
+class _Prefix:
+    """A text so far. `blank` and `char` are the mass of its alignments that end with a blank or its last character."""
+
+    __slots__ = ("blank", "char", "children", "ids", "language", "last", "new_blank", "new_char", "state", "step")
+
+    def __init__(self, ids: tuple[int, ...], state: int, language: float) -> None:
+        self.ids = ids
+        self.last = ids[-1] if ids else -1
+        self.state = state
+        self.language = language  # the factor by which the language makes it likelier
+        self.children: dict[int, _Prefix | None] = {}
+        self.blank = self.char = self.new_blank = self.new_char = 0.0
+        self.step = -1  # the timestep for which new_blank and new_char hold
+
+
+def beam_search(
+    log_probs: LogProbs,
+    vocabulary: Vocabulary,
+    *,
+    width: int = WIDTH,
+    count: int = 1,
+    constraint: Constraint | None = None,
+    language: Language | None = None,
+    weight: float = 0.3,
+    bonus: float = 0.0,
+    cutoff: float = CUTOFF,
+) -> list[Hypothesis]:
+    """The likeliest texts, best first.
+
+    Texts are in the form of normalize(): a space is never first, last or doubled. Without a constraint, spaces there
+    are read as none, as in likelihood.likelihoods(); with one, they are what it does not allow.
+
+    Args:
+        log_probs: (T, C) with C = vocabulary.num_classes.
+        vocabulary: what the classes mean.
+        width: prefixes kept at a time; with a width of all prefixes and no cutoff the result is exact.
+        count: how many texts at most.
+        constraint: only texts that it accepts.
+        language: is asked for every character, its logarithms are weighted by `weight`.
+        bonus: added to the score for every character, for a language makes long texts unlikely.
+        cutoff: characters less likely than this do not extend a prefix; 0 tries all.
+
+    Returns:
+        None at all where no allowed text fits into the timesteps.
+
+    Raises:
+        ValueError: the shape does not fit the vocabulary, or a width or count below one.
+    """
+    if log_probs.ndim != 2 or log_probs.shape[1] != vocabulary.num_classes:
+        raise ValueError(f"log_probs have shape {log_probs.shape}, not (T, {vocabulary.num_classes})")
+    if width < 1 or count < 1:
+        raise ValueError(f"width {width} and count {count} must be at least 1")
+    width = max(width, count)
+    space = vocabulary.space
+    folds = space >= 0 and constraint is None
+    most = MOST_EXTENSIONS if cutoff > 0 else vocabulary.num_classes
+    follow = _follower(space, constraint, language, weight, bonus)
+    probs = np.exp(log_probs.astype(np.float64))
+    order = np.argsort(-probs, axis=1, kind="stable")
+    beam = [_Prefix((), 0, 1.0)]
+    beam[0].blank, scale = 1.0, 0.0
+    for t in range(len(probs)):
+        row = probs[t].tolist()
+        likely = [c for c in order[t, : most + 1].tolist() if c != BLANK and row[c] > cutoff]
+        left = len(probs) - t - 1
+        new: list[_Prefix] = []
+        for prefix in beam:
+            blank, char = prefix.blank, prefix.char
+            _touch(prefix, t, new)
+            # before the first character and after a space, further spaces change nothing; a constraint is to the letter
+            pausing = folds and prefix.last in (space, -1)
+            prefix.new_blank += (blank + char) * (row[BLANK] + row[space] if pausing else row[BLANK])
+            if char and not pausing:
+                prefix.new_char += char * row[prefix.last]
+            for c in likely if constraint is None else _allowed(constraint, prefix, row, likely, left):
+                # after the same character only what went through a blank is a new one
+                if (mass := (blank if c == prefix.last else blank + char) * row[c]) and (child := follow(prefix, c)):
+                    _touch(child, t, new)
+                    child.new_char += mass
+        if constraint is not None:
+            new = [p for p in new if constraint.to_go[p.state] <= left]
+        if not new:
+            return []
+        for p in new:
+            p.blank, p.char = p.new_blank, p.new_char
+        beam = heapq.nlargest(width, new, key=_rank)
+        if (best := max(p.blank + p.char for p in beam)) <= 0:
+            return []
+        if best < 1e-100:  # far below one: bring it back before it is nothing
+            scale += math.log(best)
+            for p in beam:
+                p.blank, p.char = p.blank / best, p.char / best
+    masses: dict[tuple[int, ...], float] = {}
+    factors: dict[tuple[int, ...], float] = {}
+    for p in beam:
+        if constraint is not None and p.state not in constraint.accepting:
+            continue
+        if p.last == space and not folds:
+            continue
+        ids = p.ids[:-1] if p.last == space else p.ids  # a space at the end is none
+        masses[ids] = masses.get(ids, 0.0) + p.blank + p.char
+        factors[ids] = max(factors.get(ids, 0.0), p.language)
+    found = []
+    for ids, mass in masses.items():
+        if mass:
+            log_prob = math.log(mass) + scale
+            end = weight * language.log_next(ids, BLANK) if language is not None else 0.0
+            found.append(Hypothesis(ids, log_prob, log_prob + math.log(factors[ids]) + end))
+    return sorted(found, key=lambda h: -h.log_score)[:count]
+
+
+def _rank(prefix: _Prefix) -> float:
+    return (prefix.blank + prefix.char) * prefix.language
+
+
+def _touch(prefix: _Prefix, t: int, new: list[_Prefix]) -> None:
+    """Once in a timestep, set a prefix's new mass to nothing and put it on the list."""
+    if prefix.step != t:
+        prefix.step = t
+        prefix.new_blank = prefix.new_char = 0.0
+        new.append(prefix)
+
+
+def _follower(
+    space: int, constraint: Constraint | None, language: Language | None, weight: float, bonus: float
+) -> Callable[[_Prefix, int], _Prefix | None]:
+    """What gives a prefix's child for a character; None where there may be none."""
+    reward = math.exp(bonus)
+
+    def follow(prefix: _Prefix, c: int) -> _Prefix | None:
+        if c in prefix.children:
+            return prefix.children[c]
+        child = None
+        state = constraint.edges[prefix.state].get(c, -1) if constraint is not None else 0
+        if state >= 0 and not (c == space and prefix.last in (space, -1)):
+            factor = reward
+            if language is not None:
+                factor *= math.exp(max(-600.0, weight * language.log_next(prefix.ids, c)))
+            child = _Prefix((*prefix.ids, c), state, max(1e-300, prefix.language * factor))
+        prefix.children[c] = child
+        return child
+
+    return follow
+
+
+def _allowed(
+    constraint: Constraint, prefix: _Prefix, row: Sequence[float], likely: Sequence[int], left: int
+) -> list[int]:
+    """The likeliest characters that the constraint lets follow, and the likeliest of those that lead to an end in time."""
+    edges = constraint.edges[prefix.state]
+    best = [c for c in likely if c in edges]
+    if len(best) < MOST_EXTENSIONS:
+        known = set(best)
+        best += heapq.nlargest(MOST_EXTENSIONS - len(best), (c for c in edges if c not in known), key=row.__getitem__)
+    here = constraint.to_go[prefix.state]
+    if here >= left and edges:  # hardly any timestep to spare: the way out must be among them
+        out = [c for c, state in edges.items() if constraint.to_go[state] < here]
+        if out:
+            best.append(max(out, key=row.__getitem__))
+            best = list(dict.fromkeys(best))
+    return best
+
+
+def total_log_prob(hypotheses: Sequence[Hypothesis]) -> float:
+    """The logarithm of the hypotheses' mass together."""
+    if not hypotheses:
+        return NEVER
+    best = max(h.log_prob for h in hypotheses)
+    return best + math.log(sum(math.exp(h.log_prob - best) for h in hypotheses))

@@ -1,0 +1,160 @@
+"""Constraints: which texts a decoder may write, as an automaton over class ids: a charset, a lexicon, a pattern."""
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from simpleocr.likelihood import NEVER, LogProbs
+from simpleocr.vocabulary import BLANK, Vocabulary, normalize
+
+SHOWN = 5  # of a list of faults, so many are named
+
+
+class ConstraintError(ValueError):
+    """A constraint that cannot be kept: it names characters that the model cannot write, or is not understood."""
+
+
+@dataclass(frozen=True, eq=False)
+class Constraint:
+    """A deterministic automaton; state 0 is its start. Every state leads to an accepting one.
+
+    Args:
+        edges: for each state, class id -> the next state.
+        accepting: states in which a text may end.
+    """
+
+    edges: tuple[Mapping[int, int], ...]
+    accepting: frozenset[int]
+
+    def accepts(self, ids: Sequence[int]) -> bool:
+        """Whether the text of these class ids is allowed."""
+        state = 0
+        for c in ids:
+            if (following := self.edges[state].get(c)) is None:
+                return False
+            state = following
+        return state in self.accepting
+
+    @cached_property
+    def to_go(self) -> tuple[int, ...]:
+        """For each state, the fewest characters with which a text can still end."""
+        before: list[list[int]] = [[] for _ in self.edges]
+        for state, edges in enumerate(self.edges):
+            for following in edges.values():
+                before[following].append(state)
+        distance = [-1] * len(self.edges)
+        queue = deque(self.accepting)
+        for state in self.accepting:
+            distance[state] = 0
+        while queue:
+            state = queue.popleft()
+            for previous in before[state]:
+                if distance[previous] < 0:
+                    distance[previous] = distance[state] + 1
+                    queue.append(previous)
+        return tuple(distance)
+
+    @cached_property
+    def _tables(self) -> "_Tables":
+        return _Tables.of(self)
+
+    def log_mass(self, log_probs: LogProbs) -> float:
+        """The logarithm of the sum of P(text | image) over all allowed texts, by the forward algorithm."""
+        mass, scale = self.state_mass(log_probs)
+        total = float(mass[list(self.accepting)].sum())
+        return float(np.log(total)) + scale if total > 0 else NEVER
+
+    def state_mass(self, log_probs: LogProbs) -> tuple[npt.NDArray[np.float64], float]:
+        """P of all texts that end in each state, as (mass, logarithm of a factor that all have in common).
+
+        In the automaton of a lexicon a state is one word's beginning, so this is the exact P of every word at once.
+        """
+        tables = self._tables
+        probs = np.exp(log_probs.astype(np.float64))
+        states = len(self.edges)
+        blank, chars, scale = np.zeros(states), np.zeros(len(tables.node_class)), 0.0
+        blank[0] = 1.0
+        for row in probs:
+            everything = blank + np.bincount(tables.node_state, chars, states)
+            # along an edge goes all mass of its state, but what stands on the same character: that would be merged
+            going = everything[tables.edge_from] - np.append(chars, 0.0)[tables.edge_same]
+            came = np.bincount(tables.edge_node, np.maximum(0.0, going), len(chars)) if len(chars) else chars
+            chars = (chars + came) * row[tables.node_class]
+            blank = everything * row[BLANK]
+            if (total := blank.sum() + chars.sum()) <= 0:
+                return np.zeros(states), 0.0
+            blank, chars, scale = blank / total, chars / total, scale + float(np.log(total))
+        return blank + np.bincount(tables.node_state, chars, states), scale
+
+
+@dataclass(frozen=True, eq=False)
+class _Tables:
+    """An automaton as arrays. A node is a state together with the character by which it was come to.
+
+    Args:
+        node_state, node_class: of each node.
+        edge_from: of each edge, its state.
+        edge_node: the node it leads to.
+        edge_same: the node of its state that was come to by the edge's own character; -1 where there is none.
+    """
+
+    node_state: npt.NDArray[np.int64]
+    node_class: npt.NDArray[np.int64]
+    edge_from: npt.NDArray[np.int64]
+    edge_node: npt.NDArray[np.int64]
+    edge_same: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, constraint: Constraint) -> "_Tables":
+        nodes: dict[tuple[int, int], int] = {}
+        edges = [(state, c, following) for state, out in enumerate(constraint.edges) for c, following in out.items()]
+        for _, c, following in edges:
+            nodes.setdefault((following, c), len(nodes))
+        return cls(
+            np.array([state for state, _ in nodes], dtype=np.int64),
+            np.array([c for _, c in nodes], dtype=np.int64),
+            np.array([state for state, _, _ in edges], dtype=np.int64),
+            np.array([nodes[following, c] for _, c, following in edges], dtype=np.int64),
+            np.array([nodes.get((state, c), -1) for state, c, _ in edges], dtype=np.int64),
+        )
+
+
+def charset(characters: str, vocabulary: Vocabulary) -> Constraint:
+    """Texts of these characters only, of any length.
+
+    Raises:
+        ConstraintError: no characters, or some that the vocabulary lacks.
+    """
+    if not characters:
+        raise ConstraintError("a charset without characters")
+    if unknown := vocabulary.unknown(characters):
+        raise ConstraintError(f"the model cannot write {' '.join(map(repr, unknown[:SHOWN]))}")
+    return Constraint(({c: 0 for c in sorted(set(vocabulary.encode(characters)))},), frozenset({0}))
+
+
+def lexicon(words: Iterable[str], vocabulary: Vocabulary) -> Constraint:
+    """One of these words or phrases, as written: case counts.
+
+    Raises:
+        ConstraintError: no words, or one with characters that the vocabulary lacks.
+    """
+    edges: list[dict[int, int]] = [{}]
+    accepting = set()
+    for word in words:
+        text = normalize(word)
+        if vocabulary.unknown(text):
+            raise ConstraintError(f"the lexicon's {word[:60]!r} has characters that the model cannot write")
+        state = 0
+        for c in vocabulary.encode(text):
+            if c not in edges[state]:
+                edges[state][c] = len(edges)
+                edges.append({})
+            state = edges[state][c]
+        accepting.add(state)
+    if not accepting:
+        raise ConstraintError("a lexicon without words")
+    return Constraint(tuple(edges), frozenset(accepting))

@@ -1,0 +1,158 @@
+"""Likelihood: P(text | image), summed over every alignment, and the one alignment that explains a given text best.
+
+Connectionist temporal classification (Graves et al. 2006): a text of n characters is a chain of 2n + 1 states, blank,
+character, blank, ..., blank; every way from its start to its end in T timesteps is an alignment.
+
+Shapes: B texts, T timesteps, C classes, N characters of the longest text, S = 2N + 1 states.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from simpleocr.vocabulary import BLANK
+
+LogProbs = npt.NDArray[np.float32]
+"""Shape (T, C): natural logarithms of each class's probability in each timestep."""
+Floats = npt.NDArray[np.float64]
+
+NEVER = -1e30  # the logarithm of nothing; finite, so that a difference of two is a number
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """How likely a line says one text.
+
+    Args:
+        log_prob: logarithm of P(text | image); NEVER where the timesteps are too few for it.
+        log_chars: for each character, the logarithm of P(this one comes next | those before it are right); they and
+            `log_end` add up to `log_prob`.
+        log_end: the logarithm of P(nothing follows | all characters are right).
+    """
+
+    log_prob: float
+    log_chars: tuple[float, ...]
+    log_end: float
+
+
+def likelihoods(lines: Sequence[LogProbs], texts: Sequence[Sequence[int]], space: int = -1) -> list[Likelihood]:
+    """The likelihood of one text for each line, all in one pass.
+
+    Args:
+        lines: log_probs (T_i, C).
+        texts: class ids of each text, without blanks.
+        space: class id of the space, if there is one. Then a text's likelihood is that of all that normalize() makes
+            it of: alignments with spaces before it, after it or several between two words are counted, too.
+
+    Raises:
+        ValueError: not one text for each line, or an id that is blank or no class.
+    """
+    if len(lines) != len(texts):
+        raise ValueError(f"{len(lines)} lines but {len(texts)} texts")
+    if not lines:
+        return []
+    classes = lines[0].shape[1]
+    if any(not BLANK < c < classes for ids in texts for c in ids):
+        raise ValueError(f"class ids of characters are 1..{classes - 1}")
+    steps = np.array([len(line) for line in lines])
+    lengths = np.array([len(ids) for ids in texts])
+    states, skips = _chains(texts, int(lengths.max()), space)
+    # what a state emits when it is come to, and while it is stayed in: a gap between words begins with a space, and
+    # then holds blanks and spaces as they come; so do the ends of the line
+    gap = states == space
+    gap[:, 0] = True
+    rows = np.arange(len(lines))
+    final = np.zeros(states.shape, dtype=np.bool_)
+    final[rows, 2 * lengths] = space >= 0
+    dead = np.zeros(states.shape, dtype=np.bool_)  # the blank after a space is part of the gap already
+    dead[:, 2::2] = states[:, 1:-1:2] == space
+    alpha = np.full(states.shape, NEVER)
+    alpha[:, 0] = 0.0  # before the first timestep, all mass stands before the first blank
+    entered = np.full((len(lines), int(lengths.max())), NEVER)  # (B, N): mass that has come to each character by now
+    for t in range(int(steps.max())):
+        alive = t < steps
+        entering = np.zeros(states.shape)
+        pause = np.zeros((len(lines), 1))
+        for i in np.flatnonzero(alive):
+            entering[i] = lines[i][t, states[i]]
+            pause[i] = np.logaddexp(lines[i][t, BLANK], lines[i][t, space]) if space >= 0 else lines[i][t, BLANK]
+        entering = np.where(final, pause, entering)
+        staying = np.where(gap, pause, entering)
+        came = np.full(alpha.shape, NEVER)
+        came[:, 1:] = np.where(dead[:, 1:], NEVER, alpha[:, :-1])
+        came[:, 2:] = np.where(skips[:, 2:], np.logaddexp(came[:, 2:], alpha[:, :-2]), came[:, 2:])
+        came = np.maximum(came + entering, NEVER)
+        new = np.maximum(np.logaddexp(alpha + staying, came), NEVER)
+        arrived = came[:, 1::2]
+        alpha = np.where(alive[:, None], new, alpha)
+        entered = np.where(alive[:, None], np.logaddexp(entered, arrived), entered)
+    last = alpha[rows, 2 * lengths]
+    total = np.where(lengths > 0, np.logaddexp(last, alpha[rows, np.maximum(0, 2 * lengths - 1)]), last)
+    found = []
+    for i, length in enumerate(lengths):
+        # the mass that ever came to character k is that of all texts that begin with the first k characters
+        prefixes = [0.0, *np.minimum(0.0, entered[i, :length]).tolist(), float(min(0.0, total[i]))]
+        prefixes = np.minimum.accumulate(prefixes).tolist()
+        steps_down = [after - before for before, after in zip(prefixes, prefixes[1:], strict=False)]
+        found.append(Likelihood(prefixes[-1], tuple(steps_down[:-1]), steps_down[-1]))
+    return found
+
+
+def log_likelihood(log_probs: LogProbs, ids: Sequence[int], space: int = -1) -> float:
+    """The logarithm of P(text | image) of one line; NEVER where it has too few timesteps."""
+    return likelihoods([log_probs], [ids], space)[0].log_prob
+
+
+def align(log_probs: LogProbs, ids: Sequence[int]) -> list[tuple[int, int]]:
+    """The likeliest alignment of a text (Viterbi): the timesteps (start, end) of each character, end exclusive.
+
+    Args:
+        log_probs: (T, C).
+        ids: class ids of the text.
+
+    Raises:
+        ValueError: the line has fewer timesteps than the text needs.
+    """
+    needed = len(ids) + sum(a == b for a, b in zip(ids, ids[1:], strict=False))
+    if len(log_probs) < needed:
+        raise ValueError(f"{len(log_probs)} timesteps are too few for {len(ids)} characters that need {needed}")
+    if not ids:
+        return []
+    states, skips = (table[0] for table in _chains([ids], len(ids)))
+    emitted = log_probs.astype(np.float64)[:, states]  # (T, S)
+    best = np.full(len(states), NEVER)
+    best[:2] = emitted[0, :2]
+    back = np.zeros((len(log_probs), len(states)), dtype=np.int8)  # how many states each was before
+    for t in range(1, len(log_probs)):
+        ways = np.full((3, len(states)), NEVER)
+        ways[0], ways[1, 1:] = best, best[:-1]
+        ways[2, 2:] = np.where(skips[2:], best[:-2], NEVER)
+        back[t] = ways.argmax(axis=0)
+        best = np.maximum(ways.max(axis=0) + emitted[t], NEVER)
+    state = len(states) - 1 if best[-1] > best[-2] else len(states) - 2
+    path = [state]
+    for t in range(len(log_probs) - 1, 0, -1):
+        state -= int(back[t, state])
+        path.append(state)
+    path.reverse()
+    spans = []
+    for character in range(len(ids)):
+        of = [t for t, state in enumerate(path) if state == 2 * character + 1]
+        spans.append((of[0], of[-1] + 1))
+    return spans
+
+
+def _chains(
+    texts: Sequence[Sequence[int]], longest: int, space: int = -1
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """(B, S) class of each state, and whether it can be come to past the blank before it: not after its own like."""
+    states = np.full((len(texts), 2 * longest + 1), BLANK, dtype=np.int64)
+    for row, ids in zip(states, texts, strict=True):
+        row[1 : 2 * len(ids) : 2] = ids
+    skips = np.zeros(states.shape, dtype=np.bool_)
+    skips[:, 3::2] = (states[:, 3::2] != states[:, 1:-2:2]) & (states[:, 3::2] != BLANK)
+    if space >= 0:  # a text that ends with a space has its last gap for its end
+        skips[:, 2::2] = False
+    return states, skips

@@ -1,0 +1,258 @@
+r"""Patterns: a regular expression -> Constraint; a whole text must match, as with re.fullmatch.
+
+Understood are literals, ".", classes such as [A-Z] and [^0-9], \d \w \s and their opposites, groups, "|", and the
+repetitions ? * + {m} {m,} {m,n}. What no finite automaton can do (look-around, back-references) is refused.
+Thompson's construction, then subsets (Aho, Sethi & Ullman 1986, section 3.7).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from simpleocr.constraints import Constraint, ConstraintError
+from simpleocr.vocabulary import Vocabulary
+
+MOST_REPEATS = 200  # of {m,n}
+MOST_STATES = 10_000  # a pattern that needs more is refused: its automaton would not fit a web request
+CLASSES: dict[str, Callable[[str], bool]] = {
+    "d": str.isdecimal,
+    "w": lambda c: c.isalnum() or c == "_",
+    "s": str.isspace,
+}
+
+
+@dataclass
+class _Graph:
+    """A non-deterministic automaton while it is built: for each state its (characters, next) and its free moves."""
+
+    moves: list[list[tuple[frozenset[str], int]]] = field(default_factory=list)
+    free: list[list[int]] = field(default_factory=list)
+
+    def state(self) -> int:
+        if len(self.moves) > 4 * MOST_STATES:
+            raise ConstraintError("the pattern is too large")
+        self.moves.append([])
+        self.free.append([])
+        return len(self.moves) - 1
+
+    def closure(self, states: set[int]) -> frozenset[int]:
+        found, todo = set(states), list(states)
+        while todo:
+            for following in self.free[todo.pop()]:
+                if following not in found:
+                    found.add(following)
+                    todo.append(following)
+        return frozenset(found)
+
+
+class _Parser:
+    """Recursive descent; each method builds its part between two states of the graph and returns (start, end)."""
+
+    def __init__(self, expression: str, characters: str) -> None:
+        self.text = expression
+        self.at = 0
+        self.alphabet = frozenset(characters)
+        self.graph = _Graph()
+
+    def fault(self, what: str) -> ConstraintError:
+        return ConstraintError(f"the pattern {self.text[:80]!r} has {what} at character {self.at + 1}")
+
+    def peek(self) -> str:
+        return self.text[self.at] if self.at < len(self.text) else ""
+
+    def take(self) -> str:
+        if not (c := self.peek()):
+            raise self.fault("an unexpected end")
+        self.at += 1
+        return c
+
+    def whole(self) -> tuple[int, int]:
+        if self.peek() == "^":
+            self.at += 1
+        part = self.alternatives(0)
+        if self.at < len(self.text):
+            raise self.fault("a ')' too many" if self.peek() == ")" else f"{self.peek()!r}")
+        return part
+
+    def alternatives(self, depth: int) -> tuple[int, int]:
+        if depth > 50:
+            raise self.fault("too many groups in each other")
+        start, end = self.graph.state(), self.graph.state()
+        while True:
+            first, last = self.sequence(depth)
+            self.graph.free[start].append(first)
+            self.graph.free[last].append(end)
+            if self.peek() != "|":
+                return start, end
+            self.at += 1
+
+    def sequence(self, depth: int) -> tuple[int, int]:
+        start = end = self.graph.state()
+        while (c := self.peek()) and c not in "|)":
+            if c == "$" and self.at == len(self.text) - 1:
+                self.at += 1
+                break
+            first, last = self.repeated(depth)
+            self.graph.free[end].append(first)
+            end = last
+        return start, end
+
+    def repeated(self, depth: int) -> tuple[int, int]:
+        begins = self.at
+        start, end = self.atom(depth)
+        while self.peek() and self.peek() in "?*+{":
+            least, most = self.counts()
+            after = self.at
+            if self.peek() in ("?", "+"):
+                raise self.fault("a lazy or possessive repetition")
+            if (least, most) == (1, None):
+                self.graph.free[end].append(start)
+            else:
+                # the part is read again for each copy; the one that was built is left without a way to it
+                start = end = self.graph.state()
+                copies = most if most is not None else least + 1
+                skips = [start] if least == 0 else []
+                for copy in range(copies):
+                    self.at = begins
+                    first, last = self.part_until(after, depth)
+                    self.graph.free[end].append(first)
+                    if most is None and copy == copies - 1:
+                        self.graph.free[last].append(first)
+                    end = last
+                    if copy + 1 >= least:
+                        skips.append(end)
+                final = self.graph.state()
+                for state in {*skips, end}:
+                    self.graph.free[state].append(final)
+                end = final
+                self.at = after
+            if self.peek() and self.peek() in "*+?{":
+                raise self.fault("a repetition of a repetition")
+        return start, end
+
+    def part_until(self, after: int, depth: int) -> tuple[int, int]:
+        part = self.atom(depth)
+        self.at = after
+        return part
+
+    def counts(self) -> tuple[int, int | None]:
+        c = self.take()
+        if c != "{":
+            return {"?": (0, 1), "*": (0, None), "+": (1, None)}[c]
+        inside = ""
+        while (c := self.take()) != "}":
+            inside += c
+        least, comma, most = inside.partition(",")
+        if not (least.isdecimal() and (most.isdecimal() or not most)):
+            raise self.fault(f"{{{inside}}}, which is no number of times")
+        numbers = int(least), (int(most) if most else None) if comma else int(least)
+        if max(n for n in numbers if n is not None) > MOST_REPEATS or (numbers[1] or numbers[0]) < numbers[0]:
+            raise self.fault(f"{{{inside}}}: times go from 0 to {MOST_REPEATS}, the smaller first")
+        return numbers
+
+    def atom(self, depth: int) -> tuple[int, int]:
+        c = self.take()
+        if c == "(":
+            if self.peek() == "?":
+                self.at += 1
+                if self.take() != ":":
+                    raise self.fault("a group that looks around or has a name or flags")
+            part = self.alternatives(depth + 1)
+            if self.peek() != ")":
+                raise self.fault("a '(' that is not closed")
+            self.at += 1
+            return part
+        if c in "*+?{":
+            raise self.fault(f"nothing to repeat by {c!r}")
+        if c in "^$":
+            raise self.fault(f"{c!r} inside; it stands for the start or end of the whole text")
+        if c == "[":
+            return self.characters(self.bracket())
+        if c == ".":
+            return self.characters(self.alphabet)
+        return self.characters(self.escaped() if c == "\\" else frozenset(c))
+
+    def escaped(self) -> frozenset[str]:
+        c = self.take()
+        if c.lower() in CLASSES:
+            inside = frozenset(filter(CLASSES[c.lower()], self.alphabet))
+            return inside if c.islower() else self.alphabet - inside
+        if c.isalnum():
+            raise self.fault(f"the escape \\{c}")
+        return frozenset(c)
+
+    def bracket(self) -> frozenset[str]:
+        opposite = self.peek() == "^"
+        self.at += opposite
+        members: set[str] = set()
+        first = True
+        while first or self.peek() != "]":
+            first = False
+            c = self.take()
+            one = self.escaped() if c == "\\" else frozenset(c)
+            if self.peek() == "-" and self.text[self.at + 1 : self.at + 2] not in ("]", ""):
+                self.at += 1
+                low, high = c if len(one) == 1 and c != "\\" else "".join(one), self.take()
+                if high == "\\":
+                    high = "".join(self.escaped())
+                if len(low) != 1 or len(high) != 1 or low > high:
+                    raise self.fault("a range that goes nowhere")
+                one = frozenset(d for d in self.alphabet if low <= d <= high)
+            members |= one
+        self.at += 1
+        return self.alphabet - members if opposite else frozenset(members)
+
+    def characters(self, which: frozenset[str]) -> tuple[int, int]:
+        start, end = self.graph.state(), self.graph.state()
+        self.graph.moves[start].append((which & self.alphabet, end))
+        return start, end
+
+
+def pattern(expression: str, vocabulary: Vocabulary) -> Constraint:
+    r"""Texts that match a regular expression as a whole: `[A-Z]{2}\d{4}`, `\d\d/\d\d/\d{4}`.
+
+    Raises:
+        ConstraintError: the expression is not understood, too large, or matches nothing that the vocabulary can write.
+    """
+    parser = _Parser(expression, vocabulary.characters)
+    start, end = parser.whole()
+    graph = parser.graph
+    subsets = {graph.closure({start}): 0}
+    edges: list[dict[int, int]] = []
+    todo = list(subsets)
+    for subset in todo:  # grows while it is gone through
+        targets: dict[str, set[int]] = {}
+        for state in subset:
+            for characters, following in graph.moves[state]:
+                for c in characters:
+                    targets.setdefault(c, set()).add(following)
+        out = {}
+        closures: dict[frozenset[int], frozenset[int]] = {}  # most characters of a class go the same way
+        for c in sorted(targets):
+            key = frozenset(targets[c])
+            if key not in closures:
+                closures[key] = graph.closure(set(key))
+            following_subset = closures[key]
+            if following_subset not in subsets:
+                if len(subsets) >= MOST_STATES:
+                    raise ConstraintError(f"the pattern {expression[:80]!r} needs more than {MOST_STATES} states")
+                subsets[following_subset] = len(subsets)
+                todo.append(following_subset)
+            out[vocabulary.encode(c)[0]] = subsets[following_subset]
+        edges.append(out)
+    accepting = {number for subset, number in subsets.items() if end in subset}
+    return _trimmed(edges, accepting, expression)
+
+
+def _trimmed(edges: list[dict[int, int]], accepting: set[int], expression: str) -> Constraint:
+    """Without the states from which no text can end."""
+    alive = set(accepting)
+    while True:
+        more = {s for s, out in enumerate(edges) if s not in alive and not alive.isdisjoint(out.values())}
+        if not more:
+            break
+        alive |= more
+    if 0 not in alive:
+        raise ConstraintError(f"no text that the model can write matches the pattern {expression[:80]!r}")
+    number = {state: i for i, state in enumerate(sorted(alive))}
+    kept = tuple({c: number[to] for c, to in edges[state].items() if to in alive} for state in sorted(alive))
+    return Constraint(kept, frozenset(number[state] for state in accepting))

@@ -1,0 +1,247 @@
+"""beam search, constraints and patterns: against going through every path, and against Python's own expressions."""
+
+import re
+import time
+from itertools import groupby, product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simpleocr.beam import beam_search
+from simpleocr.constraints import Constraint, ConstraintError, charset, lexicon
+from simpleocr.likelihood import LogProbs, log_likelihood
+from simpleocr.patterns import pattern
+from simpleocr.vocabulary import VOCABULARIES, Vocabulary, normalize
+
+ABC = Vocabulary("ab 1")
+ENGLISH = VOCABULARIES["english"]
+
+
+def random_log_probs(steps: int, classes: int, seed: int, sharpness: float = 2.0) -> LogProbs:
+    logits = np.random.default_rng(seed).normal(size=(steps, classes)) * sharpness
+    return (logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))).astype(np.float32)
+
+
+def every_text(log_probs: LogProbs, vocabulary: Vocabulary, *, fold: bool = True) -> dict[str, float]:
+    """P of each text by going through all paths; if `fold`, of what normalize() makes of it."""
+    found: dict[str, float] = {}
+    for path in product(range(log_probs.shape[1]), repeat=len(log_probs)):
+        text = vocabulary.decode([c for c, _ in groupby(path) if c])
+        text = normalize(text) if fold else text
+        p = float(np.exp(sum(float(log_probs[t, c]) for t, c in enumerate(path))))
+        found[text] = found.get(text, 0.0) + p
+    return found
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 5), st.integers(0, 10_000))
+def test_a_beam_wide_enough_is_exact(steps: int, seed: int) -> None:
+    log_probs = random_log_probs(steps, ABC.num_classes, seed)
+    probabilities = every_text(log_probs, ABC)
+    found = beam_search(log_probs, ABC, width=5000, count=5000, cutoff=0)
+    assert {ABC.decode(list(h.ids)): pytest.approx(np.exp(h.log_prob), rel=1e-4) for h in found} == probabilities
+    assert [h.log_score for h in found] == sorted((h.log_score for h in found), reverse=True)
+    for h in found:
+        assert log_likelihood(log_probs, h.ids, ABC.space) == pytest.approx(h.log_prob, abs=1e-4)
+
+
+CONSTRAINTS = {
+    "charset": (lambda: charset("a1", ABC), lambda text: set(text) <= set("a1")),
+    "lexicon": (lambda: lexicon(["a", "ab", "a b", "bb", "1"], ABC), {"a", "ab", "a b", "bb", "1"}.__contains__),
+    "pattern": (lambda: pattern("a+b?|1{2}", ABC), lambda text: bool(re.fullmatch("a+b?|1{2}", text))),
+}
+
+
+@pytest.mark.parametrize("name", CONSTRAINTS)
+@pytest.mark.parametrize("seed", range(6))
+def test_constrained_search_is_exact_too(name: str, seed: int) -> None:
+    make, allowed = CONSTRAINTS[name]
+    constraint = make()
+    log_probs = random_log_probs(5, ABC.num_classes, seed)
+    every = every_text(log_probs, ABC, fold=False)
+    probabilities = {text: p for text, p in every.items() if allowed(text)}
+    found = beam_search(log_probs, ABC, width=5000, count=5000, cutoff=0, constraint=constraint)
+    assert {ABC.decode(list(h.ids)): pytest.approx(np.exp(h.log_prob), rel=1e-4) for h in found} == probabilities
+    assert np.exp(constraint.log_mass(log_probs)) == pytest.approx(sum(probabilities.values()), rel=1e-4)
+
+
+def test_the_mass_of_all_texts_is_one() -> None:
+    everything = charset(ENGLISH.characters, ENGLISH)
+    assert everything.log_mass(random_log_probs(80, ENGLISH.num_classes, 3, 1.0)) == pytest.approx(0, abs=1e-5)
+
+
+def test_a_lexicons_states_hold_the_exact_probability_of_each_word() -> None:
+    words = ["ba", "b", "aab", "1"]
+    constraint = lexicon(words, ABC)
+    log_probs = random_log_probs(9, ABC.num_classes, 8)
+    mass, scale = constraint.state_mass(log_probs)
+    for word in words:
+        state = 0
+        for c in ABC.encode(word):
+            state = constraint.edges[state][c]
+        assert np.log(mass[state]) + scale == pytest.approx(log_likelihood(log_probs, ABC.encode(word)), abs=1e-4)
+
+
+@pytest.mark.parametrize("steps", [4, 5, 6, 12])
+def test_a_narrow_beam_still_ends_in_an_allowed_text(steps: int) -> None:
+    """The picture says nothing of the kind, and the beam is full of what does not fit: an end must be found in time."""
+    dates = pattern(r"\d\d/\d", ENGLISH)
+    log_probs = random_log_probs(steps, ENGLISH.num_classes, steps, 8.0)
+    found = beam_search(log_probs, ENGLISH, width=3, constraint=dates)
+    assert found
+    assert re.fullmatch(r"\d\d/\d", ENGLISH.decode(list(found[0].ids)))
+    assert beam_search(log_probs[:3], ENGLISH, width=3, constraint=dates) == []
+
+
+def test_a_beam_beats_the_best_path() -> None:
+    # two alignments of "a" together outweigh the one path that is likeliest
+    probabilities = np.array([[0.4, 0.35, 0.25], [0.4, 0.35, 0.25]])
+    two = Vocabulary("ab")
+    found = beam_search(np.log(probabilities).astype(np.float32), two)
+    assert two.decode(list(found[0].ids)) == "a"
+
+
+def test_a_long_line_of_noise_does_not_underflow() -> None:
+    log_probs = random_log_probs(1500, ENGLISH.num_classes, 0, 0.2)
+    found = beam_search(log_probs, ENGLISH, width=4)
+    assert len(found) == 1
+    assert found[0].log_prob < -1000
+
+
+class Doubling:
+    """A language in which every character is said twice."""
+
+    def log_next(self, text: tuple[int, ...], following: int) -> float:
+        return -0.01 if following == 0 or (text and text[-1] == following) else -3.0
+
+
+def test_a_language_decides_between_likes() -> None:
+    # "ab" and "aa" look the same to the network
+    rows = np.full((3, 3), 0.02)
+    rows[0, 1], rows[1, 0], rows[2, 1], rows[2, 2] = 0.96, 0.96, 0.49, 0.49
+    log_probs = np.log(rows).astype(np.float32)
+    two = Vocabulary("ab")
+    best = beam_search(log_probs, two, language=Doubling(), weight=0.5)[0]
+    assert two.decode(list(best.ids)) == "aa"
+    assert best.log_score < best.log_prob
+
+
+def test_beam_of_ten_is_fast_enough() -> None:
+    # what a word of 40 timesteps looks like: sharp, with a few doubtful places
+    rng = np.random.default_rng(1)
+    logits = rng.normal(size=(40, ENGLISH.num_classes)) * 1.5
+    logits[np.arange(40), rng.integers(0, ENGLISH.num_classes, 40)] += 9
+    log_probs = (logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))).astype(np.float32)
+    times = []
+    for _ in range(20):
+        started = time.perf_counter()
+        beam_search(log_probs, ENGLISH, width=10)
+        times.append(time.perf_counter() - started)
+    assert min(times) < 0.01, f"{min(times) * 1000:.1f} ms"  # 5 ms on an idle machine; room for a busy one
+
+
+EXPRESSIONS = [
+    "a",
+    "ab|b1",
+    "(a|b)*1",
+    "a?b+",
+    "[ab]{2}",
+    "[^a]+",
+    "a{2,}",
+    "a{1,3}b",
+    "(ab){0,2}",
+    r"\d\w?",
+    r"\D+",
+    ".",
+    "(?:a|1 )+",
+    "^ab$",
+    "[a-b]*1?",
+    r"[\d-]{1,2}",
+    "a(b|)1",
+    "(a*)*b",
+]
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_patterns_agree_with_pythons_expressions(expression: str) -> None:
+    try:
+        automaton = pattern(expression, ABC)
+    except ConstraintError:
+        assert "repetition of a repetition" in expression
+        return
+    for length in range(6):
+        for text in map("".join, product(ABC.characters, repeat=length)):
+            assert automaton.accepts(ABC.encode(text)) == bool(re.fullmatch(expression, text)), (expression, text)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_what_an_expression_makes_is_accepted(data: st.DataObject) -> None:
+    expression = data.draw(
+        st.sampled_from([r"[A-Z]{2}-\d{4}", r"\d{1,2}/\d{1,2}/(19|20)\d\d", r"(?:[A-Z]\d){3}", r"\$?\d+\.\d\d", r"#[0-9a-f]{6}"])
+    )
+    text = data.draw(st.from_regex(re.compile(expression, re.ASCII), fullmatch=True))
+    assert pattern(expression, ENGLISH).accepts(ENGLISH.encode(text))
+    assert not pattern(expression, ENGLISH).accepts(ENGLISH.encode(text + "~"))
+
+
+@pytest.mark.parametrize(
+    ("expression", "fault"),
+    [
+        ("(a", "not closed"),
+        ("a)", "too many"),
+        ("*a", "nothing to repeat"),
+        ("a{3,1}", "the smaller first"),
+        ("a{999}", "from 0 to 200"),
+        ("[ab", "unexpected end"),
+        ("(?=a)", "looks around"),
+        (r"(a)\1", "escape"),
+        ("a**", "repetition of a repetition"),
+        ("a+?", "lazy"),
+        ("a{x}", "number of times"),
+        ("z", "no text that the model can write"),
+        ("a\\", "unexpected end"),
+        ("[b-a]", "range"),
+        ("a^b", "inside"),
+        ("(((a{200}){200}){200})", "too large"),
+        ("(" * 60 + "a" + ")" * 60, "groups in each other"),
+    ],
+)
+def test_what_is_not_understood_is_said(expression: str, fault: str) -> None:
+    with pytest.raises(ConstraintError, match=fault):
+        pattern(expression, ABC)
+
+
+def test_constraints_say_what_the_model_cannot_write() -> None:
+    with pytest.raises(ConstraintError, match="cannot write 'ß'"):
+        charset("abß", ENGLISH)
+    with pytest.raises(ConstraintError, match="without characters"):
+        charset("", ENGLISH)
+    with pytest.raises(ConstraintError, match="without words"):
+        lexicon([], ENGLISH)
+    with pytest.raises(ConstraintError, match="straße"):
+        lexicon(["street", "straße"], ENGLISH)
+
+
+def test_shapes_and_widths_are_checked() -> None:
+    with pytest.raises(ValueError, match="shape"):
+        beam_search(random_log_probs(3, 4, 0), ENGLISH)
+    with pytest.raises(ValueError, match="width"):
+        beam_search(random_log_probs(3, ABC.num_classes, 0), ABC, width=0)
+    empty = beam_search(np.zeros((0, ABC.num_classes), dtype=np.float32), ABC)
+    assert [h.ids for h in empty] == [()]
+
+
+def test_a_large_lexicon_is_read_in_one_pass() -> None:
+    rng = np.random.default_rng(0)
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    words = ["".join(letters[i] for i in rng.integers(0, 26, rng.integers(3, 10))) for _ in range(20_000)]
+    constraint = lexicon(words, ENGLISH)
+    assert isinstance(constraint, Constraint)
+    log_probs = random_log_probs(40, ENGLISH.num_classes, 1)
+    constraint.state_mass(log_probs)
+    started = time.perf_counter()
+    constraint.state_mass(log_probs)
+    assert time.perf_counter() - started < 2
