@@ -54,7 +54,8 @@ HEADER = """<header><h1>Simple<span>OCR</span></h1>
 FOOTER = """<div class="footer"><details><summary>How it works</summary>
 <p>The picture is split into lines where its rows hold no ink. Each line, 32 pixels high, goes through a convolutional network
 that looks at strokes and a bidirectional LSTM that looks at their order; together they name one character, or none, for each
-narrow column (CTC). Repeats and blanks are dropped, and the rest is the text. A score ranks how sure the network was.</p>
+narrow column (CTC). Repeats and blanks are dropped, and the rest is the text. Its confidence is the chance
+that all of it is right, added up over every way in which the network may have seen it.</p>
 <p>Best at upright print in one column on an even ground; handwriting and other scripts are not read. JPEG, PNG, WebP, GIF,
 BMP, TIFF and AVIF, up to 25 million pixels and 20 MB. Only the machine that serves this page sees the pictures, and it deletes
 them within the hour.</p><p><a href="?view=api">Use it from a program</a></p></details></div>"""
@@ -172,15 +173,15 @@ def look(source: Source, ocr: Reader) -> tuple[Image.Image, simpleocr.Page]:
 
 
 def to_table(page: simpleocr.Page, seconds: float) -> str:
-    """The lines with their scores, as HTML."""
+    """The lines with their confidence, as HTML."""
     if not page.lines:
         return "<p>Text reads best upright, sharp and at least 12 pixels high.</p>"
     rows = "".join(
-        f"<tr><td>{i}</td><td>{html.escape(line.text)}</td><td>{line.score:.2f}</td></tr>"
+        f"<tr><td>{i}</td><td>{html.escape(line.text)}</td><td>{line.confidence:.2f}</td></tr>"
         for i, line in enumerate(page.lines, start=1)
     )
     count = f"{len(page.lines)} line{'s' * (len(page.lines) != 1)} read in {seconds:.1f} seconds"
-    head = f"<caption>{count}</caption><thead><tr><th>Line</th><th>Text</th><th>Score</th></tr></thead>"
+    head = f"<caption>{count}</caption><thead><tr><th>Line</th><th>Text</th><th>Confidence</th></tr></thead>"
     return f"<table>{head}<tbody>{rows}</tbody></table>"
 
 
@@ -209,10 +210,10 @@ def build_demo(ocr: Reader) -> gr.Blocks:
         yield from [unread()] if source is None else show(source)
 
     def read(image: Source) -> tuple[str, list[dict[str, Any]]]:
-        """Reads a picture: its text, and its lines, each with text, score, and polygon in the upright picture's pixels."""
+        """Reads a picture: its text, and its lines, each with text, confidence, and polygon in the upright picture's pixels."""
         _, page = look(image, ocr)
         lines = page_to_dict(page)["lines"]
-        return page.text, [{key: line[key] for key in ("text", "score", "polygon")} for line in lines]
+        return page.text, [{key: line[key] for key in ("text", "confidence", "polygon")} for line in lines]
 
     shared: dict[str, Any] = {"concurrency_limit": AT_ONCE, "concurrency_id": "reading"}
     demo = gr.Blocks(title="SimpleOCR", analytics_enabled=False, delete_cache=(KEPT // 3, KEPT))

@@ -20,8 +20,8 @@ CUTOFF = 1e-4  # a character less likely than this in a timestep does not extend
 MOST_EXTENSIONS = 12  # characters that extend a prefix in one timestep
 
 
-class Language(Protocol):
-    """What knows how likely a character comes next."""
+class NextCharacter(Protocol):
+    """What knows how likely a character comes next, as language.Language does."""
 
     def log_next(self, text: tuple[int, ...], following: int) -> float:
         """The logarithm of P(class id | class ids before it); `following` BLANK asks for the end of the text."""
@@ -65,7 +65,7 @@ def beam_search(
     width: int = WIDTH,
     count: int = 1,
     constraint: Constraint | None = None,
-    language: Language | None = None,
+    language: NextCharacter | None = None,
     weight: float = 0.3,
     bonus: float = 0.0,
     cutoff: float = CUTOFF,
@@ -167,7 +167,7 @@ def _touch(prefix: _Prefix, t: int, new: list[_Prefix]) -> None:
 
 
 def _follower(
-    space: int, constraint: Constraint | None, language: Language | None, weight: float, bonus: float
+    space: int, constraint: Constraint | None, language: NextCharacter | None, weight: float, bonus: float
 ) -> Callable[[_Prefix, int], _Prefix | None]:
     """What gives a prefix's child for a character; None where there may be none."""
     reward = math.exp(bonus)

@@ -4,7 +4,7 @@ Shapes: B batch, H height, W width, R rows of the features, T timesteps = W / 4,
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar, Self
 
 import torch
@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from simpleocr.language import Language
 from simpleocr.preprocessing import Preprocessing
 from simpleocr.pretrained import PretrainedModel
 from simpleocr.vocabulary import Vocabulary, VocabularyError
 
 COLUMN_STRIDE = 4  # columns of the picture that one timestep stands for
-SECTIONS = {"architecture", "vocabulary", "preprocessing", "calibration", "training"}  # of a model file's header
+SECTIONS = {"architecture", "vocabulary", "preprocessing", "calibration", "language", "training"}  # of a model file's header
 ROW_STRIDE = 8  # the CNN keeps H / 8 rows; their weighted mean is a timestep
 
 
@@ -54,12 +55,16 @@ class CRNNConfig:
         backbone: a name in BACKBONES.
         preprocessing: how line pictures become its input.
         temperature: logits are divided by it before the softmax; fitted on held-out data so that confidence is honest.
+        ngrams: of the language beside the network, which a decoder may ask; 0 where there is none.
+        order: characters of the longest of them.
     """
 
     vocabulary: Vocabulary
     backbone: str = "small"
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     temperature: float = 1.0
+    ngrams: int = 0
+    order: int = 0
 
     def __post_init__(self) -> None:
         if self.backbone not in BACKBONES:
@@ -68,6 +73,8 @@ class CRNNConfig:
             raise ValueError(f"height {self.preprocessing.height} is not a multiple of {ROW_STRIDE}")
         if not 0.05 <= self.temperature <= 20:
             raise ValueError(f"temperature {self.temperature} is not in 0.05..20")
+        if not (0 <= self.ngrams <= 10_000_000 and 0 <= self.order <= 8 and bool(self.ngrams) == bool(self.order)):
+            raise ValueError(f"no language has {self.ngrams} n-grams of up to {self.order} characters")
 
 
 class ResidualBlock(nn.Module):
@@ -124,6 +131,13 @@ class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
         self.row_score = nn.Conv2d(inputs, 1, 1, bias=False)  # a softmax would cancel it
         self.rnn = nn.LSTM(inputs, backbone.hidden, backbone.layers, batch_first=True, bidirectional=True)
         self.classifier = nn.Linear(2 * backbone.hidden, config.vocabulary.num_classes)
+        self.language = Language(config.ngrams, config.order) if config.ngrams else None
+
+    def set_language(self, language: Language | None) -> None:
+        """Put a language in the place of the one that is there, if any."""
+        ngrams, order = (len(language.chars), language.order) if language is not None else (0, 0)
+        self.config = replace(self.config, ngrams=ngrams, order=order)
+        self.language = language
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -174,6 +188,15 @@ class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
             sequence, _ = pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=features.shape[1])
         return self.classifier(sequence)
 
+    def check(self) -> None:
+        """What PretrainedModel asks for: the language must be one.
+
+        Raises:
+            ValueError: it is not.
+        """
+        if self.language is not None:
+            self.language.check()
+
     def to_header(self) -> dict[str, Any]:
         """What the model file says of this network beside its tensors."""
         return {
@@ -181,6 +204,7 @@ class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
             "vocabulary": self.config.vocabulary.characters,
             "preprocessing": asdict(self.config.preprocessing),
             "calibration": {"temperature": float(self.config.temperature)},
+            "language": {"ngrams": self.config.ngrams, "order": self.config.order},
             "training": dict(self.training_summary),
         }
 
@@ -198,12 +222,14 @@ class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
             raise ValueError(f"the architecture is {architecture['name']!r}, not {cls.architecture!r}")
         preprocessing = _section(header, "preprocessing", {f.name for f in fields(Preprocessing)})
         calibration = _section(header, "calibration", {"temperature"})
-        for name, value in {**preprocessing, **calibration}.items():
+        language = _section(header, "language", {"ngrams", "order"})
+        for name, value in {**preprocessing, **calibration, **language}.items():
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise ValueError(f"{name} is {value!r}, not a number")
-        for name in ("height", "max_width"):
-            if not isinstance(preprocessing[name], int):
-                raise ValueError(f"{name} is {preprocessing[name]!r}, not a whole number")
+        whole = {name: preprocessing[name] for name in ("height", "max_width")} | language
+        for name, value in whole.items():
+            if not isinstance(value, int):
+                raise ValueError(f"{name} is {value!r}, not a whole number")
         characters, summary = header["vocabulary"], header["training"]
         if not isinstance(characters, str):
             raise ValueError(f"the vocabulary is {type(characters).__name__}, not text")
@@ -218,6 +244,7 @@ class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
             backbone=str(architecture["backbone"]),
             preprocessing=Preprocessing(**preprocessing),
             temperature=float(calibration["temperature"]),
+            **language,
         )
         return cls(config, summary)
 

@@ -1,15 +1,15 @@
-"""Decoding: log-probabilities over timesteps -> text, with the span, score and runner-up of every character."""
+"""Decoding: log-probabilities over timesteps -> text, with the span and the runner-up of every character."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
+from simpleocr.beam import NextCharacter, beam_search
+from simpleocr.constraints import Constraint
+from simpleocr.likelihood import NEVER, LogProbs, align
 from simpleocr.vocabulary import BLANK, Vocabulary
-
-LogProbs = npt.NDArray[np.float32]
-"""Shape (T, C): natural logarithms of each class's probability in each timestep."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,6 @@ class Span:
     Args:
         char: the character.
         start, end: timesteps, end exclusive.
-        score: its highest probability within the span.
         runner_up: the next likely character in the timestep where it is highest; "" for the blank.
         runner_up_score: that one's probability there.
     """
@@ -27,7 +26,6 @@ class Span:
     char: str
     start: int
     end: int
-    score: float
     runner_up: str
     runner_up_score: float
 
@@ -38,9 +36,12 @@ class Decoded:
 
     Args:
         spans: one a character, in order of reading; never a space first, last or twice, as normalize() has it.
+        log_mass: the logarithm of the probability of everything that might have been written; below 0 under a
+            constraint, and NEVER where nothing that it allows fits into the line.
     """
 
     spans: tuple[Span, ...]
+    log_mass: float = 0.0
 
     @property
     def text(self) -> str:
@@ -74,6 +75,40 @@ def greedy(log_probs: LogProbs, vocabulary: Vocabulary) -> Decoded:
     return Decoded(tuple(_single_spaces(spans)))
 
 
+def beam(
+    log_probs: LogProbs,
+    vocabulary: Vocabulary,
+    *,
+    constraint: Constraint | None = None,
+    language: NextCharacter | None = None,
+    weight: float = 0.0,
+) -> Decoded:
+    """The likeliest text, summed over its alignments, by prefix beam search; see beam.beam_search().
+
+    Raises:
+        ValueError: the shape does not fit the vocabulary.
+    """
+    found = beam_search(log_probs, vocabulary, constraint=constraint, language=language, weight=weight)
+    log_mass = constraint.log_mass(log_probs) if constraint is not None else 0.0
+    return aligned(log_probs, vocabulary, found[0].ids, log_mass) if found else Decoded((), NEVER)
+
+
+def constrained(
+    constraint: Constraint | None = None, *, language: NextCharacter | None = None, weight: float = 0.0
+) -> Decoder:
+    """A decoder that is held to a constraint, or asks a language."""
+    return partial(beam, constraint=constraint, language=language, weight=weight)
+
+
+def aligned(log_probs: LogProbs, vocabulary: Vocabulary, ids: Sequence[int], log_mass: float = 0.0) -> Decoded:
+    """A text, wherever it came from, where it is likeliest to stand in the line."""
+    places = align(log_probs, ids)
+    return Decoded(
+        tuple(_span(log_probs, vocabulary, c, start, end) for c, (start, end) in zip(ids, places, strict=True)),
+        log_mass,
+    )
+
+
 def _span(log_probs: LogProbs, vocabulary: Vocabulary, class_id: int, start: int, end: int) -> Span:
     peak = start + int(log_probs[start:end, class_id].argmax())
     others = log_probs[peak].copy()
@@ -83,7 +118,6 @@ def _span(log_probs: LogProbs, vocabulary: Vocabulary, class_id: int, start: int
         char=vocabulary.character(class_id),
         start=start,
         end=end,
-        score=float(np.exp(log_probs[peak, class_id])),
         runner_up="" if second == BLANK else vocabulary.character(second),
         runner_up_score=float(np.exp(log_probs[peak, second])),
     )
@@ -99,5 +133,5 @@ def _single_spaces(spans: list[Span]) -> list[Span]:
     return kept
 
 
-DECODERS: dict[str, Decoder] = {"greedy": greedy}
+DECODERS: dict[str, Decoder] = {"greedy": greedy, "beam": beam}
 """The named decoders; to add one is one function and one entry."""

@@ -1,13 +1,13 @@
-"""Results: Page > Line > Word > Char, frozen, each with its text, score and place in the picture that was given.
+"""Results: Page > Line > Word > Char, frozen, each with its text, confidence and place in the picture that was given.
 
-A score is a number in 0..1 for ranking: how sure the network was, not yet a probability of being right.
+A confidence is the calibrated probability that the text is right. A character's is that it comes next if all before it
+are right; so those of a word's characters, and of the space or end after it, make the word's, and those of the words
+and spaces make the line's.
 """
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import groupby
 
 from simpleocr.geometry import Box, Polygon, Transform, enclose, polygon_to_box
 
@@ -18,14 +18,14 @@ class Char:
 
     Args:
         text: the character; a space is one.
-        score: 0..1.
+        confidence: 0..1, that it is right if all before it are.
         runner_up: the next likely character in its place, "" where that is none.
-        runner_up_score: 0..1.
+        runner_up_score: 0..1, the network's for that one in its place.
         polygon: around its column of the line, in pixels.
     """
 
     text: str
-    score: float
+    confidence: float
     runner_up: str
     runner_up_score: float
     polygon: Polygon
@@ -36,27 +36,22 @@ class Char:
         return polygon_to_box(self.polygon)
 
 
-def mean_score(chars: Iterable[Char]) -> float:
-    """The geometric mean of characters' scores; 0 of none."""
-    scores = [char.score for char in chars]
-    return math.exp(sum(math.log(max(score, 1e-12)) for score in scores) / len(scores)) if scores else 0.0
-
-
 @dataclass(frozen=True)
 class Word:
-    """Characters between spaces, at least one."""
+    """Characters between spaces.
+
+    Args:
+        chars: at least one.
+        confidence: 0..1, that the word is these characters and ends with them, if the words before it are right.
+    """
 
     chars: tuple[Char, ...]
+    confidence: float
 
     @cached_property
     def text(self) -> str:
         """What it says."""
         return "".join(char.text for char in self.chars)
-
-    @cached_property
-    def score(self) -> float:
-        """0..1: the geometric mean of its characters'."""
-        return mean_score(self.chars)
 
     @cached_property
     def polygon(self) -> Polygon:
@@ -76,10 +71,12 @@ class Line:
     Args:
         chars: its characters with its spaces; none where the line says nothing.
         polygon: around the line, in pixels.
+        confidence: 0..1, that the whole line says just this; of an empty one, that it says nothing.
     """
 
     chars: tuple[Char, ...]
     polygon: Polygon
+    confidence: float
 
     @cached_property
     def text(self) -> str:
@@ -87,15 +84,21 @@ class Line:
         return "".join(char.text for char in self.chars)
 
     @cached_property
-    def score(self) -> float:
-        """0..1: the geometric mean of its characters'; 0 where it says nothing."""
-        return mean_score(self.chars)
-
-    @cached_property
     def words(self) -> tuple[Word, ...]:
         """Its characters between spaces."""
-        groups = groupby(self.chars, key=lambda char: char.text == " ")
-        return tuple(Word(tuple(chars)) for is_space, chars in groups if not is_space)
+        words, chars = [], []
+        left = self.confidence  # what is left of the line's when the words before are taken out of it
+        for char in self.chars:
+            if char.text != " ":
+                chars.append(char)
+            elif chars:
+                confidence = math.prod(c.confidence for c in chars) * char.confidence
+                left = left / confidence if confidence else 0.0
+                words.append(Word(tuple(chars), confidence))
+                chars = []
+        if chars:
+            words.append(Word(tuple(chars), min(1.0, left)))
+        return tuple(words)
 
     @property
     def box(self) -> Box:
@@ -105,7 +108,7 @@ class Line:
     def moved(self, transform: Transform) -> "Line":
         """The same line in another picture's pixels."""
         chars = tuple(replace(char, polygon=transform.apply_polygon(char.polygon)) for char in self.chars)
-        return Line(chars, transform.apply_polygon(self.polygon))
+        return Line(chars, transform.apply_polygon(self.polygon), self.confidence)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from simpleocr.document import Line, Page
 from simpleocr.geometry import Transform, polygon_to_box
 
 SIDES = (900, 1600)  # pixels: a smaller picture is enlarged and a larger one reduced until its longer side is between
-UNSURE_BELOW = 0.8  # score under which a line's box and a word are drawn in the second colour
+UNSURE_BELOW = 0.8  # confidence under which a line's box and a word are drawn in the second colour
 SURE, UNSURE = (13, 110, 104), (190, 84, 10)  # the two can be told apart without seeing red or green
 PAPER, INK, RULE = (255, 255, 255), (24, 28, 33), (214, 219, 224)
 
@@ -40,7 +40,7 @@ def draw(image: Image.Image, page: Page) -> Image.Image:
     to_picture = Transform.scale(width / image.width, height / image.height)
     to_sheet = to_picture.then(Transform.translate(*corner))
     for line in page.lines:
-        colour = SURE if line.score >= UNSURE_BELOW else UNSURE
+        colour = SURE if line.confidence >= UNSURE_BELOW else UNSURE
         polygon = to_picture.apply_polygon(line.polygon)
         pen.line([*polygon, polygon[0]], fill=colour, width=3, joint="curve")
         _write(pen, line, to_sheet)
@@ -55,6 +55,6 @@ def _write(pen: ImageDraw.ImageDraw, line: Line, to_sheet: Transform) -> None:
     free = left  # from here on nothing is written yet
     for word in line.words:
         x = max(free, polygon_to_box(to_sheet.apply_polygon(word.polygon))[0])
-        colour = INK if word.score >= UNSURE_BELOW else UNSURE
+        colour = INK if word.confidence >= UNSURE_BELOW else UNSURE
         pen.text((x, (top + bottom) / 2), word.text, colour, font=font, anchor="lm")
         free = x + font.getlength(f"{word.text} ")

@@ -14,7 +14,7 @@ def to_text(page: Page) -> str:
 
 
 def to_json(page: Page) -> str:
-    """Everything in the result, on one line: text, scores, polygons in pixels of the upright picture."""
+    """Everything in the result, on one line: text, confidences, polygons in pixels of the upright picture."""
     return json.dumps(page_to_dict(page), ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -25,18 +25,18 @@ def page_to_dict(page: Page) -> dict[str, Any]:
 
 def _line(line: Line) -> dict[str, Any]:
     words = [_word(word) for word in line.words]
-    return {"text": line.text, "score": round(line.score, 4), "polygon": _polygon(line.polygon), "words": words}
+    return {"text": line.text, "confidence": round(line.confidence, 4), "polygon": _polygon(line.polygon), "words": words}
 
 
 def _word(word: Word) -> dict[str, Any]:
     chars = [_char(char) for char in word.chars]
-    return {"text": word.text, "score": round(word.score, 4), "polygon": _polygon(word.polygon), "chars": chars}
+    return {"text": word.text, "confidence": round(word.confidence, 4), "polygon": _polygon(word.polygon), "chars": chars}
 
 
 def _char(char: Char) -> dict[str, Any]:
     return {
         "text": char.text,
-        "score": round(char.score, 4),
+        "confidence": round(char.confidence, 4),
         "runner_up": char.runner_up,
         "runner_up_score": round(char.runner_up_score, 4),
         "polygon": _polygon(char.polygon),

@@ -75,7 +75,7 @@ def likelihoods(lines: Sequence[LogProbs], texts: Sequence[Sequence[int]], space
         alive = t < steps
         entering = np.zeros(states.shape)
         pause = np.zeros((len(lines), 1))
-        for i in np.flatnonzero(alive):
+        for i in np.flatnonzero(alive).tolist():
             entering[i] = lines[i][t, states[i]]
             pause[i] = np.logaddexp(lines[i][t, BLANK], lines[i][t, space]) if space >= 0 else lines[i][t, BLANK]
         entering = np.where(final, pause, entering)
@@ -91,7 +91,7 @@ def likelihoods(lines: Sequence[LogProbs], texts: Sequence[Sequence[int]], space
     last = alpha[rows, 2 * lengths]
     total = np.where(lengths > 0, np.logaddexp(last, alpha[rows, np.maximum(0, 2 * lengths - 1)]), last)
     found = []
-    for i, length in enumerate(lengths):
+    for i, length in enumerate(lengths.tolist()):
         # the mass that ever came to character k is that of all texts that begin with the first k characters
         prefixes = [0.0, *np.minimum(0.0, entered[i, :length]).tolist(), float(min(0.0, total[i]))]
         prefixes = np.minimum.accumulate(prefixes).tolist()

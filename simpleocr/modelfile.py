@@ -26,7 +26,7 @@ from safetensors.torch import load, save
 
 JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None
 
-FORMAT = 1
+FORMAT = 2
 METADATA_KEY = "simpleocr"
 MAX_FILE_BYTES = 512 * 2**20
 MAX_TABLE_BYTES = 2**20

@@ -46,6 +46,13 @@ class PretrainedModel(ModelHubMixin, library_name="simpleocr", pipeline_tag="ima
         """
         raise NotImplementedError
 
+    def check(self) -> None:
+        """Called when the tensors are in place, for networks of which not every tensor of the right shape will do.
+
+        Raises:
+            ValueError: tensors that contradict each other.
+        """
+
     @classmethod
     def from_pretrained(  # type: ignore[override]  # no **model_kwargs: the file alone says what is built
         cls,
@@ -116,6 +123,10 @@ class PretrainedModel(ModelHubMixin, library_name="simpleocr", pipeline_tag="ima
             raise ModelError(f"{path}: was replaced while it was read")
         module = _module(model)
         module.load_state_dict({**module.state_dict(), **tensors}, strict=True, assign=True)
+        try:
+            model.check()
+        except ValueError as error:
+            raise ModelError(f"{path}: {error}") from error
         module.eval()
         model.storage_dtype = dtype
         return model

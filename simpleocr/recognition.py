@@ -1,5 +1,6 @@
 """Recognition: line pictures -> Lines; batch by width, forward, decode, timesteps back to pixels."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -7,9 +8,10 @@ from PIL import Image
 from torch import Tensor
 
 from simpleocr.crnn import COLUMN_STRIDE, CRNN
-from simpleocr.decoding import Decoded, Decoder, LogProbs, greedy
+from simpleocr.decoding import Decoded, Decoder, greedy
 from simpleocr.document import Char, Line
 from simpleocr.geometry import box_to_polygon
+from simpleocr.likelihood import NEVER, Likelihood, LogProbs, likelihoods
 from simpleocr.preprocessing import line_to_tensor, stack_lines
 
 BATCH_COLUMNS = 16_384  # columns of a batch, padding included: bounds memory whatever the widths
@@ -29,14 +31,37 @@ def recognize(network: CRNN, images: Sequence[Image.Image], decoder: Decoder = g
     Raises:
         InputError: a line that is too wide for the network.
     """
+    return [line for line, _ in recognize_with_log_probs(network, images, decoder)]
+
+
+def recognize_with_log_probs(
+    network: CRNN, images: Sequence[Image.Image], decoder: Decoder = greedy
+) -> list[tuple[Line, LogProbs]]:
+    """As recognize(), with the log_probs (T_i, C) that each line was decoded from."""
     assert not network.training, "a network in train mode reads every batch differently: call eval()"
     tensors = [line_to_tensor(image, network.config.preprocessing) for image in images]
-    lines: list[Line | None] = [None] * len(images)
+    found: list[tuple[Line, LogProbs] | None] = [None] * len(images)
     for batch in _batches([tensor.shape[-1] for tensor in tensors]):
-        for i, log_probs in zip(batch, log_probabilities(network, [tensors[i] for i in batch]), strict=True):
-            decoded = decoder(log_probs, network.vocabulary)
-            lines[i] = _line(decoded, images[i].size, COLUMN_STRIDE * images[i].width / tensors[i].shape[-1])
-    return [line for line in lines if line is not None]
+        rows = log_probabilities(network, [tensors[i] for i in batch])
+        decoded = [decoder(log_probs, network.vocabulary) for log_probs in rows]
+        for i, log_probs, one, likely in zip(batch, rows, decoded, likelihoods_of(network, rows, decoded), strict=True):
+            pixels = COLUMN_STRIDE * images[i].width / tensors[i].shape[-1]
+            found[i] = (to_line(one, likely, images[i].size, pixels), log_probs)
+    return [one for one in found if one is not None]
+
+
+def likelihoods_of(network: CRNN, rows: Sequence[LogProbs], decoded: Sequence[Decoded]) -> list[Likelihood]:
+    """How likely each line says what was decoded."""
+    vocabulary = network.vocabulary
+    texts = [vocabulary.encode(one.text) for one in decoded]
+    # what a constraint allows is meant to the letter; else spaces at the ends of a line are none
+    plain = [one.log_mass == 0 for one in decoded]
+    if all(plain) or not any(plain):
+        return likelihoods(rows, texts, vocabulary.space if all(plain) else -1)
+    return [
+        likelihoods([row], [text], vocabulary.space if of_all else -1)[0]
+        for row, text, of_all in zip(rows, texts, plain, strict=True)
+    ]
 
 
 def log_probabilities(network: CRNN, tensors: list[Tensor]) -> list[LogProbs]:
@@ -60,7 +85,7 @@ def _batches(widths: Sequence[int]) -> Iterator[list[int]]:
         yield batch
 
 
-def _line(decoded: Decoded, size: tuple[int, int], pixels: float) -> Line:
+def to_line(decoded: Decoded, likelihood: Likelihood, size: tuple[int, int], pixels: float) -> Line:
     """Spans in timesteps of `pixels` each -> characters in a picture of `size` (width, height)."""
     width, height = size
 
@@ -68,14 +93,18 @@ def _line(decoded: Decoded, size: tuple[int, int], pixels: float) -> Line:
         # a timestep looks at the column it starts with, so it stands for half a step to either side of that
         return min(max(0.0, (timestep - 0.5) * pixels), float(width))
 
+    # where nothing that is allowed fits, what was written instead is not likely, but wrong
+    log_confidence = min(0.0, likelihood.log_prob - decoded.log_mass) if decoded.log_mass > NEVER else NEVER
+    # under a constraint the text is likelier than without; each character gets its part of that
+    share = log_confidence / likelihood.log_prob if likelihood.log_prob < 0 else 1.0
     chars = tuple(
         Char(
             text=span.char,
-            score=span.score,
+            confidence=math.exp(share * log_char),
             runner_up=span.runner_up,
             runner_up_score=span.runner_up_score,
             polygon=box_to_polygon((column(span.start), 0, column(span.end), height)),
         )
-        for span in decoded.spans
+        for span, log_char in zip(decoded.spans, likelihood.log_chars, strict=True)
     )
-    return Line(chars, box_to_polygon((0, 0, width, height)))
+    return Line(chars, box_to_polygon((0, 0, width, height)), math.exp(log_confidence))

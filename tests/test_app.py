@@ -37,10 +37,10 @@ def fake_ocr(image: Image.Image) -> Page:
         return Page((), image.size)
     width, height = image.size
     chars = [
-        Char(text, score, "", 0.0, box_to_polygon((i * width / 5, 0, (i + 1) * width / 5, height)))
-        for i, (text, score) in enumerate(zip("a <b>", (0.9, 0.9, 0.5, 0.5, 0.5), strict=True))
+        Char(text, confidence, "", 0.0, box_to_polygon((i * width / 5, 0, (i + 1) * width / 5, height)))
+        for i, (text, confidence) in enumerate(zip("a <b>", (0.9, 0.9, 0.5, 0.5, 0.5), strict=True))
     ]
-    return Page((Line(tuple(chars), box_to_polygon((0, 0, width, height))),), image.size)
+    return Page((Line(tuple(chars), box_to_polygon((0, 0, width, height)), 0.1),), image.size)
 
 
 def broken_ocr(image: Image.Image) -> Page:
@@ -209,7 +209,7 @@ def test_the_endpoint_answers_a_client_with_text_and_lines(url: str, tmp_path: P
     answering = client.Client(url, verbose=False, download_files=False)
     text, lines = answering.predict(client.handle_file(tmp_path / "a.png"), api_name="/read")
     assert text == "a <b>"
-    assert [set(line) for line in lines] == [{"text", "score", "polygon"}]
+    assert [set(line) for line in lines] == [{"text", "confidence", "polygon"}]
     assert lines[0]["polygon"] == [[0, 0], [50, 0], [50, 20], [0, 20]]
     endpoints = answering.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert list(endpoints) == ["/read"]
@@ -219,7 +219,7 @@ def test_a_data_url_is_read(url: str) -> None:
     payload = {"url": "data:image/png;base64," + base64.b64encode(BLACK).decode()}
     assert call(url, payload) == (
         "complete",
-        ["a <b>", [{"text": "a <b>", "score": 0.6325, "polygon": [[0, 0], [50, 0], [50, 20], [0, 20]]}]],
+        ["a <b>", [{"text": "a <b>", "confidence": 0.1, "polygon": [[0, 0], [50, 0], [50, 20], [0, 20]]}]],
     )
 
 

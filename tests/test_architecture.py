@@ -13,9 +13,10 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = [  # lowest first; modules to come are named, too
     {"vocabulary", "geometry", "metrics"},
-    {"document", "image", "modelfile"},
-    {"preprocessing", "hub", "decoding", "formats", "drawing"},
-    {"pretrained"},
+    {"document", "image", "modelfile", "likelihood", "language"},
+    {"preprocessing", "hub", "constraints", "formats", "drawing"},
+    {"pretrained", "patterns", "beam"},
+    {"decoding"},
     {"crnn", "linenet"},
     {"deskew", "detection", "recognition", "export"},
     {"reader"},

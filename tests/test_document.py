@@ -1,4 +1,4 @@
-"""simpleocr.document: texts, words and scores that follow from the characters."""
+"""simpleocr.document: texts, words and confidences that follow from the characters."""
 
 import dataclasses
 import math
@@ -7,20 +7,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simpleocr.document import Char, Line, Page, Word, mean_score
+from simpleocr.document import Char, Line, Page, Word
 from simpleocr.geometry import Transform, box_to_polygon
 
 law = settings(deadline=None, max_examples=50)
 SIZE = 10  # pixels of a letter's square
 
 
-def make_line(text: str, scores: list[float] | None = None) -> Line:
-    """Letters of SIZE pixels in a row."""
+def make_line(text: str, confidences: list[float] | None = None, end: float = 1.0) -> Line:
+    """Letters of SIZE pixels in a row; `end` is how surely nothing follows."""
+    confidences = confidences or [0.5] * len(text)
     chars = tuple(
-        Char(c, score, "", 0.0, box_to_polygon((i * SIZE, 0, (i + 1) * SIZE, SIZE)))
-        for i, (c, score) in enumerate(zip(text, scores or [0.5] * len(text), strict=True))
+        Char(c, confidence, "", 0.0, box_to_polygon((i * SIZE, 0, (i + 1) * SIZE, SIZE)))
+        for i, (c, confidence) in enumerate(zip(text, confidences, strict=True))
     )
-    return Line(chars, box_to_polygon((0, 0, len(text) * SIZE, SIZE)))
+    return Line(chars, box_to_polygon((0, 0, len(text) * SIZE, SIZE)), math.prod(confidences) * end)
 
 
 @law
@@ -34,33 +35,28 @@ def test_words_are_what_stands_between_spaces(text: str) -> None:
 
 
 @law
-@given(st.lists(st.floats(1e-6, 1), min_size=1, max_size=30))
-def test_scores_are_geometric_means(scores: list[float]) -> None:
-    line = make_line("x" * len(scores), scores)
-    expected = math.prod(scores) ** (1 / len(scores))
-    assert line.score == pytest.approx(expected)
-    assert line.words[0].score == pytest.approx(expected)
-    assert min(scores) * (1 - 1e-9) <= line.score <= min(1.0, max(scores) * (1 + 1e-9))
+@given(st.text("ab ", min_size=1, max_size=20).filter(lambda t: t == " ".join(t.split())), st.data())
+def test_the_words_confidences_make_the_lines(text: str, data: st.DataObject) -> None:
+    confidences = [data.draw(st.floats(0.01, 1)) for _ in text]
+    line = make_line(text, confidences, end=0.75)
+    assert math.prod(word.confidence for word in line.words) == pytest.approx(line.confidence)
+    assert all(word.confidence <= min(c.confidence for c in word.chars) + 1e-9 for word in line.words)
 
 
-def test_a_words_score_is_that_of_its_own_characters() -> None:
-    line = make_line("ab c", [0.9, 0.4, 0.1, 0.7])
-    assert [word.score for word in line.words] == pytest.approx([0.6, 0.7])
-    assert line.score == pytest.approx((0.9 * 0.4 * 0.1 * 0.7) ** 0.25)  # of a line, the spaces count
+def test_a_words_confidence_is_that_of_its_characters_and_its_end() -> None:
+    line = make_line("ab c", [0.9, 0.4, 0.1, 0.7], end=0.5)
+    assert [word.confidence for word in line.words] == pytest.approx([0.9 * 0.4 * 0.1, 0.7 * 0.5])
 
 
-def test_scores_at_the_ends_of_their_range() -> None:
-    assert mean_score([]) == 0
-    assert make_line("").score == 0
-    assert make_line("ab", [1.0, 1.0]).score == 1
-    assert 0 <= make_line("ab", [0.0, 0.0]).score < 1e-9
-    assert 0 <= make_line("ab", [0.0, 1.0]).score < 1e-3
-    assert make_line("a" * 5000, [0.01] * 5000).score == pytest.approx(0.01)  # a product would be 0
+def test_confidences_at_the_ends_of_their_range() -> None:
+    assert make_line("ab", [1.0, 1.0]).words[0].confidence == 1
+    assert make_line("ab c", [0.0, 0.0, 0.0, 0.0]).words[0].confidence == 0
+    assert [word.confidence for word in make_line("a b", [0.0, 1.0, 1.0]).words] == [0, 0]
 
 
 def test_a_line_that_says_nothing() -> None:
     line = make_line("")
-    assert (line.text, line.words, line.chars, line.score) == ("", (), (), 0)
+    assert (line.text, line.words, line.chars, line.confidence) == ("", (), (), 1)
     assert line.box == (0, 0, 0, SIZE)
     assert line.moved(Transform.translate(1, 2)).box == (1, 2, 1, 2 + SIZE)
     page = Page((line, make_line("a b"), line), (100, 50))
@@ -97,7 +93,7 @@ def test_moved_takes_every_polygon_along_and_nothing_else() -> None:
         assert point == pytest.approx(expected)
     back = moved.moved(turn.invert())
     assert [x for point in back.polygon for x in point] == pytest.approx([x for p in line.polygon for x in p], abs=1e-9)
-    assert (moved.text, moved.score, len(moved.words)) == (line.text, line.score, 2)
+    assert (moved.text, moved.confidence, len(moved.words)) == (line.text, line.confidence, 2)
     assert line == make_line("ab c", [0.1, 0.2, 0.3, 0.4])  # itself as it was
 
 
@@ -113,7 +109,7 @@ def test_a_page_gathers_its_lines() -> None:
     ("value", "field"),
     [
         (make_line("a"), "chars"),
-        (make_line("a").chars[0], "score"),
+        (make_line("a").chars[0], "confidence"),
         (make_line("a").words[0], "chars"),
         (Page((), (1, 1)), "lines"),
     ],

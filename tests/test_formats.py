@@ -11,7 +11,7 @@ def line(text: str, top: float) -> Line:
     chars = tuple(
         Char(c, 0.9, "x", 0.05, box_to_polygon((10.0 * i, top, 10.0 * i + 10, top + 20))) for i, c in enumerate(text)
     )
-    return Line(chars, box_to_polygon((0, top, 10.0 * len(text), top + 20)))
+    return Line(chars, box_to_polygon((0, top, 10.0 * len(text), top + 20)), 0.9 ** len(text))
 
 
 PAGE = Page((line('a "b" <c>', 0), line("é — €\\", 30)), (200, 100))
@@ -38,7 +38,7 @@ def test_json_says_it_all_on_one_line() -> None:
         assert line_read["polygon"] == [list(point) for point in line_given.polygon]
     assert read["lines"][0]["words"][0]["chars"][0] == {
         "text": "a",
-        "score": 0.9,
+        "confidence": 0.9,
         "runner_up": "x",
         "runner_up_score": 0.05,
         "polygon": [[0.0, 0.0], [10.0, 0.0], [10.0, 20.0], [0.0, 20.0]],

@@ -13,11 +13,13 @@ from torch import Tensor
 
 from simpleocr import recognition
 from simpleocr.crnn import COLUMN_STRIDE, CRNN, CRNNConfig
-from simpleocr.decoding import DECODERS, Decoded, Decoder, LogProbs, Span
+from simpleocr.constraints import charset, lexicon
+from simpleocr.decoding import DECODERS, Decoded, Decoder, Span, constrained
 from simpleocr.document import Line
 from simpleocr.image import InputError
+from simpleocr.likelihood import LogProbs, log_likelihood
 from simpleocr.preprocessing import Preprocessing, line_to_tensor
-from simpleocr.recognition import BATCH_COLUMNS, log_probabilities, recognize
+from simpleocr.recognition import BATCH_COLUMNS, log_probabilities, recognize, recognize_with_log_probs
 from simpleocr.vocabulary import Vocabulary
 from tests.test_crnn import random_network
 
@@ -94,14 +96,14 @@ def test_together_as_alone_in_the_order_given(network: CRNN, decoder: Decoder) -
         check_places(one, image.size)
         assert one.polygon == other.polygon
         assert [char.box for char in one.chars] == [char.box for char in other.chars]
-        assert [char.score for char in one.chars] == pytest.approx([char.score for char in other.chars], abs=1e-4)
+        assert [char.confidence for char in one.chars] == pytest.approx([char.confidence for char in other.chars], abs=1e-4)
 
 
 @pytest.mark.parametrize("size", ODD_SIZES)
 def test_odd_sizes_alone(network: CRNN, size: tuple[int, int]) -> None:
     (line,) = recognize(network, [noise(*size, seed=1)])
     check_places(line, size)
-    assert 0 <= line.score <= 1
+    assert 0 <= line.confidence <= 1
 
 
 def test_odd_sizes_together(network: CRNN) -> None:
@@ -113,7 +115,8 @@ def test_odd_sizes_together(network: CRNN) -> None:
 
 def test_a_line_that_says_nothing() -> None:
     (line,) = recognize(InkNetwork(), [bars((90, 30))])
-    assert (line.text, line.chars, line.score, line.box) == ("", (), 0, (0, 0, 90, 30))
+    assert (line.text, line.chars, line.box) == ("", (), (0, 0, 90, 30))
+    assert 0.5 < line.confidence <= 1  # sure that it says nothing
 
 
 def test_order_is_kept_over_batches() -> None:
@@ -157,7 +160,7 @@ def test_the_last_character_ends_within_the_picture() -> None:
 
 def test_timesteps_become_pixels() -> None:
     image = bars((200, 64))  # 150 columns, 38 timesteps of 5.33 pixels
-    spans = (Span("a", 0, 3, 0.9, "b", 0.05), Span("b", 37, 38, 0.8, "", 0.1))
+    spans = (Span("a", 0, 3, "b", 0.05), Span("b", 37, 38, "", 0.1))
 
     def decoder(log_probs: LogProbs, vocabulary: Vocabulary) -> Decoded:
         assert log_probs.shape == (38, 4)
@@ -169,19 +172,42 @@ def test_timesteps_become_pixels() -> None:
     assert line.chars[0].box == pytest.approx((0, 0, 2.5 * pixels, 64))
     assert line.chars[1].box == pytest.approx((36.5 * pixels, 0, 200, 64))
     for char, span in zip(line.chars, spans, strict=True):
-        assert (char.text, char.score, char.runner_up, char.runner_up_score) == (
-            span.char,
-            span.score,
-            span.runner_up,
-            span.runner_up_score,
-        )
+        assert (char.text, char.runner_up, char.runner_up_score) == (span.char, span.runner_up, span.runner_up_score)
 
 
-def test_temperature_changes_scores_and_not_the_text() -> None:
+def test_temperature_changes_confidence_and_not_the_text() -> None:
     image = bars((300, 30), (40, 80), (150, 200))
     cold, even, hot = (recognize(InkNetwork(temperature=t), [image])[0] for t in (0.5, 1.0, 8.0))
     assert cold.text == even.text == hot.text == "aa"
-    assert cold.score >= even.score > hot.score
+    assert cold.confidence >= even.confidence > hot.confidence
+
+
+@pytest.mark.parametrize("decoder", DECODERS.values(), ids=DECODERS)
+def test_confidence_is_the_likelihood_and_its_parts_make_it(network: CRNN, decoder: Decoder) -> None:
+    for seed in range(8):
+        image = noise(30 + 20 * seed, 24, seed)
+        line, log_probs = recognize_with_log_probs(network, [image], decoder)[0]
+        ids = network.vocabulary.encode(line.text)
+        assert line.confidence == pytest.approx(
+            np.exp(log_likelihood(log_probs, ids, network.vocabulary.space)), rel=1e-4, abs=1e-9
+        )
+        assert np.prod([word.confidence for word in line.words]) == pytest.approx(line.confidence, rel=1e-6, abs=1e-12)
+        for word in line.words:
+            assert line.confidence - 1e-9 <= word.confidence <= min(char.confidence for char in word.chars) + 1e-9
+
+
+def test_within_a_constraint_confidence_is_renormalised() -> None:
+    network = InkNetwork(temperature=4.0)
+    image = bars((200, 30), (20, 60), (120, 160))
+    free = recognize(network, [image])[0]
+    held = recognize(network, [image], constrained(lexicon(["aa", "b"], network.vocabulary)))[0]
+    assert free.text == held.text == "aa"
+    assert held.confidence > free.confidence
+    assert np.prod([char.confidence for char in held.chars]) >= held.confidence - 1e-9
+    only_b = recognize(network, [image], constrained(charset("b", network.vocabulary)))[0]
+    assert set(only_b.text) == {"b"}
+    impossible = recognize(network, [image], constrained(lexicon(["a" * 99], network.vocabulary)))[0]
+    assert (impossible.text, impossible.confidence) == ("", 0)
 
 
 def test_log_probabilities_of_a_batch_have_each_lines_length(network: CRNN) -> None:

@@ -48,7 +48,7 @@ class Reading:
     name: str
     target: str
     prediction: str
-    score: float
+    confidence: float
     fault: str
 
 
@@ -80,11 +80,11 @@ def read_chunk(network: CRNN, chunk: list[Sample], decoder: str) -> list[Reading
     lines = iter(recognize(network, readable, DECODERS[decoder]))
     readings = []
     for sample in chunk:
-        text, score = "", 0.0
+        text, confidence = "", 0.0
         if sample.image is not None:
             line = next(lines)
-            text, score = line.text, line.score
-        readings.append(Reading(sample.name, sample.target, text, score, sample.fault))
+            text, confidence = line.text, line.confidence
+        readings.append(Reading(sample.name, sample.target, text, confidence, sample.fault))
     return readings
 
 
@@ -104,7 +104,7 @@ class WorstErrors:
         self._seen += 1  # also keeps the heap from comparing what cannot be compared
         of = dict(zip(COUNTS, counts, strict=True))
         caseless, raw = (min(1.0, of[kind] / max(1, of["characters"])) for kind in ("caseless_edits", "edits"))
-        key = (caseless, raw, reading.score, -self._seen)
+        key = (caseless, raw, reading.confidence, -self._seen)
         if not of["edits"] or (len(self._heap) == WORST and key < self._heap[0][:4]):
             return
         small, file = image.copy(), BytesIO()
@@ -113,7 +113,7 @@ class WorstErrors:
         push = heapq.heappush if len(self._heap) < WORST else heapq.heapreplace
         push(
             self._heap,
-            (*key, Misread(reading.name, reading.target, reading.prediction, reading.score, file.getvalue())),
+            (*key, Misread(reading.name, reading.target, reading.prediction, reading.confidence, file.getvalue())),
         )
 
     def rows(self) -> list[Misread]:
@@ -163,7 +163,7 @@ def evaluate(network: CRNN, samples: Samples, decoder: str = "greedy") -> tuple[
         "bootstrap": {"draws": DRAWS, "seed": SEED, "interval": 0.95},
         "confusions": [{"target": a, "prediction": b, "count": n} for (a, b), n in pairs.most_common(CONFUSIONS)],
         "worst": [
-            {"name": w.name, "target": w.target, "prediction": w.prediction, "score": round(w.score, 4)}
+            {"name": w.name, "target": w.target, "prediction": w.prediction, "confidence": round(w.confidence, 4)}
             for w in worst.rows()
         ],
     }

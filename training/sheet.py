@@ -43,14 +43,14 @@ class Misread:
     Args:
         name: where the picture is from.
         target, prediction: what it says, what was read.
-        score: 0..1, how sure the network was.
+        confidence: 0..1, how sure the network was.
         picture: a PNG file's bytes.
     """
 
     name: str
     target: str
     prediction: str
-    score: float
+    confidence: float
     picture: bytes
 
 
@@ -78,7 +78,7 @@ def sheet(
         "<h2>Worst errors</h2>",
         "<p>Above what should have been read, below what was; marked is where they differ. Errors of "
         "case alone come last; of errors equally bad, the surest first.</p>",
-        _table(("picture", "target and prediction", "score"), [_misread(row) for row in worst]),
+        _table(("picture", "target and prediction", "confidence"), [_misread(row) for row in worst]),
         "<h2>Commonest confusions</h2>",
         _table(("target", "prediction", "times"), [(_unit(a), _unit(b), str(count)) for a, b, count in confusions]),
     ]
@@ -111,7 +111,7 @@ def _misread(row: Misread) -> tuple[str, str, str]:
     above, below = differences(prediction=row.prediction, target=row.target)
     picture = f'<img src="data:image/png;base64,{b64encode(row.picture).decode("ascii")}" alt="{_text(row.target)}"/>'
     texts = f"<code>{above}</code><br/><code>{below}</code><br/><small>{_text(row.name)}</small>"
-    return picture, texts, f"{row.score:.2f}"
+    return picture, texts, f"{row.confidence:.2f}"
 
 
 def differences(*, prediction: str, target: str) -> tuple[str, str]:
