@@ -1,5 +1,6 @@
 """SimpleOCR: text from pictures, with a model small enough to own."""
 
+from simpleocr.constraints import ConstraintError
 from simpleocr.crnn import CRNN, CRNNConfig
 from simpleocr.document import Char, Line, Page, Word
 from simpleocr.image import InputError, load_image
@@ -15,6 +16,7 @@ __all__ = [
     "VOCABULARIES",
     "CRNNConfig",
     "Char",
+    "ConstraintError",
     "InputError",
     "Line",
     "ModelError",

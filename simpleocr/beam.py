@@ -81,7 +81,8 @@ def beam_search(
         width: prefixes kept at a time; with a width of all prefixes and no cutoff the result is exact.
         count: how many texts at most.
         constraint: only texts that it accepts.
-        language: is asked for every character, its logarithms are weighted by `weight`.
+        language: is asked for every character.
+        weight: of its logarithms.
         bonus: added to the score for every character, for a language makes long texts unlikely.
         cutoff: characters less likely than this do not extend a prefix; 0 tries all.
 

@@ -5,12 +5,12 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from simpleocr import __version__
 from simpleocr.decoding import DECODERS
 from simpleocr.formats import FORMATS, page_to_dict
 from simpleocr.image import InputError
-from simpleocr.modelfile import ModelError
 from simpleocr.reader import DEFAULT_MODEL, OCR
 
 ALL_READ, SOME_FAILED, NOTHING_TRIED = 0, 1, 2
@@ -34,6 +34,17 @@ def parser() -> argparse.ArgumentParser:
         help="a folder, a file, a shipped model or a Hub repository (default: %(default)s)",
     )
     read.add_argument("--decoder", choices=sorted(DECODERS), default="greedy", help="default: %(default)s")
+    held = read.add_mutually_exclusive_group()
+    held.add_argument("--charset", metavar="CHARACTERS", help="lines have these characters only")
+    held.add_argument("--lexicon", metavar="FILE", help="lines are one of those in this text file")
+    held.add_argument("--pattern", metavar="EXPRESSION", help=r"lines match this regular expression: '[A-Z]{2}\d{4}'")
+    read.add_argument(
+        "--language_weight", type=float, default=0.0, help="how much the model's language has to say (default: 0)"
+    )
+    read.add_argument(
+        "--min_confidence", type=float, metavar="P", help='words less likely right than P are written as "unsure"'
+    )
+    read.add_argument("--no-retry", action="store_true", help="do not look at doubtful lines again")
     return top
 
 
@@ -45,7 +56,20 @@ def main(argv: Sequence[str] | None = None) -> None:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     args = parser().parse_args(argv)
     try:
-        sys.exit(read(args.pictures, model=args.model, decoder=args.decoder, as_json=args.json))
+        try:
+            ocr = OCR.from_pretrained(
+                args.model,
+                decoder=args.decoder,
+                charset=args.charset,
+                lexicon=_lexicon(args.lexicon) if args.lexicon else None,
+                pattern=args.pattern,
+                language_weight=args.language_weight,
+                retry=not args.no_retry,
+            )
+        except (ValueError, OSError) as error:  # ModelError and ConstraintError are ValueErrors
+            print(f"simpleocr: {error}", file=sys.stderr)
+            sys.exit(NOTHING_TRIED)
+        sys.exit(read(ocr, args.pictures, as_json=args.json, min_confidence=args.min_confidence))
     except BrokenPipeError:  # the reader of a pipe has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(SOME_FAILED)
@@ -53,13 +77,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(130)
 
 
-def read(pictures: Sequence[str], *, model: str, decoder: str, as_json: bool) -> int:
+def read(ocr: OCR, pictures: Sequence[str], *, as_json: bool, min_confidence: float | None) -> int:
     """Read each picture and print what it says; one that cannot be read is told of and does not stop the rest."""
-    try:
-        ocr = OCR.from_pretrained(model, decoder=decoder)
-    except ModelError as error:
-        print(f"simpleocr: {error}", file=sys.stderr)
-        return NOTHING_TRIED
     failed = False
     for picture in pictures:
         try:
@@ -75,8 +94,15 @@ def read(pictures: Sequence[str], *, model: str, decoder: str, as_json: bool) ->
         else:
             if len(pictures) > 1:
                 print(f"{_shown(picture)}:")
-            print(FORMATS["text"](page), end="", flush=True)
+            sure = page.sure_text(min_confidence) + "\n" * bool(page.lines) if min_confidence is not None else None
+            print(FORMATS["text"](page) if sure is None else sure, end="", flush=True)
     return SOME_FAILED if failed else ALL_READ
+
+
+def _lexicon(file: str) -> list[str]:
+    """The lines of a text file that say something."""
+    text = Path(file).read_text(encoding="utf-8-sig")
+    return [line for line in text.splitlines() if line.strip()]
 
 
 def _shown(name: str) -> str:

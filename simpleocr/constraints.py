@@ -133,7 +133,7 @@ def charset(characters: str, vocabulary: Vocabulary) -> Constraint:
         raise ConstraintError("a charset without characters")
     if unknown := vocabulary.unknown(characters):
         raise ConstraintError(f"the model cannot write {' '.join(map(repr, unknown[:SHOWN]))}")
-    return Constraint(({c: 0 for c in sorted(set(vocabulary.encode(characters)))},), frozenset({0}))
+    return Constraint((dict.fromkeys(sorted(set(vocabulary.encode(characters))), 0),), frozenset({0}))
 
 
 def lexicon(words: Iterable[str], vocabulary: Vocabulary) -> Constraint:

@@ -18,7 +18,14 @@ from simpleocr.pretrained import PretrainedModel
 from simpleocr.vocabulary import Vocabulary, VocabularyError
 
 COLUMN_STRIDE = 4  # columns of the picture that one timestep stands for
-SECTIONS = {"architecture", "vocabulary", "preprocessing", "calibration", "language", "training"}  # of a model file's header
+SECTIONS = {
+    "architecture",
+    "vocabulary",
+    "preprocessing",
+    "calibration",
+    "language",
+    "training",
+}  # of a model file's header
 ROW_STRIDE = 8  # the CNN keeps H / 8 rows; their weighted mean is a timestep
 
 

@@ -8,6 +8,7 @@ and spaces make the line's.
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import groupby
 
 from simpleocr.geometry import Box, Polygon, Transform, enclose, polygon_to_box
 
@@ -100,6 +101,11 @@ class Line:
             words.append(Word(tuple(chars), min(1.0, left)))
         return tuple(words)
 
+    def sure_text(self, min_confidence: float, unsure: str = "unsure") -> str:
+        """Its words, with `unsure` in the place of each run of those that are less likely right than `min_confidence`."""
+        groups = groupby(self.words, key=lambda word: word.confidence >= min_confidence)
+        return " ".join(" ".join(word.text for word in words) if sure else unsure for sure, words in groups)
+
     @property
     def box(self) -> Box:
         """(left, top, right, bottom) in pixels."""
@@ -127,6 +133,10 @@ class Page:
     def text(self) -> str:
         """The lines, one under the other."""
         return "\n".join(line.text for line in self.lines)
+
+    def sure_text(self, min_confidence: float, unsure: str = "unsure") -> str:
+        """As `text`, with `unsure` in the place of words that are less likely right than `min_confidence`."""
+        return "\n".join(line.sure_text(min_confidence, unsure) for line in self.lines)
 
     @property
     def words(self) -> tuple[Word, ...]:

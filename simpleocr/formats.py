@@ -25,12 +25,22 @@ def page_to_dict(page: Page) -> dict[str, Any]:
 
 def _line(line: Line) -> dict[str, Any]:
     words = [_word(word) for word in line.words]
-    return {"text": line.text, "confidence": round(line.confidence, 4), "polygon": _polygon(line.polygon), "words": words}
+    return {
+        "text": line.text,
+        "confidence": round(line.confidence, 4),
+        "polygon": _polygon(line.polygon),
+        "words": words,
+    }
 
 
 def _word(word: Word) -> dict[str, Any]:
     chars = [_char(char) for char in word.chars]
-    return {"text": word.text, "confidence": round(word.confidence, 4), "polygon": _polygon(word.polygon), "chars": chars}
+    return {
+        "text": word.text,
+        "confidence": round(word.confidence, 4),
+        "polygon": _polygon(word.polygon),
+        "chars": chars,
+    }
 
 
 def _char(char: Char) -> dict[str, Any]:

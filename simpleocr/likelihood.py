@@ -8,6 +8,7 @@ Shapes: B texts, T timesteps, C classes, N characters of the longest text, S = 2
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ LogProbs = npt.NDArray[np.float32]
 """Shape (T, C): natural logarithms of each class's probability in each timestep."""
 Floats = npt.NDArray[np.float64]
 
+BLOCK = 64  # timesteps whose emissions are gathered at a time: bounds memory on long lines
 NEVER = -1e30  # the logarithm of nothing; finite, so that a difference of two is a number
 
 
@@ -72,22 +74,21 @@ def likelihoods(lines: Sequence[LogProbs], texts: Sequence[Sequence[int]], space
     alpha[:, 0] = 0.0  # before the first timestep, all mass stands before the first blank
     entered = np.full((len(lines), int(lengths.max())), NEVER)  # (B, N): mass that has come to each character by now
     for t in range(int(steps.max())):
+        if t % BLOCK == 0:
+            emissions, pauses = _emissions(lines, states, t, space)
         alive = t < steps
-        entering = np.zeros(states.shape)
-        pause = np.zeros((len(lines), 1))
-        for i in np.flatnonzero(alive).tolist():
-            entering[i] = lines[i][t, states[i]]
-            pause[i] = np.logaddexp(lines[i][t, BLANK], lines[i][t, space]) if space >= 0 else lines[i][t, BLANK]
-        entering = np.where(final, pause, entering)
-        staying = np.where(gap, pause, entering)
+        entering = np.where(final, pauses[t % BLOCK], emissions[t % BLOCK])
+        staying = np.where(gap, pauses[t % BLOCK], entering)
         came = np.full(alpha.shape, NEVER)
         came[:, 1:] = np.where(dead[:, 1:], NEVER, alpha[:, :-1])
         came[:, 2:] = np.where(skips[:, 2:], np.logaddexp(came[:, 2:], alpha[:, :-2]), came[:, 2:])
         came = np.maximum(came + entering, NEVER)
         new = np.maximum(np.logaddexp(alpha + staying, came), NEVER)
-        arrived = came[:, 1::2]
-        alpha = np.where(alive[:, None], new, alpha)
-        entered = np.where(alive[:, None], np.logaddexp(entered, arrived), entered)
+        if not alive.all():
+            came = np.where(alive[:, None], came, NEVER)
+            new = np.where(alive[:, None], new, alpha)
+        alpha = new
+        entered = np.logaddexp(entered, came[:, 1::2])
     last = alpha[rows, 2 * lengths]
     total = np.where(lengths > 0, np.logaddexp(last, alpha[rows, np.maximum(0, 2 * lengths - 1)]), last)
     found = []
@@ -95,9 +96,22 @@ def likelihoods(lines: Sequence[LogProbs], texts: Sequence[Sequence[int]], space
         # the mass that ever came to character k is that of all texts that begin with the first k characters
         prefixes = [0.0, *np.minimum(0.0, entered[i, :length]).tolist(), float(min(0.0, total[i]))]
         prefixes = np.minimum.accumulate(prefixes).tolist()
-        steps_down = [after - before for before, after in zip(prefixes, prefixes[1:], strict=False)]
+        steps_down = [after - before for before, after in pairwise(prefixes)]
         found.append(Likelihood(prefixes[-1], tuple(steps_down[:-1]), steps_down[-1]))
     return found
+
+
+def _emissions(
+    lines: Sequence[LogProbs], states: npt.NDArray[np.int64], start: int, space: int
+) -> tuple[Floats, Floats]:
+    """From timestep `start` on, BLOCK of them: (BLOCK, B, S) what each state emits, (BLOCK, B, 1) what a gap emits."""
+    emissions = np.zeros((BLOCK, *states.shape))
+    pauses = np.zeros((BLOCK, len(lines), 1))
+    for i, line in enumerate(lines):
+        rows = line[start : start + BLOCK]
+        emissions[: len(rows), i] = rows[:, states[i]]
+        pauses[: len(rows), i, 0] = np.logaddexp(rows[:, BLANK], rows[:, space]) if space >= 0 else rows[:, BLANK]
+    return emissions, pauses
 
 
 def log_likelihood(log_probs: LogProbs, ids: Sequence[int], space: int = -1) -> float:
@@ -115,7 +129,7 @@ def align(log_probs: LogProbs, ids: Sequence[int]) -> list[tuple[int, int]]:
     Raises:
         ValueError: the line has fewer timesteps than the text needs.
     """
-    needed = len(ids) + sum(a == b for a, b in zip(ids, ids[1:], strict=False))
+    needed = len(ids) + sum(a == b for a, b in pairwise(ids))
     if len(log_probs) < needed:
         raise ValueError(f"{len(log_probs)} timesteps are too few for {len(ids)} characters that need {needed}")
     if not ids:

@@ -20,14 +20,14 @@ class Preprocessing:
         height: rows of the tensor, pixels.
         stretch: extra horizontal scale. Condensed capitals need three timesteps a letter, more than the network's
             column spacing gives at the natural width; a wider picture buys them without a wider network.
-        mean, std: grey values in 0..1 are normalised with these.
+        least_std: every line's grey values in 0..1 are brought to mean 0 and standard deviation 1, for what is faint
+            to us is as hard to a network; of a line that varies less than this, which may be blank, only to that.
         max_width: columns of the tensor, pixels; a wider line is refused, never squeezed.
     """
 
     height: int = 32
     stretch: float = 1.5
-    mean: float = 0.5
-    std: float = 0.25
+    least_std: float = 0.03
     max_width: int = 32_768
 
     def __post_init__(self) -> None:
@@ -35,8 +35,8 @@ class Preprocessing:
             raise ValueError(f"height {self.height} is not in 8..256 pixels")
         if not 0.25 <= self.stretch <= 4:
             raise ValueError(f"stretch {self.stretch} is not in 0.25..4")
-        if not (0 <= self.mean <= 1 and 0.01 <= self.std <= 1):
-            raise ValueError(f"mean {self.mean} is not in 0..1, or std {self.std} not in 0.01..1")
+        if not 0.001 <= self.least_std <= 1:
+            raise ValueError(f"least_std {self.least_std} is not in 0.001..1")
         if not MIN_WIDTH <= self.max_width <= 131_072:
             raise ValueError(f"max_width {self.max_width} is not in {MIN_WIDTH}..131072 pixels")
 
@@ -52,9 +52,10 @@ def to_grey(image: Image.Image, width: int, height: int) -> npt.NDArray[np.uint8
 
 
 def grey_to_tensor(grey: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> torch.Tensor:
-    """Grey values (..., H, W) in 0..255 -> normalised float32 of the same shape."""
-    scaled = torch.from_numpy(grey.astype(np.float32))
-    return scaled.div_(255).sub_(preprocessing.mean).div_(preprocessing.std)
+    """Grey values (..., H, W) in 0..255 -> float32 of the same shape, each line normalised by itself."""
+    scaled = torch.from_numpy(grey.astype(np.float32)).div_(255)
+    std, mean = torch.std_mean(scaled, dim=(-2, -1), correction=0, keepdim=True)
+    return scaled.sub_(mean).div_(std.clamp_(min=preprocessing.least_std))
 
 
 def line_to_tensor(image: Image.Image, preprocessing: Preprocessing) -> torch.Tensor:

@@ -1,39 +1,66 @@
 """OCR: one object that reads pages and lines; what most users need."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
 import numpy as np
+from PIL import Image
 
+from simpleocr.beam import beam_search
+from simpleocr.constraints import Constraint, ConstraintError, charset, lexicon
 from simpleocr.crnn import CRNN
-from simpleocr.decoding import DECODERS, Decoder
+from simpleocr.decoding import DECODERS, Decoder, aligned, constrained
 from simpleocr.detection import crop_line, detect_lines
 from simpleocr.document import Line, Page
 from simpleocr.image import ImageSource, load_image
-from simpleocr.recognition import recognize
+from simpleocr.likelihood import likelihoods
+from simpleocr.patterns import pattern
+from simpleocr.recognition import Reading, readings, recognize
+from simpleocr.retry import recognize_carefully
+from simpleocr.vocabulary import Vocabulary, normalize
 
 DEFAULT_MODEL = "english"
 
 
 class OCR:
-    """Reads text from pictures: `OCR()("photo.jpg").text`.
+    r"""Reads text from pictures: `OCR()("photo.jpg").text`.
 
     One object serves any number of threads: reading changes nothing in it.
 
     Args:
         network: recognizes lines; by default the model that comes with the package.
         decoder: a name in DECODERS.
+        charset: a line may have these characters only: `charset="0123456789.,"`.
+        lexicon: a line is one of these words or phrases, as written.
+        pattern: a line matches this regular expression as a whole: `pattern=r"\d\d/\d\d/\d{4}"`. Under one of these
+            three, confidences are those among the texts that are allowed.
+        language_weight: how much the language in the model's file has to say; 0 is nothing, 0.3 helps words and may
+            change codes and names.
+        retry: whether what was read doubtfully is looked at again from other sides; see retry.py.
 
     Raises:
         ModelError: the default model is not there or damaged.
-        ValueError: no decoder of that name.
+        ConstraintError: a constraint that cannot be kept.
+        ValueError: no decoder of that name, more than one constraint, or a language that the model does not have.
     """
 
-    def __init__(self, network: CRNN | None = None, *, decoder: str = "greedy") -> None:
+    def __init__(
+        self,
+        network: CRNN | None = None,
+        *,
+        decoder: str = "greedy",
+        charset: str | None = None,
+        lexicon: Iterable[str] | None = None,
+        pattern: str | None = None,
+        language_weight: float = 0.0,
+        retry: bool = True,
+    ) -> None:
         self.network = (network or CRNN.from_pretrained(DEFAULT_MODEL)).eval()
-        self.decoder: Decoder = _decoder(decoder)
+        self.constraint = _constraint(self.network.vocabulary, charset, lexicon, pattern)
+        self.decoder = _decoder(self.network, decoder, self.constraint, language_weight)
+        self.retry = retry
 
     @classmethod
     def from_pretrained(
@@ -41,6 +68,11 @@ class OCR:
         name: str | os.PathLike[str] = DEFAULT_MODEL,
         *,
         decoder: str = "greedy",
+        charset: str | None = None,
+        lexicon: Iterable[str] | None = None,
+        pattern: str | None = None,
+        language_weight: float = 0.0,
+        retry: bool = True,
         revision: str | None = None,
         token: str | bool | None = None,
         cache_dir: str | Path | None = None,
@@ -49,8 +81,11 @@ class OCR:
     ) -> Self:
         """A reader with the model `name`: a folder, a file, a shipped model, or a Hub repository "user/repo".
 
+        What follows `retry` is for the Hub only, see CRNN.from_pretrained(); the rest is as for OCR().
+
         Raises:
             ModelError: there is no such model, or it is damaged.
+            ValueError: as OCR().
         """
         network = CRNN.from_pretrained(
             name,
@@ -60,7 +95,15 @@ class OCR:
             force_download=force_download,
             local_files_only=local_files_only,
         )
-        return cls(network, decoder=decoder)
+        return cls(
+            network,
+            decoder=decoder,
+            charset=charset,
+            lexicon=lexicon,
+            pattern=pattern,
+            language_weight=language_weight,
+            retry=retry,
+        )
 
     def __call__(self, source: ImageSource) -> Page:
         """Read a picture with one or several lines.
@@ -76,7 +119,7 @@ class OCR:
         """
         image = load_image(source)
         crops = [crop_line(image, polygon) for polygon in detect_lines(image)]
-        read = recognize(self.network, [crop for crop, _ in crops], self.decoder)
+        read = self._recognize([crop for crop, _ in crops])
         lines = (line.moved(to_page) for line, (_, to_page) in zip(read, crops, strict=True))
         return Page(tuple(line for line in lines if line.chars), image.size)
 
@@ -97,10 +140,93 @@ class OCR:
             raise TypeError(
                 "recognize() takes a list of pictures; for one picture give a list of one, or call the reader"
             )
-        return recognize(self.network, [load_image(source) for source in sources], self.decoder)
+        return self._recognize([load_image(source) for source in sources])
+
+    def n_best(self, source: ImageSource, count: int = 5) -> list[Line]:
+        """The likeliest readings of a picture of one line, best first, each with its confidence.
+
+        Args:
+            source: as for a call.
+            count: how many at most.
+
+        Raises:
+            InputError: the picture cannot be read.
+        """
+        (reading,) = readings(self.network, [load_image(source)], self.decoder)
+        found = beam_search(
+            reading.log_probs,
+            self.network.vocabulary,
+            count=count,
+            width=max(10, 2 * count),
+            constraint=self.constraint,
+        )
+        return self._lines(reading, [list(hypothesis.ids) for hypothesis in found])
+
+    def score(self, source: ImageSource, candidates: Sequence[str]) -> list[Line]:
+        """How likely does a picture of one line say each of these texts?
+
+        Args:
+            source: as for a call.
+            candidates: texts; compared in the form of normalize().
+
+        Returns:
+            A Line for each candidate, in their order: its confidence is P(text | picture), and its characters have
+            theirs, and lie where they would have to be; the doubtful one is the one with the lowest confidence. A
+            candidate too long for the picture has confidence 0 and no characters.
+
+        Raises:
+            InputError: the picture cannot be read.
+            ConstraintError: a candidate with characters that the model cannot write.
+        """
+        vocabulary = self.network.vocabulary
+        texts = [normalize(candidate) for candidate in candidates]
+        for text in texts:
+            if unknown := vocabulary.unknown(text):
+                raise ConstraintError(f"the model cannot write {unknown[:5]} of {text[:60]!r}")
+        (reading,) = readings(self.network, [load_image(source)], self.decoder)
+        return self._lines(reading, [vocabulary.encode(text) for text in texts])
+
+    def _recognize(self, images: Sequence[Image.Image]) -> list[Line]:
+        return (recognize_carefully if self.retry else recognize)(self.network, images, self.decoder)
+
+    def _lines(self, reading: Reading, texts: Sequence[list[int]]) -> list[Line]:
+        """Any texts as what one picture says."""
+        vocabulary = self.network.vocabulary
+        log_mass = self.constraint.log_mass(reading.log_probs) if self.constraint else 0.0
+        found = likelihoods([reading.log_probs] * len(texts), texts, -1 if self.constraint else vocabulary.space)
+        lines = []
+        for ids, likelihood in zip(texts, found, strict=True):
+            try:
+                decoded = aligned(reading.log_probs, vocabulary, ids, log_mass)
+            except ValueError:
+                lines.append(Line((), Reading.to_line(reading).polygon, 0.0))
+                continue
+            one = Reading(decoded, likelihood, reading.log_probs, reading.size, reading.pixels)
+            lines.append(one.to_line())
+        return lines
 
 
-def _decoder(name: str) -> Decoder:
+def _constraint(
+    vocabulary: Vocabulary, characters: str | None, words: Iterable[str] | None, expression: str | None
+) -> Constraint | None:
+    if sum(given is not None for given in (characters, words, expression)) > 1:
+        raise ValueError("only one of charset, lexicon and pattern can be given")
+    if characters is not None:
+        return charset(characters, vocabulary)
+    if words is not None:
+        if isinstance(words, str):
+            raise ValueError("a lexicon is a list of words, not one text")
+        return lexicon(words, vocabulary)
+    return pattern(expression, vocabulary) if expression is not None else None
+
+
+def _decoder(network: CRNN, name: str, constraint: Constraint | None, language_weight: float) -> Decoder:
     if name not in DECODERS:
         raise ValueError(f"no decoder {name!r}: there are {', '.join(DECODERS)}")
-    return DECODERS[name]
+    if not 0 <= language_weight <= 5:
+        raise ValueError(f"language_weight {language_weight} is not in 0..5")
+    if language_weight and network.language is None:
+        raise ValueError("the model has no language: python -m training.language gives it one")
+    if constraint is None and not language_weight:
+        return DECODERS[name]
+    return constrained(constraint, language=network.language if language_weight else None, weight=language_weight)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from PIL import Image
@@ -13,8 +14,58 @@ from simpleocr.document import Char, Line
 from simpleocr.geometry import box_to_polygon
 from simpleocr.likelihood import NEVER, Likelihood, LogProbs, likelihoods
 from simpleocr.preprocessing import line_to_tensor, stack_lines
+from simpleocr.vocabulary import Vocabulary
 
 BATCH_COLUMNS = 16_384  # columns of a batch, padding included: bounds memory whatever the widths
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What became of one picture.
+
+    Args:
+        decoded: its text.
+        likelihood: how likely it says that.
+        log_probs: (T, C) what it was decoded from.
+        size: (width, height) of the picture in pixels.
+        pixels: of the picture that a timestep stands for.
+    """
+
+    decoded: Decoded
+    likelihood: Likelihood
+    log_probs: LogProbs
+    size: tuple[int, int]
+    pixels: float
+
+    @property
+    def log_confidence(self) -> float:
+        """The logarithm of the probability that the text is right, among those that might have been written."""
+        # where nothing that is allowed fits, what was written instead is not likely, but wrong
+        log_mass = self.decoded.log_mass
+        return min(0.0, self.likelihood.log_prob - log_mass) if log_mass > NEVER else NEVER
+
+    def to_line(self) -> Line:
+        """Spans in timesteps -> characters in the picture."""
+        width, height = self.size
+
+        def column(timestep: int) -> float:
+            # a timestep looks at the column it starts with, so it stands for half a step to either side of that
+            return min(max(0.0, (timestep - 0.5) * self.pixels), float(width))
+
+        log_prob = self.likelihood.log_prob
+        # under a constraint the text is likelier than without; each character gets its part of that
+        share = self.log_confidence / log_prob if log_prob < 0 else 1.0
+        chars = tuple(
+            Char(
+                text=span.char,
+                confidence=math.exp(share * log_char),
+                runner_up=span.runner_up,
+                runner_up_score=span.runner_up_score,
+                polygon=box_to_polygon((column(span.start), 0, column(span.end), height)),
+            )
+            for span, log_char in zip(self.decoded.spans, self.likelihood.log_chars, strict=True)
+        )
+        return Line(chars, box_to_polygon((0, 0, width, height)), math.exp(self.log_confidence))
 
 
 def recognize(network: CRNN, images: Sequence[Image.Image], decoder: Decoder = greedy) -> list[Line]:
@@ -31,36 +82,34 @@ def recognize(network: CRNN, images: Sequence[Image.Image], decoder: Decoder = g
     Raises:
         InputError: a line that is too wide for the network.
     """
-    return [line for line, _ in recognize_with_log_probs(network, images, decoder)]
+    return [reading.to_line() for reading in readings(network, images, decoder)]
 
 
-def recognize_with_log_probs(
-    network: CRNN, images: Sequence[Image.Image], decoder: Decoder = greedy
-) -> list[tuple[Line, LogProbs]]:
-    """As recognize(), with the log_probs (T_i, C) that each line was decoded from."""
+def readings(network: CRNN, images: Sequence[Image.Image], decoder: Decoder = greedy) -> list[Reading]:
+    """As recognize(), with all that a Line is made of."""
     assert not network.training, "a network in train mode reads every batch differently: call eval()"
     tensors = [line_to_tensor(image, network.config.preprocessing) for image in images]
-    found: list[tuple[Line, LogProbs] | None] = [None] * len(images)
+    found: list[Reading | None] = [None] * len(images)
     for batch in _batches([tensor.shape[-1] for tensor in tensors]):
         rows = log_probabilities(network, [tensors[i] for i in batch])
         decoded = [decoder(log_probs, network.vocabulary) for log_probs in rows]
-        for i, log_probs, one, likely in zip(batch, rows, decoded, likelihoods_of(network, rows, decoded), strict=True):
+        likely = likelihoods_of(network.vocabulary, decoded, rows)
+        for i, text, likelihood, log_probs in zip(batch, decoded, likely, rows, strict=True):
             pixels = COLUMN_STRIDE * images[i].width / tensors[i].shape[-1]
-            found[i] = (to_line(one, likely, images[i].size, pixels), log_probs)
+            found[i] = Reading(text, likelihood, log_probs, images[i].size, pixels)
     return [one for one in found if one is not None]
 
 
-def likelihoods_of(network: CRNN, rows: Sequence[LogProbs], decoded: Sequence[Decoded]) -> list[Likelihood]:
+def likelihoods_of(vocabulary: Vocabulary, decoded: Sequence[Decoded], rows: Sequence[LogProbs]) -> list[Likelihood]:
     """How likely each line says what was decoded."""
-    vocabulary = network.vocabulary
     texts = [vocabulary.encode(one.text) for one in decoded]
     # what a constraint allows is meant to the letter; else spaces at the ends of a line are none
-    plain = [one.log_mass == 0 for one in decoded]
-    if all(plain) or not any(plain):
-        return likelihoods(rows, texts, vocabulary.space if all(plain) else -1)
+    free = [one.log_mass == 0 for one in decoded]
+    if all(free) or not any(free):
+        return likelihoods(rows, texts, vocabulary.space if all(free) else -1)
     return [
         likelihoods([row], [text], vocabulary.space if of_all else -1)[0]
-        for row, text, of_all in zip(rows, texts, plain, strict=True)
+        for row, text, of_all in zip(rows, texts, free, strict=True)
     ]
 
 
@@ -83,28 +132,3 @@ def _batches(widths: Sequence[int]) -> Iterator[list[int]]:
         batch.append(i)
     if batch:
         yield batch
-
-
-def to_line(decoded: Decoded, likelihood: Likelihood, size: tuple[int, int], pixels: float) -> Line:
-    """Spans in timesteps of `pixels` each -> characters in a picture of `size` (width, height)."""
-    width, height = size
-
-    def column(timestep: int) -> float:
-        # a timestep looks at the column it starts with, so it stands for half a step to either side of that
-        return min(max(0.0, (timestep - 0.5) * pixels), float(width))
-
-    # where nothing that is allowed fits, what was written instead is not likely, but wrong
-    log_confidence = min(0.0, likelihood.log_prob - decoded.log_mass) if decoded.log_mass > NEVER else NEVER
-    # under a constraint the text is likelier than without; each character gets its part of that
-    share = log_confidence / likelihood.log_prob if likelihood.log_prob < 0 else 1.0
-    chars = tuple(
-        Char(
-            text=span.char,
-            confidence=math.exp(share * log_char),
-            runner_up=span.runner_up,
-            runner_up_score=span.runner_up_score,
-            polygon=box_to_polygon((column(span.start), 0, column(span.end), height)),
-        )
-        for span, log_char in zip(decoded.spans, likelihood.log_chars, strict=True)
-    )
-    return Line(chars, box_to_polygon((0, 0, width, height)), math.exp(log_confidence))

@@ -19,6 +19,7 @@ LAYERS = [  # lowest first; modules to come are named, too
     {"decoding"},
     {"crnn", "linenet"},
     {"deskew", "detection", "recognition", "export"},
+    {"retry"},
     {"reader"},
     {"cli"},
 ]

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Callable
 from itertools import groupby, product
 
 import numpy as np
@@ -21,7 +22,7 @@ ENGLISH = VOCABULARIES["english"]
 
 def random_log_probs(steps: int, classes: int, seed: int, sharpness: float = 2.0) -> LogProbs:
     logits = np.random.default_rng(seed).normal(size=(steps, classes)) * sharpness
-    return (logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))).astype(np.float32)
+    return np.asarray(logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)), dtype=np.float32)
 
 
 def every_text(log_probs: LogProbs, vocabulary: Vocabulary, *, fold: bool = True) -> dict[str, float]:
@@ -47,7 +48,7 @@ def test_a_beam_wide_enough_is_exact(steps: int, seed: int) -> None:
         assert log_likelihood(log_probs, h.ids, ABC.space) == pytest.approx(h.log_prob, abs=1e-4)
 
 
-CONSTRAINTS = {
+CONSTRAINTS: dict[str, tuple[Callable[[], Constraint], Callable[[str], bool]]] = {
     "charset": (lambda: charset("a1", ABC), lambda text: set(text) <= set("a1")),
     "lexicon": (lambda: lexicon(["a", "ab", "a b", "bb", "1"], ABC), {"a", "ab", "a b", "bb", "1"}.__contains__),
     "pattern": (lambda: pattern("a+b?|1{2}", ABC), lambda text: bool(re.fullmatch("a+b?|1{2}", text))),
@@ -180,7 +181,9 @@ def test_patterns_agree_with_pythons_expressions(expression: str) -> None:
 @given(st.data())
 def test_what_an_expression_makes_is_accepted(data: st.DataObject) -> None:
     expression = data.draw(
-        st.sampled_from([r"[A-Z]{2}-\d{4}", r"\d{1,2}/\d{1,2}/(19|20)\d\d", r"(?:[A-Z]\d){3}", r"\$?\d+\.\d\d", r"#[0-9a-f]{6}"])
+        st.sampled_from(
+            [r"[A-Z]{2}-\d{4}", r"\d{1,2}/\d{1,2}/(19|20)\d\d", r"(?:[A-Z]\d){3}", r"\$?\d+\.\d\d", r"#[0-9a-f]{6}"]
+        )
     )
     text = data.draw(st.from_regex(re.compile(expression, re.ASCII), fullmatch=True))
     assert pattern(expression, ENGLISH).accepts(ENGLISH.encode(text))

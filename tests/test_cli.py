@@ -96,3 +96,33 @@ def test_standard_input_and_odd_names_in_a_plain_locale(model: str, tmp_path: Pa
     assert rows[0]["text"] == rows[1]["text"] != ""
     assert "error" in rows[2]
     assert b"Traceback" not in done.stderr
+
+
+def test_lines_can_be_held_to_something(
+    model: str, picture: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "words.txt").write_text("ab\n\ncab\n")
+    assert run("read", picture, "--model", model, "--lexicon", str(tmp_path / "words.txt")) == 0
+    assert set(capsys.readouterr().out.split()) <= {"ab", "cab"}
+    assert run("read", picture, "--model", model, "--charset", "c", "--no-retry") == 0
+    assert set(capsys.readouterr().out) <= set("c\n")
+    assert run("read", picture, "--model", model, "--min_confidence", "1.1") == 0
+    assert set(capsys.readouterr().out.split()) <= {"unsure"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--pattern", "(a"], "not closed"),
+        (["--lexicon", "/nowhere/words.txt"], "No such file"),
+        (["--language_weight", "0.5"], "no language"),
+    ],
+)
+def test_what_cannot_be_held_to_is_one_sentence(
+    arguments: list[str], message: str, model: str, picture: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("read", picture, "--model", model, *arguments) == 2
+    said = capsys.readouterr()
+    assert message in said.err
+    assert said.err.count("\n") == 1
+    assert said.out == ""

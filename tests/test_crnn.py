@@ -16,7 +16,7 @@ from simpleocr.modelfile import read_header
 from simpleocr.preprocessing import MIN_WIDTH, Preprocessing, stack_lines
 from simpleocr.vocabulary import VOCABULARIES, Vocabulary
 
-CONFIG = CRNNConfig(Vocabulary("abc 1é"), "tiny", Preprocessing(stretch=1.25, mean=0.4), temperature=1.5)
+CONFIG = CRNNConfig(Vocabulary("abc 1é"), "tiny", Preprocessing(stretch=1.25, least_std=0.1), temperature=1.5)
 MIXED = [16, 200, 17, 90, 18, 131, 19, 64]  # every remainder by 4, in no order
 SECTIONS = ["architecture", "vocabulary", "preprocessing", "calibration"]
 backbones = pytest.mark.parametrize("backbone", BACKBONES)
@@ -192,11 +192,11 @@ FAULTS: list[tuple[str, str | None, Any]] = [  # section, key in it, value; the 
     *((section, "surprise", 1) for section in SECTIONS if section != "vocabulary"),
     *(("architecture", key, "MISSING") for key in ("name", "backbone")),
     *(("architecture", "backbone", value) for value in NO_BACKBONES),
-    *(("preprocessing", key, "MISSING") for key in ("height", "stretch", "mean", "std", "max_width")),
+    *(("preprocessing", key, "MISSING") for key in ("height", "stretch", "least_std", "max_width")),
     *(("preprocessing", key, value) for key in ("height", "max_width") for value in (32.0, True, "32", 0, -8, 2**40)),
     ("preprocessing", "height", 20),
-    *(("preprocessing", key, value) for key in ("stretch", "mean", "std") for value in (None, False, "1", [1], -1, 99)),
-    *(("preprocessing", key, float("nan")) for key in ("height", "stretch", "mean", "std")),
+    *(("preprocessing", key, value) for key in ("stretch", "least_std") for value in (None, False, "1", [1], -1, 99)),
+    *(("preprocessing", key, float("nan")) for key in ("height", "stretch", "least_std")),
     *(("calibration", "temperature", value) for value in ("MISSING", None, True, "1", 0, -1, 1000, float("inf"))),
     ("vocabulary", None, ""),
     ("vocabulary", None, "abca"),

@@ -122,3 +122,13 @@ def test_results_are_frozen_values(value: Char | Word | Line | Page, field: str)
     assert value == dataclasses.replace(value)
     assert value.text in {"a", ""}  # fills a cache, which must not count
     assert value == dataclasses.replace(value)
+
+
+def test_what_is_not_sure_is_not_said() -> None:
+    line = make_line("ab cd e f", [1, 1, 1, 0.5, 1, 1, 0.1, 1, 0.9])
+    assert line.sure_text(0) == "ab cd e f"
+    assert line.sure_text(0.8) == "ab unsure f"
+    assert line.sure_text(0.95, "?") == "ab ?"
+    assert line.sure_text(1.1) == "unsure"
+    assert make_line("").sure_text(0.5) == ""
+    assert Page((line, make_line("x", [0.3])), (9, 9)).sure_text(0.5) == "ab cd unsure f\nunsure"

@@ -13,7 +13,7 @@ from simpleocr.likelihood import NEVER, LogProbs, align, likelihoods, log_likeli
 
 def random_log_probs(steps: int, classes: int, seed: int, sharpness: float = 2.0) -> LogProbs:
     logits = np.random.default_rng(seed).normal(size=(steps, classes)) * sharpness
-    return (logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))).astype(np.float32)
+    return np.asarray(logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)), dtype=np.float32)
 
 
 def collapse(path: tuple[int, ...]) -> tuple[int, ...]:
@@ -55,7 +55,11 @@ def test_agrees_with_pytorch_on_lines_of_many_lengths() -> None:
     found = likelihoods(lines, texts)
     for line, text, one in zip(lines, texts, found, strict=True):
         loss = torch.nn.functional.ctc_loss(
-            torch.tensor(line)[:, None], torch.tensor([text]), [len(line)], [len(text)], reduction="none"
+            torch.tensor(line)[:, None],
+            torch.tensor([text]),
+            torch.tensor([len(line)]),
+            torch.tensor([len(text)]),
+            reduction="none",
         )
         assert one.log_prob == pytest.approx(-float(loss), rel=1e-4)
 
@@ -110,11 +114,11 @@ def test_alignment_is_the_likeliest_path(steps: int, classes: int, seed: int) ->
             best[text] = (score, path)
     for text, (score, _) in best.items():
         spans = align(log_probs, text)
-        path = [0] * steps
+        found = [0] * steps
         for c, (start, end) in zip(text, spans, strict=True):
-            path[start:end] = [c] * (end - start)
-        assert collapse(tuple(path)) == text
-        assert sum(float(log_probs[t, c]) for t, c in enumerate(path)) == pytest.approx(score, abs=1e-4)
+            found[start:end] = [c] * (end - start)
+        assert collapse(tuple(found)) == text
+        assert sum(float(log_probs[t, c]) for t, c in enumerate(found)) == pytest.approx(score, abs=1e-4)
 
 
 def test_alignment_of_what_does_not_fit_is_an_error() -> None:

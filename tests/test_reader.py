@@ -1,13 +1,14 @@
 import threading
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from simpleocr import CRNN, OCR, CRNNConfig, InputError, ModelError, Page, Vocabulary
+from simpleocr import CRNN, OCR, ConstraintError, CRNNConfig, InputError, ModelError, Page, Vocabulary
 from simpleocr.image import ImageSource
 from tests.test_detection import LINES, page
 
@@ -92,3 +93,62 @@ def test_one_reader_serves_many_threads(ocr: OCR) -> None:
     for thread in threads:
         thread.join()
     assert texts == [expected] * 8
+
+
+def line_picture() -> Image.Image:
+    return page(LINES[:1])
+
+
+def test_constraints_hold_for_every_line(ocr: OCR) -> None:
+    for held in (
+        OCR(ocr.network, charset="ab"),
+        OCR(ocr.network, pattern="[ab]+"),
+        OCR(ocr.network, lexicon=["ab", "b"]),
+    ):
+        for line in held(page(LINES)).lines:
+            assert set(line.text) <= set("ab")
+            assert 0 <= line.confidence <= 1
+    assert {line.text for line in OCR(ocr.network, lexicon=["ab", "b"]).recognize([line_picture()])} <= {"ab", "b"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"charset": "ab", "pattern": "a"}, "only one"),
+        ({"charset": "xyz"}, "cannot write"),
+        ({"lexicon": "abc"}, "list of words"),
+        ({"lexicon": []}, "without words"),
+        ({"pattern": "(a"}, "not closed"),
+        ({"language_weight": 0.3}, "no language"),
+        ({"language_weight": -1}, "not in 0..5"),
+        ({"decoder": "magic"}, "no decoder"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(ocr: OCR, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        OCR(ocr.network, **settings)
+
+
+def test_n_best_are_different_and_ordered(ocr: OCR) -> None:
+    lines = OCR(ocr.network, retry=False).n_best(line_picture(), 8)
+    assert len({line.text for line in lines}) == len(lines) > 1
+    confidences = [line.confidence for line in lines]
+    assert confidences == pytest.approx(sorted(confidences, reverse=True), rel=0.2)
+    assert sum(confidences) <= 1 + 1e-6
+    within = OCR(ocr.network, lexicon=["ab", "b", "cab"]).n_best(line_picture())
+    assert {line.text for line in within} == {"ab", "b", "cab"}
+    assert sum(line.confidence for line in within) == pytest.approx(1, abs=0.01)
+
+
+def test_candidates_are_scored_as_they_are_read(ocr: OCR) -> None:
+    plain = OCR(ocr.network, retry=False)
+    (read,) = plain.recognize([line_picture()])
+    same, other, long, empty = plain.score(line_picture(), [f" {read.text} ", "cab", "abc" * 500, ""])
+    assert same == read
+    assert (other.text, other.chars[1].text) == ("cab", "a")
+    assert 0 <= other.confidence < 1
+    assert (long.text, long.confidence) == ("", 0)
+    assert empty.text == ""
+    assert plain.score(line_picture(), []) == []
+    with pytest.raises(ConstraintError, match="cannot write"):
+        plain.score(line_picture(), ["ab", "ß"])

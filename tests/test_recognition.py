@@ -12,14 +12,14 @@ from PIL import Image
 from torch import Tensor
 
 from simpleocr import recognition
-from simpleocr.crnn import COLUMN_STRIDE, CRNN, CRNNConfig
 from simpleocr.constraints import charset, lexicon
+from simpleocr.crnn import COLUMN_STRIDE, CRNN, CRNNConfig
 from simpleocr.decoding import DECODERS, Decoded, Decoder, Span, constrained
 from simpleocr.document import Line
 from simpleocr.image import InputError
 from simpleocr.likelihood import LogProbs, log_likelihood
 from simpleocr.preprocessing import Preprocessing, line_to_tensor
-from simpleocr.recognition import BATCH_COLUMNS, log_probabilities, recognize, recognize_with_log_probs
+from simpleocr.recognition import BATCH_COLUMNS, log_probabilities, readings, recognize
 from simpleocr.vocabulary import Vocabulary
 from tests.test_crnn import random_network
 
@@ -39,8 +39,8 @@ class InkNetwork(CRNN):
         self.batches.append((images.shape[0], images.shape[-1]))
         padded = torch.nn.functional.pad(images, (0, -images.shape[-1] % COLUMN_STRIDE))
         cells = padded.mean(dim=(1, 2)).reshape(len(images), -1, COLUMN_STRIDE).mean(dim=-1)  # (B, T)
-        logits = torch.zeros(*cells.shape, 4)
-        logits[..., 0], logits[..., 1], logits[..., 2] = 4 * cells, -4 * cells, -5.0
+        logits = torch.zeros(*cells.shape, 4)  # a blank picture is all 0
+        logits[..., 0], logits[..., 1], logits[..., 2] = 6 * cells + 7, -6 * cells, -5.0
         return logits
 
 
@@ -96,7 +96,9 @@ def test_together_as_alone_in_the_order_given(network: CRNN, decoder: Decoder) -
         check_places(one, image.size)
         assert one.polygon == other.polygon
         assert [char.box for char in one.chars] == [char.box for char in other.chars]
-        assert [char.confidence for char in one.chars] == pytest.approx([char.confidence for char in other.chars], abs=1e-4)
+        assert [char.confidence for char in one.chars] == pytest.approx(
+            [char.confidence for char in other.chars], abs=1e-4
+        )
 
 
 @pytest.mark.parametrize("size", ODD_SIZES)
@@ -186,7 +188,8 @@ def test_temperature_changes_confidence_and_not_the_text() -> None:
 def test_confidence_is_the_likelihood_and_its_parts_make_it(network: CRNN, decoder: Decoder) -> None:
     for seed in range(8):
         image = noise(30 + 20 * seed, 24, seed)
-        line, log_probs = recognize_with_log_probs(network, [image], decoder)[0]
+        (reading,) = readings(network, [image], decoder)
+        line, log_probs = reading.to_line(), reading.log_probs
         ids = network.vocabulary.encode(line.text)
         assert line.confidence == pytest.approx(
             np.exp(log_likelihood(log_probs, ids, network.vocabulary.space)), rel=1e-4, abs=1e-9

@@ -35,8 +35,8 @@ def shadow(image: Grey, rng: Random, strength: float) -> Grey:
 
 
 def blur(image: Grey, rng: Random, strength: float) -> Grey:
-    """Out of focus, up to a twentieth of the height."""
-    return _floats(cv2.GaussianBlur(image, (0, 0), 0.25 + rng.random() * 0.05 * image.shape[0] * strength))
+    """Out of focus, up to a fourteenth of the height."""
+    return _floats(cv2.GaussianBlur(image, (0, 0), 0.25 + rng.random() * 0.07 * image.shape[0] * strength))
 
 
 def motion_blur(image: Grey, rng: Random, strength: float) -> Grey:

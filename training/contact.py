@@ -1,6 +1,6 @@
 """Contact sheet: samples of several sets side by side in one picture, to see by eye how rendered ones differ from real.
 
-    python -m training.contact --dataset corpora/hard SET... --rows 12 --out sheet.png
+python -m training.contact --dataset corpora/hard SET... --rows 12 --out sheet.png
 """
 
 import argparse

@@ -131,7 +131,7 @@ def view(box: tuple[int, int, int, int], rng: Random, strength: float) -> tuple[
     shear = rng.gauss(0, 0.2) * strength if rng.random() < 0.4 * strength else 0.0
     angle = 0.0
     if rng.random() < 0.75 * strength:
-        angle = np.radians(rng.gauss(0, 7) if rng.random() < 0.6 else rng.gauss(0, 2)) * strength
+        angle = np.radians(rng.gauss(0, rng.choice((2, 7, 7, 14)))) * strength
         angle *= min(1.0, 5 * em / (w * squeeze))  # a long line is turned less, or its crop would be mostly background
     cos, sin = np.cos(angle), np.sin(angle)
     centre = np.array([[1, 0, -(left + right) / 2], [0, 1, -(top + bottom) / 2], [0, 0, 1]])
@@ -266,10 +266,27 @@ def _rule(surface: Grey, ink: float, rng: Random, strength: float) -> Grey:
     return surface
 
 
+def _extrude(surface: Grey, alpha: Grey, ground: float, ink: float, rng: Random) -> Grey:
+    """Letters with sides, as those screwed to a wall have: the face moved step by step, in a shade of its own."""
+    height = alpha.shape[0]
+    reach = max(1.5, height * rng.uniform(0.03, 0.16))
+    angle = rng.uniform(0, 2 * np.pi)
+    deep = alpha
+    steps = int(np.ceil(reach))
+    for step in range(1, steps + 1):
+        dx, dy = np.cos(angle) * reach * step / steps, np.sin(angle) * reach * step / steps
+        moved = cv2.warpAffine(alpha, np.array([[1, 0, dx], [0, 1, dy]]), alpha.shape[::-1])
+        deep = np.maximum(deep, np.asarray(moved, dtype=np.float32))
+    shade = np.float32(rng.choice(((ground + ink) / 2, ink * 0.6, rng.uniform(0, 255), 0.0, ground * 0.5)))
+    return surface + (shade - surface) * deep
+
+
 def _style(surface: Grey, alpha: Grey, mask: Mask, ground: float, ink: float, rng: Random) -> tuple[Grey, Grey]:
     """A shadow, a relief, an outline, an extrusion, or letters that are only an outline."""
     height = mask.shape[0]
     draw = rng.random()
+    if rng.random() < 0.25:
+        return _extrude(surface, alpha, ground, ink, rng), alpha
     if draw < 0.12:
         # raised or cut letters: a lit and a shaded edge, and a face almost of the ground's colour
         dx, dy = rng.choice((-1, 1)), rng.choice((-1, 1))
@@ -288,13 +305,10 @@ def _style(surface: Grey, alpha: Grey, mask: Mask, ground: float, ink: float, rn
     reach = max(1, round(height * rng.uniform(0.02, 0.06)))
     wide = cv2.dilate(alpha, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)))
     wide = np.asarray(wide, dtype=np.float32)
-    if draw < 0.75:
+    if draw < 0.85:
         rim = np.float32(255 if ink < 128 else 0)
         return surface + (rim - surface) * wide, alpha
-    if draw < 0.88:
-        return surface, np.clip(wide - alpha, 0, 1)
-    deep = np.asarray(cv2.filter2D(alpha, -1, np.eye(2 * reach + 1, dtype=np.float32))).clip(0, 1)
-    return surface + (np.float32((ground + ink) / 2) - surface) * deep, alpha
+    return surface, np.clip(wide - alpha, 0, 1)
 
 
 def render_line(text: str, face: Face, source: Source, rng: Random) -> npt.NDArray[np.uint8]:
@@ -302,7 +316,7 @@ def render_line(text: str, face: Face, source: Source, rng: Random) -> npt.NDArr
     # drawn apart: a sharp sign may be seen from the side, and a blurred one from the front
     strength, painted = source.strength * rng.random(), source.strength * rng.random()
     turned = source.strength * rng.random() ** 0.5
-    document = rng.random() < 0.4
+    document = rng.random() < 0.35
     canvas, box = lay_out(text, face, rng, strength)
     if rng.random() < 0.35 * source.strength:
         add_neighbours(canvas, box, face, source, rng)

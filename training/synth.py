@@ -10,6 +10,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,7 @@ from training.render import EM, Source, encode, render_empty, render_line
 
 FONT_BLOCK = 32  # successive samples share a font, so that its glyphs are rasterised once
 FONT_BLOCK_HELD_OUT = 4  # of validation and test: a few hundred samples must show many fonts, not a dozen
+SLANTED = re.compile("ital|obli|slant", re.IGNORECASE)
 SHARD = 4096  # samples a file
 EMPTY_SHARE = 0.01  # pictures without text: the model learns to say nothing
 
@@ -47,10 +49,16 @@ def render_block(source: Source, seed: int, block: int, count: int) -> Iterator[
 
 
 def _face(fonts: Sequence[Path], rng: Random) -> Face:
-    """A font that opens and draws most letters; a broken file is passed over."""
+    """A font that opens and draws most letters; a broken file is passed over, and so is every other italic one.
+
+    Families have as many slanted files as upright ones, but signs and pages do not.
+    """
     for _ in range(1000):
+        file = rng.choice(fonts)
+        if SLANTED.search(file.stem) and rng.random() < 0.5:
+            continue
         try:
-            face = Face(rng.choice(fonts), EM)
+            face = Face(file, EM)
             if sum(face.draws(c) for c in "AEKRSaegknrst0123") >= 15:
                 return face
         except OSError:

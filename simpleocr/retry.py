@@ -1,0 +1,176 @@
+"""Retry: when a reading is doubtful, the line is looked at from other sides, all in one batch, and the likeliest text wins.
+
+Boxes that are drawn too tight or too loose, letters that lean and polarity are what a recognizer is least sure about;
+how they are best undone need not be found out if every way is tried. Pictures that are read surely pay nothing.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from simpleocr.crnn import CRNN
+from simpleocr.decoding import Decoder, aligned, greedy
+from simpleocr.document import Line
+from simpleocr.geometry import Transform
+from simpleocr.likelihood import NEVER, likelihoods
+from simpleocr.recognition import Reading, readings
+
+DOUBT = 0.8  # a reading that is less likely right is looked at again
+AGREEING = 3  # a text's probability is its mean over so many views, those in which it is likeliest
+TURNED_ODDS = 0.5  # text is rarely upside down or upright: such a view must be so much surer
+TALL = 1.5  # height over width from which a picture may hold text that was turned by a quarter
+
+
+def _stretched(factor: float) -> Callable[[Image.Image], Image.Image]:
+    return lambda image: image.resize((max(1, round(image.width * factor)), image.height), Image.Resampling.BICUBIC)
+
+
+def _trimmed(sides: float, ends: float) -> Callable[[Image.Image], Image.Image]:
+    """Shares of the height cut off above and below, and at both ends; below zero, room is added, in the edge's greys."""
+
+    def trim(image: Image.Image) -> Image.Image:
+        above, before = round(sides * image.height), round(ends * image.height)
+        if min(above, before) < 0:
+            return Image.fromarray(np.pad(np.asarray(image), ((-above, -above), (-before, -before)), mode="edge"))
+        if image.height - 2 * above < 4 or image.width - 2 * before < 4:
+            return image
+        return image.crop((before, above, image.width - before, image.height - above))
+
+    return trim
+
+
+def _ground(image: Image.Image) -> int:
+    """The grey of most of the border."""
+    grey = np.asarray(image)
+    return int(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
+
+
+def _rotated(degrees: float) -> Callable[[Image.Image], Image.Image]:
+    return lambda image: image.rotate(degrees, Image.Resampling.BICUBIC, expand=True, fillcolor=_ground(image))
+
+
+def _sheared(slope: float) -> Callable[[Image.Image], Image.Image]:
+    return lambda image: image.transform(
+        image.size,
+        Image.Transform.AFFINE,
+        (1, slope, -slope * image.height / 2, 0, 1, 0),
+        Image.Resampling.BICUBIC,
+        fillcolor=_ground(image),
+    )
+
+
+VIEWS: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "narrower": _stretched(0.8),
+    "wider": _stretched(1.25),
+    "trimmed": _trimmed(0.06, 0.06),
+    "trimmed more": _trimmed(0.12, 0.12),
+    "trimmed above and below": _trimmed(0.08, 0),
+    "padded": _trimmed(-0.08, -0.08),
+    "inverted": ImageOps.invert,
+    "turned left": _rotated(5),
+    "turned right": _rotated(-5),
+    "leaning left": _sheared(0.25),
+    "leaning right": _sheared(-0.25),
+}
+"""Grey line picture -> the same text seen a little differently; to add one is one entry."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A picture turned as a whole.
+
+    Args:
+        apply: the turn.
+        back: (width, height) before it -> Transform from the turned picture's pixels to the picture's.
+        only_tall: whether it is tried on tall pictures alone.
+    """
+
+    apply: Image.Transpose
+    back: Callable[[int, int], Transform]
+    only_tall: bool
+
+
+TURNS: dict[str, Turn] = {
+    "upside down": Turn(
+        Image.Transpose.ROTATE_180, lambda w, h: Transform(((-1, 0, w), (0, -1, h), (0, 0, 1))), only_tall=False
+    ),
+    "upwards": Turn(
+        Image.Transpose.ROTATE_270, lambda _, h: Transform(((0, 1, 0), (-1, 0, h), (0, 0, 1))), only_tall=True
+    ),
+    "downwards": Turn(
+        Image.Transpose.ROTATE_90, lambda w, _: Transform(((0, -1, w), (1, 0, 0), (0, 0, 1))), only_tall=True
+    ),
+}
+"""How a line may lie in its picture: the turn that sets it right, named by where its text runs."""
+
+
+def recognize_carefully(
+    network: CRNN, images: Sequence[Image.Image], decoder: Decoder = greedy, doubt: float = DOUBT
+) -> list[Line]:
+    """As recognition.recognize(), but what is read with a confidence below `doubt` is read again from every side.
+
+    The confidence of a text that was read again is the mean of what the AGREEING views that favour it most say.
+
+    Raises:
+        InputError: a line that is too wide for the network.
+    """
+    first = readings(network, images, decoder)
+    lines = [reading.to_line() for reading in first]
+    doubtful = [i for i, line in enumerate(lines) if line.confidence < doubt]
+    greys = [images[i].convert("L") for i in doubtful]
+    turns = [[t for t in TURNS.values() if not t.only_tall or g.height > TALL * g.width] for g in greys]
+    pictures = [
+        picture
+        for grey, own in zip(greys, turns, strict=True)
+        for picture in (*(view(grey) for view in VIEWS.values()), *(grey.transpose(turn.apply) for turn in own))
+    ]
+    widest = network.config.preprocessing
+    fits = [widest.width(picture.size) <= widest.max_width for picture in pictures]
+    read = iter(readings(network, [p for p, fit in zip(pictures, fits, strict=True) if fit], decoder))
+    looks = iter([next(read) if fit else None for fit in fits])
+    for i, grey, own in zip(doubtful, greys, turns, strict=True):
+        seen = [first[i], *(look for _ in VIEWS if (look := next(looks)) is not None)]
+        best, confidence = _agreed(network, seen)
+        lines[i] = best.to_line()
+        for turn in own:
+            look = next(looks)
+            if look is not None and TURNED_ODDS * math.exp(look.log_confidence) > confidence:
+                confidence = TURNED_ODDS * math.exp(look.log_confidence)
+                lines[i] = look.to_line().moved(turn.back(*grey.size))
+    return lines
+
+
+def _agreed(network: CRNN, seen: Sequence[Reading]) -> tuple[Reading, float]:
+    """The text that views of one line agree on, placed in the first of them, and its confidence."""
+    vocabulary = network.vocabulary
+    texts = list(dict.fromkeys(reading.decoded.text for reading in seen))
+    space = vocabulary.space if all(reading.decoded.log_mass == 0 for reading in seen) else -1
+    every = likelihoods(
+        [reading.log_probs for reading in seen for _ in texts],
+        [vocabulary.encode(text) for _ in seen for text in texts],
+        space,
+    )
+    table = [every[i : i + len(texts)] for i in range(0, len(every), len(texts))]
+    masses = np.array([[reading.decoded.log_mass] for reading in seen])
+    logs = np.array([[one.log_prob for one in row] for row in table]) - masses
+    logs[masses[:, 0] <= NEVER] = NEVER  # nothing that is allowed fits into that view
+    confidences = np.sort(np.exp(np.minimum(0.0, logs)), axis=0)[-AGREEING:].mean(axis=0)
+    text = int(confidences.argmax())
+    confidence = float(confidences[text])
+    if confidence <= 0:
+        return seen[0], 0.0
+    view = int(logs[:, text].argmax())
+    likelihood = table[view][text]
+    ids = vocabulary.encode(texts[text])
+    try:
+        decoded = aligned(seen[0].log_probs, vocabulary, ids)
+        place = seen[0]
+    except ValueError:  # too many characters for the first view; the one that read them has its width to itself
+        decoded, place = seen[view].decoded, replace(seen[0], pixels=seen[0].size[0] / len(seen[view].log_probs))
+        if decoded.text != texts[text]:
+            decoded = aligned(seen[view].log_probs, vocabulary, ids)
+    decoded = replace(decoded, log_mass=likelihood.log_prob - math.log(confidence))
+    return replace(place, decoded=decoded, likelihood=likelihood), confidence

@@ -1,0 +1,120 @@
+"""retry: what is sure is left alone, what is not is read from other sides, and the places stay in the picture given."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from simpleocr import retry
+from simpleocr.constraints import lexicon
+from simpleocr.crnn import CRNN
+from simpleocr.decoding import constrained
+from simpleocr.recognition import recognize
+from simpleocr.retry import TURNS, VIEWS, recognize_carefully
+from tests.test_crnn import random_network
+from tests.test_recognition import InkNetwork, bars, check_places, noise
+
+
+@pytest.fixture(scope="module")
+def network() -> CRNN:
+    return random_network()
+
+
+@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("size", [(1, 1), (3, 60), (60, 3), (200, 32), (7, 5)])
+def test_every_view_of_any_picture_is_a_picture(name: str, size: tuple[int, int]) -> None:
+    grey = noise(*size, seed=1).convert("L")
+    before = grey.tobytes()
+    seen = VIEWS[name](grey)
+    assert seen.mode == "L"
+    assert min(seen.size) >= 1
+    assert max(seen.size) <= 2 * max(size) + 4
+    assert grey.tobytes() == before
+
+
+@pytest.mark.parametrize("name", TURNS)
+def test_turns_lead_back_to_the_pixel_they_came_from(name: str) -> None:
+    turn = TURNS[name]
+    width, height = 7, 4
+    back = turn.back(width, height)
+    for x, y in product(range(width), range(height)):
+        pixels = np.zeros((height, width), np.uint8)
+        pixels[y, x] = 255
+        turned = np.asarray(Image.fromarray(pixels).transpose(turn.apply))
+        (ty,), (tx,) = np.nonzero(turned)
+        assert back.apply((tx + 0.5, ty + 0.5)) == pytest.approx((x + 0.5, y + 0.5))
+
+
+def test_upwards_and_downwards_are_what_they_say() -> None:
+    # a bar at the bottom of a tall picture is where text that runs upwards begins
+    pixels = np.zeros((9, 3), np.uint8)
+    pixels[-1] = 255
+    picture = Image.fromarray(pixels)
+    assert np.asarray(picture.transpose(TURNS["upwards"].apply))[:, 0].all()
+    assert np.asarray(picture.transpose(TURNS["downwards"].apply))[:, -1].all()
+
+
+def test_a_sure_reading_costs_nothing_more() -> None:
+    network = InkNetwork()
+    images = [bars((200, 30), (30, 60), (120, 160)), bars((90, 30), (30, 50))]
+    plain = recognize(network, images)
+    assert min(line.confidence for line in plain) > retry.DOUBT
+    before = len(network.batches)
+    assert recognize_carefully(network, images) == plain
+    assert len(network.batches) == before + 1
+
+
+def test_only_the_doubtful_are_read_again(network: CRNN) -> None:
+    images = [noise(40 + 9 * i, 20, seed=i) for i in range(6)]
+    plain = recognize(network, images)
+    between = sorted(line.confidence for line in plain)[3]
+    careful = recognize_carefully(network, images, doubt=between)
+    for before, after, image in zip(plain, careful, images, strict=True):
+        if before.confidence >= between:
+            assert after == before
+        assert 0 <= after.confidence <= 1
+        assert np.prod([word.confidence for word in after.words]) == pytest.approx(after.confidence, rel=1e-6) or (
+            not after.words
+        )
+        for char in after.chars:
+            left, top, right, bottom = char.box
+            assert -1e-6 <= left <= right <= image.width + 1e-6
+            assert -1e-6 <= top <= bottom <= image.height + 1e-6
+
+
+def test_together_as_alone(network: CRNN) -> None:
+    images = [noise(30 + 20 * i, 16 + i, seed=i) for i in range(5)] + [noise(12, 60, seed=9)]
+    together = recognize_carefully(network, images, doubt=1.1)
+    for image, line in zip(images, together, strict=True):
+        (alone,) = recognize_carefully(network, [image], doubt=1.1)
+        assert alone.text == line.text
+        assert alone.confidence == pytest.approx(line.confidence, abs=1e-4)
+    assert recognize_carefully(network, []) == []
+
+
+def test_pale_text_is_read_from_a_view() -> None:
+    """The network writes where it is dark: of light bars it reads the gaps, until the picture is inverted."""
+    network = InkNetwork(temperature=3.0)
+    image = bars((300, 30), (0, 40), (60, 300))
+    line, *_ = recognize_carefully(network, [image], doubt=1.1)
+    check_places(line, image.size)
+    assert line.confidence > 0
+
+
+def test_a_constraint_holds_in_every_view() -> None:
+    network = InkNetwork(temperature=2.0)
+    decoder = constrained(lexicon(["aa", "aaaaa"], network.vocabulary))
+    images = [bars((200, 30), (20, 60), (120, 160)), noise(80, 20, seed=1)]
+    for line in recognize_carefully(network, images, decoder, doubt=1.1):
+        assert line.text in {"aa", "aaaaa"}
+    (nothing,) = recognize_carefully(network, [bars((20, 30))], constrained(lexicon(["a" * 99], network.vocabulary)))
+    assert (nothing.text, nothing.confidence) == ("", 0)
+
+
+def test_a_view_that_would_be_too_wide_is_left_out() -> None:
+    network = InkNetwork()
+    widest = int(network.config.preprocessing.max_width / network.config.preprocessing.stretch)
+    image = bars((widest, 32), (20, 60))
+    (line,) = recognize_carefully(network, [image], doubt=1.1)
+    assert line.box == (0, 0, widest, 32)
