@@ -1,9 +1,9 @@
-"""Metrics: edit distance, CER, WER, exact match under named normalisations, spaces, and confusions."""
+"""Metrics: edit distance, CER, WER, exact match under named normalisations, spaces, confusions, and calibration."""
 
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Literal
 
 Operation = tuple[Literal["equal", "replace", "delete", "insert"], str, str]
@@ -127,3 +127,38 @@ def confusions(*, predictions: Sequence[str], targets: Sequence[str]) -> Counter
             path = align(prediction=prediction, target=target)
             counts.update((of_target, of_prediction) for kind, of_target, of_prediction in path if kind != "equal")
     return counts
+
+
+def calibration_bins(
+    *, confidences: Sequence[float], right: Sequence[bool], bins: int = 15
+) -> list[tuple[float, float, int]]:
+    """Samples in order of confidence, in bins of equal size: (mean confidence, share that is right, samples) of each.
+
+    Bins of equal size and not of equal width: most confidences are close to 1, and a bin of three says nothing.
+    """
+    order = sorted(zip(confidences, right, strict=True))
+    edges = [len(order) * i // bins for i in range(bins + 1)]
+    groups = [order[low:high] for low, high in pairwise(edges) if high > low]
+    return [
+        (sum(c for c, _ in group) / len(group), sum(r for _, r in group) / len(group), len(group)) for group in groups
+    ]
+
+
+def calibration_error(*, confidences: Sequence[float], right: Sequence[bool], bins: int = 15) -> float:
+    """Expected calibration error (Naeini et al. 2015): how far confidence is from the share that is right, on average."""
+    found = calibration_bins(confidences=confidences, right=right, bins=bins)
+    return sum(abs(confidence - share) * count for confidence, share, count in found) / max(1, len(right))
+
+
+def risk_coverage(*, confidences: Sequence[float], right: Sequence[bool]) -> list[tuple[float, float]]:
+    """(coverage, risk) for every threshold: of the samples read most surely, the share that is wrong.
+
+    Samples of equal confidence are taken in together (Geifman & El-Yaniv 2017).
+    """
+    order = sorted(zip(confidences, right, strict=True), key=lambda pair: -pair[0])
+    points, wrong = [], 0
+    for i, (confidence, is_right) in enumerate(order, start=1):
+        wrong += not is_right
+        if i == len(order) or order[i][0] != confidence:
+            points.append((i / len(order), wrong / i))
+    return points

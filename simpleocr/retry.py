@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from simpleocr.crnn import CRNN
@@ -107,6 +108,19 @@ TURNS: dict[str, Turn] = {
 """How a line may lie in its picture: the turn that sets it right, named by where its text runs."""
 
 
+@dataclass(frozen=True)
+class Look:
+    """What became of one picture.
+
+    Args:
+        line: what it says.
+        readings: of the views that were taken; one where the first was sure enough.
+    """
+
+    line: Line
+    readings: Sequence[Reading]
+
+
 def recognize_carefully(
     network: CRNN, images: Sequence[Image.Image], decoder: Decoder = greedy, doubt: float = DOUBT
 ) -> list[Line]:
@@ -117,9 +131,14 @@ def recognize_carefully(
     Raises:
         InputError: a line that is too wide for the network.
     """
+    return [look.line for look in looks(network, images, decoder, doubt)]
+
+
+def looks(network: CRNN, images: Sequence[Image.Image], decoder: Decoder = greedy, doubt: float = DOUBT) -> list[Look]:
+    """As recognize_carefully(), with the readings that led there."""
     first = readings(network, images, decoder)
-    lines = [reading.to_line() for reading in first]
-    doubtful = [i for i, line in enumerate(lines) if line.confidence < doubt]
+    found = [Look(reading.to_line(), [reading]) for reading in first]
+    doubtful = [i for i, look in enumerate(found) if look.line.confidence < doubt]
     greys = [images[i].convert("L") for i in doubtful]
     turns = [[t for t in TURNS.values() if not t.only_tall or g.height > TALL * g.width] for g in greys]
     pictures = [
@@ -130,17 +149,22 @@ def recognize_carefully(
     widest = network.config.preprocessing
     fits = [widest.width(picture.size) <= widest.max_width for picture in pictures]
     read = iter(readings(network, [p for p, fit in zip(pictures, fits, strict=True) if fit], decoder))
-    looks = iter([next(read) if fit else None for fit in fits])
+    others = iter([next(read) if fit else None for fit in fits])
     for i, grey, own in zip(doubtful, greys, turns, strict=True):
-        seen = [first[i], *(look for _ in VIEWS if (look := next(looks)) is not None)]
+        seen = [first[i], *(other for _ in VIEWS if (other := next(others)) is not None)]
         best, confidence = _agreed(network, seen)
-        lines[i] = best.to_line()
+        found[i] = Look(best.to_line(), seen)
         for turn in own:
-            look = next(looks)
-            if look is not None and TURNED_ODDS * math.exp(look.log_confidence) > confidence:
-                confidence = TURNED_ODDS * math.exp(look.log_confidence)
-                lines[i] = look.to_line().moved(turn.back(*grey.size))
-    return lines
+            other = next(others)
+            if other is not None and TURNED_ODDS * math.exp(other.log_confidence) > confidence:
+                confidence = TURNED_ODDS * math.exp(other.log_confidence)
+                found[i] = Look(other.to_line().moved(turn.back(*grey.size)), [other])
+    return found
+
+
+def agreement(log_probs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """What views (first axis) say of texts together: the mean probability in the AGREEING that favour each most."""
+    return np.asarray(np.sort(np.exp(np.minimum(0.0, log_probs)), axis=0)[-AGREEING:].mean(axis=0))
 
 
 def _agreed(network: CRNN, seen: Sequence[Reading]) -> tuple[Reading, float]:
@@ -157,7 +181,7 @@ def _agreed(network: CRNN, seen: Sequence[Reading]) -> tuple[Reading, float]:
     masses = np.array([[reading.decoded.log_mass] for reading in seen])
     logs = np.array([[one.log_prob for one in row] for row in table]) - masses
     logs[masses[:, 0] <= NEVER] = NEVER  # nothing that is allowed fits into that view
-    confidences = np.sort(np.exp(np.minimum(0.0, logs)), axis=0)[-AGREEING:].mean(axis=0)
+    confidences = agreement(logs)
     text = int(confidences.argmax())
     confidence = float(confidences[text])
     if confidence <= 0:

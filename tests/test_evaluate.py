@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw
 from simpleocr import CRNN, VOCABULARIES, CRNNConfig, metrics
 from simpleocr.preprocessing import Preprocessing
 from simpleocr.recognition import recognize
+from simpleocr.retry import recognize_carefully
 from training import crops, evaluate, scores, sheet
 from training.data import DataError
 from training.timing import threads
@@ -85,7 +86,7 @@ def test_figures_are_those_of_metrics_on_what_recognize_gives(
 ) -> None:
     report = report_of(model, corpus, tmp_path / "out")
     images = [Image.open(Path(corpus, f"{i}.png")).convert("RGB") for i in range(len(TEXTS))]
-    predictions = [line.text for line in recognize(network, images)]
+    predictions = [line.text for line in recognize_carefully(network, images)]
     assert any(predictions)
     pair: dict[str, Any] = {"predictions": predictions, "targets": TEXTS}
     precision, recall = metrics.space_precision_recall(**pair)
@@ -102,6 +103,14 @@ def test_figures_are_those_of_metrics_on_what_recognize_gives(
     assert {row["target"]: row["prediction"] for row in report["worst"]}.items() <= dict(
         zip(TEXTS, predictions, strict=True)
     ).items()
+
+
+def test_without_retry_it_is_what_one_look_gives(network: CRNN, model: str, corpus: str, tmp_path: Path) -> None:
+    report = report_of(model, corpus, tmp_path / "out", "--no_retry")
+    images = [Image.open(Path(corpus, f"{i}.png")).convert("RGB") for i in range(len(TEXTS))]
+    predictions = [line.text for line in recognize(network, images)]
+    assert report["figures"]["cer"]["value"] == pytest.approx(metrics.cer(predictions=predictions, targets=TEXTS))
+    assert report["model"]["retry"] is False
 
 
 def test_the_report_says_where_it_is_from(model: str, corpus: str, tmp_path: Path) -> None:
@@ -203,7 +212,7 @@ def test_the_worst_come_first_and_case_alone_last(monkeypatch: pytest.MonkeyPatc
     worst = evaluate.WorstErrors()
     for prediction, score in (("word", 1.0), ("WORD", 0.9), ("wxyz", 0.5), ("", 0.1), ("abcc", 0.8), ("wor", 0.9)):
         counts = scores.sample_counts(prediction=prediction, target="word", fault=False)
-        worst.add(evaluate.Reading("", "word", prediction, score, ""), picture("word"), counts)
+        worst.add(evaluate.Reading("", "word", prediction, {"raw": score}, ""), picture("word"), counts)
         assert "word" not in [row.prediction for row in worst.rows()]
     assert [row.prediction for row in worst.rows()] == ["abcc", "", "wxyz"]
 

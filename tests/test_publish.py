@@ -28,6 +28,7 @@ def report(model: Path, folder: Path, name: str = "iiit5k_train", split: str = "
         "split": split,
         "samples": 2000,
         "figures": dict.fromkeys(publish.COLUMNS, figure),
+        "calibration": {name: {"error": 0.0321} for name in publish.CALIBRATION},
     }
     path = folder / f"{name}-{split}.json"
     path.write_text(json.dumps(content))
@@ -46,9 +47,10 @@ def test_the_card_says_what_was_measured_and_the_weights_stay_the_same(model: Pa
     assert front["library_name"] == "simpleocr"
     results: list[EvalResult] = front.get("eval_results")
     assert {result.dataset_name for result in results} == {"iiit5k_train", "hard (test)"}
-    assert {result.metric_value for result in results} == {0.9123}
+    assert {result.metric_value for result in results} == {0.9123, 0.0321}
     assert "1,234,567 views" in card
     assert "0.912 (0.900–0.920)" in card
+    assert "| 0.032 |" in card
     assert "{{" not in card
     assert "training.evaluate --model m --dataset iiit5k_train" in card
     text = readme.read_text()

@@ -28,7 +28,8 @@ from simpleocr.crnn import CRNN
 from simpleocr.decoding import DECODERS
 from simpleocr.modelfile import ModelError
 from simpleocr.pretrained import MODEL_FILE, SHIPPED
-from simpleocr.recognition import recognize
+from simpleocr.retry import DOUBT, looks
+from training.calibration import account, confidences
 from training.crops import LEVELS, Sample, Samples, open_samples
 from training.data import DataError
 from training.report import examples, summary, table, write
@@ -43,12 +44,15 @@ THUMBNAIL = (1000, 120)  # pixels at most
 
 @dataclass(frozen=True)
 class Reading:
-    """What became of a sample; `prediction` is "" where there is a fault."""
+    """What became of a sample; `prediction` is "" and all confidence 0 where there is a fault.
+
+    `sure` is how likely the prediction is right under each of metrics.NORMALISATIONS.
+    """
 
     name: str
     target: str
     prediction: str
-    confidence: float
+    sure: dict[str, float]
     fault: str
 
 
@@ -74,18 +78,17 @@ def chunks(samples: Iterable[Sample], network: CRNN) -> Iterator[list[Sample]]:
         yield chunk
 
 
-def read_chunk(network: CRNN, chunk: list[Sample], decoder: str) -> list[Reading]:
-    """What recognize() makes of samples; of those with a fault, nothing."""
+def read_chunk(network: CRNN, chunk: list[Sample], decoder: str, *, retry: bool) -> list[Reading]:
+    """What a reader makes of samples, one line each; of those with a fault, nothing."""
     readable = [sample.image for sample in chunk if sample.image is not None]
-    lines = iter(recognize(network, readable, DECODERS[decoder]))
-    readings = []
-    for sample in chunk:
-        text, confidence = "", 0.0
-        if sample.image is not None:
-            line = next(lines)
-            text, confidence = line.text, line.confidence
-        readings.append(Reading(sample.name, sample.target, text, confidence, sample.fault))
-    return readings
+    found = looks(network, readable, DECODERS[decoder], DOUBT if retry else 0.0)
+    sure = {name: confidences(found, network.vocabulary, name) for name in metrics.NORMALISATIONS}
+    texts = iter([(look.line.text, {name: sure[name][i] for name in sure}) for i, look in enumerate(found)])
+    nothing = ("", dict.fromkeys(metrics.NORMALISATIONS, 0.0))
+    return [
+        Reading(sample.name, sample.target, *(next(texts) if sample.image is not None else nothing), sample.fault)
+        for sample in chunk
+    ]
 
 
 class WorstErrors:
@@ -104,7 +107,7 @@ class WorstErrors:
         self._seen += 1  # also keeps the heap from comparing what cannot be compared
         of = dict(zip(COUNTS, counts, strict=True))
         caseless, raw = (min(1.0, of[kind] / max(1, of["characters"])) for kind in ("caseless_edits", "edits"))
-        key = (caseless, raw, reading.confidence, -self._seen)
+        key = (caseless, raw, reading.sure["raw"], -self._seen)
         if not of["edits"] or (len(self._heap) == WORST and key < self._heap[0][:4]):
             return
         small, file = image.copy(), BytesIO()
@@ -113,7 +116,7 @@ class WorstErrors:
         push = heapq.heappush if len(self._heap) < WORST else heapq.heapreplace
         push(
             self._heap,
-            (*key, Misread(reading.name, reading.target, reading.prediction, reading.confidence, file.getvalue())),
+            (*key, Misread(reading.name, reading.target, reading.prediction, reading.sure["raw"], file.getvalue())),
         )
 
     def rows(self) -> list[Misread]:
@@ -121,7 +124,9 @@ class WorstErrors:
         return [entry[4] for entry in sorted(self._heap, key=lambda entry: entry[:4], reverse=True)]
 
 
-def evaluate(network: CRNN, samples: Samples, decoder: str = "greedy") -> tuple[dict[str, Any], list[Misread]]:
+def evaluate(
+    network: CRNN, samples: Samples, decoder: str = "greedy", *, retry: bool = True
+) -> tuple[dict[str, Any], list[Misread]]:
     """Read a set and compare.
 
     Returns:
@@ -134,7 +139,7 @@ def evaluate(network: CRNN, samples: Samples, decoder: str = "greedy") -> tuple[
     with tqdm(total=samples.count, unit="sample", desc=Path(samples.name).name, disable=None) as bar:
         for chunk in chunks(samples.stream, network):
             started = time.perf_counter()
-            read = read_chunk(network, chunk, decoder)
+            read = read_chunk(network, chunk, decoder, retry=retry)
             seconds += time.perf_counter() - started
             for sample, reading in zip(chunk, read, strict=True):
                 counts.append(
@@ -155,12 +160,19 @@ def evaluate(network: CRNN, samples: Samples, decoder: str = "greedy") -> tuple[
         "faults": examples((reading.fault, reading.name) for reading in readings if reading.fault),
         "targets_with_unknown_characters": sum(map(bool, unknown)),
         "unknown_characters": dict(Counter(c for found in unknown for c in found).most_common()),
-        "samples_per_second": len(readable) / max(1e-9, seconds),  # of recognize() alone, files decoded before
+        "samples_per_second": len(readable) / max(1e-9, seconds),  # files decoded before, calibration included
         "figures": {
             name: dict(zip(("value", "low", "high"), of, strict=True))
             for name, of in bootstrap(np.array(counts)).items()
         },
         "bootstrap": {"draws": DRAWS, "seed": SEED, "interval": 0.95},
+        "calibration": {
+            name: account(
+                [reading.sure[name] for reading in readings],
+                [not r.fault and fold(r.prediction) == fold(r.target) for r in readings],
+            )
+            for name, fold in metrics.NORMALISATIONS.items()
+        },
         "confusions": [{"target": a, "prediction": b, "count": n} for (a, b), n in pairs.most_common(CONFUSIONS)],
         "worst": [
             {"name": w.name, "target": w.target, "prediction": w.prediction, "confidence": round(w.confidence, 4)}
@@ -193,6 +205,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--limit", type=int, help="samples of each set, evenly spread over it; default all")
     parser.add_argument("--level", choices=sorted(LEVELS), help="what is cut out of pages; default what they have")
     parser.add_argument("--decoder", choices=sorted(DECODERS), default="greedy")
+    parser.add_argument("--no_retry", action="store_true", help="do not look at doubtful lines again")
     parser.add_argument("--out", type=Path, help="folder for <set>.json and <set>.html")
     args = parser.parse_args(argv)
     if args.limit is not None and args.limit < 1:
@@ -213,6 +226,7 @@ def run(args: argparse.Namespace, command: str) -> list[dict[str, Any]]:
         "sha256": file_sha256(args.model),
         "backbone": network.config.backbone,
         "decoder": args.decoder,
+        "retry": not args.no_retry,
     }
     sets = [open_samples(name, split=args.split, level=args.level, limit=args.limit) for name in args.dataset]
     if args.out:
@@ -220,7 +234,7 @@ def run(args: argparse.Namespace, command: str) -> list[dict[str, Any]]:
     reports: list[dict[str, Any]] = []
     taken: set[str] = set()
     for samples in sets:
-        report, worst = evaluate(network, samples, args.decoder)
+        report, worst = evaluate(network, samples, args.decoder, retry=not args.no_retry)
         reports.append({"command": command, "model": model, **report})
         print(table(reports[-1]))
         if args.out:

@@ -30,6 +30,8 @@ COLUMNS = {
     "cer_caseless": "CER caseless",
 }
 """Figures of a report that go into tables, and their headings."""
+CALIBRATION = {"alphanumeric": "calibration error, alphanumeric", "raw": "calibration error, raw"}
+"""Normalisations whose calibration error does."""
 MARKS = ("<!-- figures: rendered by training.publish -->\n", "<!-- end of figures -->")
 """Between them a README has the table of figures."""
 
@@ -67,12 +69,14 @@ def set_name(report: dict[str, Any]) -> str:
 
 def figures_table(reports: Sequence[dict[str, Any]]) -> str:
     """Markdown: a row a set, figures with their intervals."""
-    rows = ["| set | samples | " + " | ".join(COLUMNS.values()) + " |", "|---|---|" + "---|" * len(COLUMNS)]
+    headings = [*COLUMNS.values(), *CALIBRATION.values()]
+    rows = ["| set | samples | " + " | ".join(headings) + " |", "|---|---|" + "---|" * len(headings)]
     for report in reports:
         cells = []
         for name in COLUMNS:
             figure = report["figures"][name]
             cells.append(f"{figure['value']:.3f} ({figure['low']:.3f}–{figure['high']:.3f})")
+        cells += [f"{report['calibration'][name]['error']:.3f}" for name in CALIBRATION]
         rows.append(f"| {set_name(report)} | {report['samples']:,} | " + " | ".join(cells) + " |")
     return "\n".join(rows)
 
@@ -90,6 +94,18 @@ def render_card(network: CRNN, model_file: Path, reports: Sequence[dict[str, Any
         )
         for report in reports
         for name, heading in COLUMNS.items()
+    ]
+    results += [
+        EvalResult(
+            task_type="image-to-text",
+            dataset_type=set_name(report).split(" ")[0],
+            dataset_name=set_name(report),
+            metric_type=f"calibration_error_{name}",
+            metric_name=heading,
+            metric_value=round(report["calibration"][name]["error"], 4),
+        )
+        for report in reports
+        for name, heading in CALIBRATION.items()
     ]
     data = ModelCardData(
         language="en",

@@ -22,9 +22,11 @@ def examples(found: Iterable[tuple[str, str]]) -> dict[str, dict[str, Any]]:
 
 def figure_rows(report: dict[str, Any]) -> list[tuple[str, str, str]]:
     """(name, value, interval) of each figure, as they are printed."""
-    return [
+    figures = [
         (name, f"{of['value']:.4f}", f"{of['low']:.4f} .. {of['high']:.4f}") for name, of in report["figures"].items()
     ]
+    errors = [(f"calibration {name}", f"{of['error']:.4f}", "") for name, of in report["calibration"].items()]
+    return figures + errors
 
 
 def trouble(report: dict[str, Any]) -> list[str]:
@@ -45,7 +47,7 @@ def table(report: dict[str, Any]) -> str:
     lines = [
         f"{report['dataset']} ({report['split']}): {report['samples']} samples, {report['samples_per_second']:.0f} read/s"
     ]
-    lines += [f"  {name:21}{value}  {interval}" for name, value, interval in figure_rows(report)]
+    lines += [f"  {name:25}{value}  {interval}".rstrip() for name, value, interval in figure_rows(report)]
     lines += [f"  {sentence}" for sentence in trouble(report)]
     pairs = (
         f"{c['target'] or 'nothing'} > {c['prediction'] or 'nothing'} {c['count']}" for c in report["confusions"][:12]
@@ -95,6 +97,7 @@ def write(out: Path, report: dict[str, Any], worst: Sequence[Misread], taken: se
         ],
         figures=figure_rows(report),
         worst=worst,
+        curve=report["calibration"]["alphanumeric"]["risk_coverage"],
         confusions=[(c["target"], c["prediction"], c["count"]) for c in report["confusions"]],
     )
     (out / f"{name}.html").write_text(page, encoding="utf-8")

@@ -59,6 +59,7 @@ def sheet(
     title: str,
     facts: Sequence[tuple[str, str]],
     figures: Sequence[tuple[str, ...]],
+    curve: Sequence[tuple[float, float]],
     worst: Sequence[Misread],
     confusions: Sequence[tuple[str, str, int]],
 ) -> str:
@@ -68,6 +69,7 @@ def sheet(
         title: of the page.
         facts: (what, value) of the run.
         figures: (name, value, interval), as they are to be printed.
+        curve: (coverage, risk) points, coverage rising.
         worst: the errors, worst first.
         confusions: (of the target, of the prediction, how often), commonest first; "" stands for nothing.
     """
@@ -75,6 +77,10 @@ def sheet(
         _table((), [(_text(what), f"<small>{_text(value)}</small>") for what, value in facts]),
         "<h2>Figures</h2>",
         _table(("figure", "value", "95 % interval"), [tuple(map(_text, row)) for row in figures]),
+        "<h2>Risk and coverage</h2>",
+        "<p>Of the samples that were read most surely (across), the share that is wrong when case and all but a-z0-9 is "
+        "dropped (up).</p>",
+        _plot(curve),
         "<h2>Worst errors</h2>",
         "<p>Above what should have been read, below what was; marked is where they differ. Errors of "
         "case alone come last; of errors equally bad, the surest first.</p>",
@@ -105,6 +111,22 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [f"<tr>{''.join(f'<th>{name}</th>' for name in head)}</tr>"] if head else []
     lines += [f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows]
     return "<table>\n" + "\n".join(lines) + "\n</table>"
+
+
+def _plot(curve: Sequence[tuple[float, float]]) -> str:
+    """A line through points of the unit interval, its height scaled to the highest; as SVG."""
+    if not curve:
+        return "<p>None.</p>"
+    top = max(0.01, *(risk for _, risk in curve))
+    points = " ".join(f"{40 + 540 * x:.1f},{180 - 160 * y / top:.1f}" for x, y in curve)
+    labels = "".join(f'<text x="{40 + 540 * x:.0f}" y="200" text-anchor="middle">{x:.0%}</text>' for x in (0, 0.5, 1))
+    return (
+        '<svg viewBox="0 0 620 210" role="img" aria-label="risk and coverage" '
+        'style="max-width: 40rem; fill: currentColor; font: 12px system-ui, sans-serif">'
+        f'<path d="M40 20V180H580" fill="none" stroke="var(--rule)"/><text x="36" y="24" text-anchor="end">{top:.0%}</text>'
+        f'<text x="36" y="184" text-anchor="end">0%</text>{labels}'
+        f'<polyline points="{points}" fill="none" stroke="var(--bad)" stroke-width="2"/></svg>'
+    )
 
 
 def _misread(row: Misread) -> tuple[str, str, str]:

@@ -1,0 +1,96 @@
+"""Calibration: whether confidences are probabilities, under each normalisation, and the temperature that makes them so."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from simpleocr import metrics
+from simpleocr.likelihood import LogProbs, likelihoods
+from simpleocr.retry import Look, agreement
+from simpleocr.vocabulary import BLANK, Vocabulary
+
+TEMPERATURES = tuple(round(0.6 * 1.05**i, 4) for i in range(33))  # 0.6 .. 2.9
+CURVE_POINTS = 50  # of a risk-coverage curve that are kept
+
+
+def folding(vocabulary: Vocabulary, normalisation: str) -> npt.NDArray[np.int64]:
+    """(C,) the class that each class becomes when texts are compared: of "A" that of "a", of what is dropped the blank."""
+    fold = metrics.NORMALISATIONS[normalisation]
+    ids = np.arange(vocabulary.num_classes)
+    for class_id, c in enumerate(vocabulary.characters, start=1):
+        folded = fold(c)
+        if not folded:
+            ids[class_id] = BLANK
+        elif len(folded) == 1 and not vocabulary.unknown(folded):
+            ids[class_id] = vocabulary.encode(folded)[0]
+    return ids
+
+
+def folded(log_probs: LogProbs, ids: npt.NDArray[np.int64]) -> LogProbs:
+    """(T, C) with the probability of each class added to that of the one it becomes."""
+    out = np.zeros(log_probs.shape)
+    np.add.at(out.T, ids, np.exp(log_probs.T.astype(np.float64)))
+    return np.asarray(np.log(np.maximum(out, 1e-30)), dtype=np.float32)
+
+
+def tempered(log_probs: LogProbs, temperature: float) -> LogProbs:
+    """The log_probs that another temperature would have given."""
+    if temperature == 1:
+        return log_probs
+    scaled = log_probs / temperature
+    return np.asarray(scaled - np.logaddexp.reduce(scaled, axis=1, keepdims=True), dtype=np.float32)
+
+
+def confidences(
+    looks: Sequence[Look], vocabulary: Vocabulary, normalisation: str = "raw", temperature: float = 1.0
+) -> list[float]:
+    """How likely each line is right when texts are compared under a normalisation.
+
+    Args:
+        looks: what retry.looks() gave.
+        vocabulary: of the network.
+        normalisation: a key of metrics.NORMALISATIONS.
+        temperature: by which the network's is multiplied.
+    """
+    ids = folding(vocabulary, normalisation)
+    rows, texts = [], []
+    for look in looks:
+        text = [c for c in ids[vocabulary.encode(look.line.text)].tolist() if c != BLANK]
+        for reading in look.readings:
+            log_probs = tempered(reading.log_probs, temperature)
+            rows.append(log_probs if normalisation == "raw" else folded(log_probs, ids))
+            texts.append(text)
+    space = vocabulary.space if vocabulary.space >= 0 and ids[vocabulary.space] != BLANK else -1
+    found = iter(likelihoods(rows, texts, space))
+    return [float(agreement(np.array([next(found).log_prob for _ in look.readings]))) for look in looks]
+
+
+def account(given: Sequence[float], right: Sequence[bool]) -> dict[str, Any]:
+    """Calibration error, its bins, and the risk-coverage curve with the area under it, as JSON values."""
+    bins = metrics.calibration_bins(confidences=given, right=right)
+    curve = metrics.risk_coverage(confidences=given, right=right)
+    area = sum((after[0] - before[0]) * after[1] for before, after in zip([(0.0, 0.0), *curve], curve, strict=False))
+    few = [curve[i * (len(curve) - 1) // (CURVE_POINTS - 1)] for i in range(CURVE_POINTS)] if curve else []
+    return {
+        "error": metrics.calibration_error(confidences=given, right=right),
+        "bins": [{"confidence": round(c, 4), "right": round(r, 4), "samples": n} for c, r, n in bins],
+        "risk_coverage": [[round(x, 4), round(y, 4)] for x, y in dict.fromkeys(few)],
+        "area_under_risk_coverage": area,
+    }
+
+
+def log_loss(given: Sequence[float], right: Sequence[bool]) -> float:
+    """Mean surprise at what was right and wrong; confidences of exactly 0 and 1 are taken as a millionth off."""
+    clipped = [min(1 - 1e-6, max(1e-6, c)) for c in given]
+    return -sum(math.log(c if r else 1 - c) for c, r in zip(clipped, right, strict=True)) / max(1, len(clipped))
+
+
+def best_temperature(looks: Sequence[Look], targets: Sequence[str], vocabulary: Vocabulary) -> tuple[float, float]:
+    """Of TEMPERATURES the one whose confidences surprise least (Guo et al. 2017), and that surprise."""
+    right = [look.line.text == target for look, target in zip(looks, targets, strict=True)]
+    losses = {t: log_loss(confidences(looks, vocabulary, temperature=t), right) for t in TEMPERATURES}
+    best = min(losses, key=losses.__getitem__)
+    return best, losses[best]
