@@ -21,8 +21,11 @@ from simpleocr.recognition import Reading, readings
 
 DOUBT = 0.8  # a reading that is less likely right is looked at again
 AGREEING = 3  # a text's probability is its mean over so many views, those in which it is likeliest
-TURNED_ODDS = 0.5  # text is rarely upside down or upright: such a view must be so much surer
 TALL = 1.5  # height over width from which a picture may hold text that was turned by a quarter
+TALL_DOUBT = (
+    0.97  # such a picture is looked at again even if it was read rather surely: a column of print looks like "I"
+)
+INK_CONTRAST = 0.35  # of the largest difference from the ground: what differs more is ink
 
 
 def _stretched(factor: float) -> Callable[[Image.Image], Image.Image]:
@@ -49,6 +52,20 @@ def _ground(image: Image.Image) -> int:
     return int(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
 
 
+def _to_ink(image: Image.Image) -> Image.Image:
+    """Without wide margins of an even ground; most pictures as they are."""
+    difference = np.abs(np.asarray(image).astype(np.int16) - _ground(image))
+    ink = difference > max(16, INK_CONTRAST * int(difference.max()))
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    if not len(rows):
+        return image
+    room = max(1, round(0.12 * (rows[-1] - rows[0] + 1)))
+    left, top = max(0, int(columns[0]) - room), max(0, int(rows[0]) - room)
+    return image.crop(
+        (left, top, min(image.width, int(columns[-1]) + 1 + room), min(image.height, int(rows[-1]) + 1 + room))
+    )
+
+
 def _rotated(degrees: float) -> Callable[[Image.Image], Image.Image]:
     return lambda image: image.rotate(degrees, Image.Resampling.BICUBIC, expand=True, fillcolor=_ground(image))
 
@@ -70,6 +87,7 @@ VIEWS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "trimmed more": _trimmed(0.12, 0.12),
     "trimmed above and below": _trimmed(0.08, 0),
     "padded": _trimmed(-0.08, -0.08),
+    "cropped to its ink": _to_ink,
     "inverted": ImageOps.invert,
     "turned left": _rotated(5),
     "turned right": _rotated(-5),
@@ -86,23 +104,25 @@ class Turn:
     Args:
         apply: the turn.
         back: (width, height) before it -> Transform from the turned picture's pixels to the picture's.
-        only_tall: whether it is tried on tall pictures alone.
+        odds: what a reading that was turned so is multiplied with before it is compared: few texts are upside down.
+        quarter: whether it is tried on tall pictures alone, and must have more than one letter: "I" lying is a dash.
     """
 
     apply: Image.Transpose
     back: Callable[[int, int], Transform]
-    only_tall: bool
+    odds: float
+    quarter: bool
 
 
 TURNS: dict[str, Turn] = {
     "upside down": Turn(
-        Image.Transpose.ROTATE_180, lambda w, h: Transform(((-1, 0, w), (0, -1, h), (0, 0, 1))), only_tall=False
+        Image.Transpose.ROTATE_180, lambda w, h: Transform(((-1, 0, w), (0, -1, h), (0, 0, 1))), 0.7, quarter=False
     ),
     "upwards": Turn(
-        Image.Transpose.ROTATE_270, lambda _, h: Transform(((0, 1, 0), (-1, 0, h), (0, 0, 1))), only_tall=True
+        Image.Transpose.ROTATE_270, lambda _, h: Transform(((0, 1, 0), (-1, 0, h), (0, 0, 1))), 1.0, quarter=True
     ),
     "downwards": Turn(
-        Image.Transpose.ROTATE_90, lambda w, _: Transform(((0, -1, w), (1, 0, 0), (0, 0, 1))), only_tall=True
+        Image.Transpose.ROTATE_90, lambda w, _: Transform(((0, -1, w), (1, 0, 0), (0, 0, 1))), 1.0, quarter=True
     ),
 }
 """How a line may lie in its picture: the turn that sets it right, named by where its text runs."""
@@ -138,9 +158,13 @@ def looks(network: CRNN, images: Sequence[Image.Image], decoder: Decoder = greed
     """As recognize_carefully(), with the readings that led there."""
     first = readings(network, images, decoder)
     found = [Look(reading.to_line(), [reading]) for reading in first]
-    doubtful = [i for i, look in enumerate(found) if look.line.confidence < doubt]
+    doubtful = [
+        i
+        for i, (look, image) in enumerate(zip(found, images, strict=True))
+        if look.line.confidence < (max(doubt, TALL_DOUBT) if doubt > 0 and _is_tall(image) else doubt)
+    ]
     greys = [images[i].convert("L") for i in doubtful]
-    turns = [[t for t in TURNS.values() if not t.only_tall or g.height > TALL * g.width] for g in greys]
+    turns = [[t for t in TURNS.values() if not t.quarter or _is_tall(g)] for g in greys]
     pictures = [
         picture
         for grey, own in zip(greys, turns, strict=True)
@@ -156,10 +180,16 @@ def looks(network: CRNN, images: Sequence[Image.Image], decoder: Decoder = greed
         found[i] = Look(best.to_line(), seen)
         for turn in own:
             other = next(others)
-            if other is not None and TURNED_ODDS * math.exp(other.log_confidence) > confidence:
-                confidence = TURNED_ODDS * math.exp(other.log_confidence)
+            if other is None or (turn.quarter and sum(c.isalnum() for c in other.decoded.text) < 2):
+                continue
+            if turn.odds * math.exp(other.log_confidence) > confidence:
+                confidence = turn.odds * math.exp(other.log_confidence)
                 found[i] = Look(other.to_line().moved(turn.back(*grey.size)), [other])
     return found
+
+
+def _is_tall(image: Image.Image) -> bool:
+    return image.height > TALL * image.width
 
 
 def agreement(log_probs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
