@@ -193,7 +193,8 @@ class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
         else:  # packed, or the backward direction would read the padding first
             packed = pack_padded_sequence(features, self.timesteps(widths), batch_first=True, enforce_sorted=False)
             sequence, _ = pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=features.shape[1])
-        return self.classifier(sequence)
+        with torch.autocast(sequence.device.type, enabled=False):  # logits of 8 bits would make confidences coarse
+            return self.classifier(sequence.float())
 
     def check(self) -> None:
         """What PretrainedModel asks for: the language must be one.

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from simpleocr import recognition
+
 
 @pytest.fixture
 def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -13,3 +15,9 @@ def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(datasets.config, "SLEEP_TIME_ON_THREADS_SHUTDOWN", 0)  # 5 s after every stream
+
+
+@pytest.fixture
+def exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading in float32 whatever the processor: in bfloat16 a random network's near ties fall one way or the other."""
+    monkeypatch.setattr(recognition, "has_bf16", lambda: False)

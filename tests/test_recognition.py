@@ -23,6 +23,8 @@ from simpleocr.recognition import BATCH_COLUMNS, log_probabilities, readings, re
 from simpleocr.vocabulary import Vocabulary
 from tests.test_crnn import random_network
 
+pytestmark = pytest.mark.usefixtures("exact")
+
 law = settings(deadline=None, max_examples=40)
 ODD_SIZES = [(1, 1), (1, 100), (100, 1), (3000, 10), (7, 7), (640, 48), (33, 31), (15, 2)]
 
@@ -40,7 +42,7 @@ class InkNetwork(CRNN):
         padded = torch.nn.functional.pad(images, (0, -images.shape[-1] % COLUMN_STRIDE))
         cells = padded.mean(dim=(1, 2)).reshape(len(images), -1, COLUMN_STRIDE).mean(dim=-1)  # (B, T)
         logits = torch.zeros(*cells.shape, 4)  # a blank picture is all 0
-        logits[..., 0], logits[..., 1], logits[..., 2] = 6 * cells + 7, -6 * cells, -5.0
+        logits[..., 0], logits[..., 1], logits[..., 2] = 40 * cells + 6, -40 * cells, -5.0
         return logits
 
 
@@ -249,3 +251,13 @@ def test_the_real_limit_of_a_batch() -> None:
 def test_one_line_too_wide_is_refused_by_its_size() -> None:
     with pytest.raises(InputError, match="20000 x 10 pixels is too wide"):
         recognize(InkNetwork(), [bars((100, 30)), bars((20_000, 10))])
+
+
+def test_bfloat16_gives_almost_the_same(network: CRNN, monkeypatch: pytest.MonkeyPatch) -> None:
+    tensors = [line_to_tensor(noise(width, 20, seed=width), network.config.preprocessing) for width in (90, 300)]
+    exact = log_probabilities(network, tensors)
+    monkeypatch.setattr(recognition, "has_bf16", lambda: True)
+    for rough, one in zip(log_probabilities(network, tensors), exact, strict=True):
+        assert rough.dtype == np.float32
+        assert np.exp(rough).sum(axis=1) == pytest.approx(1, abs=1e-5)
+        assert float(np.abs(np.exp(rough) - np.exp(one)).max()) < 0.1

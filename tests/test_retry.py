@@ -15,6 +15,8 @@ from simpleocr.retry import TURNS, VIEWS, recognize_carefully
 from tests.test_crnn import random_network
 from tests.test_recognition import InkNetwork, bars, check_places, noise
 
+pytestmark = pytest.mark.usefixtures("exact")
+
 
 @pytest.fixture(scope="module")
 def network() -> CRNN:

@@ -24,7 +24,7 @@ from torch import nn
 from simpleocr.crnn import CRNN, CRNNConfig
 from simpleocr.image import load_image
 from simpleocr.preprocessing import Preprocessing, to_grey
-from simpleocr.recognition import recognize
+from simpleocr.recognition import has_bf16, recognize
 from simpleocr.vocabulary import VOCABULARIES
 from training import batches, train
 from training.batches import Batch
@@ -239,7 +239,7 @@ def test_the_average_follows_weights_and_statistics() -> None:
 
 
 def test_what_the_processor_can_is_known() -> None:
-    assert train.has_bf16() in (True, False)
+    assert has_bf16() in (True, False)
 
 
 def test_a_log_is_cut_where_the_run_stands(tmp_path: Path) -> None:

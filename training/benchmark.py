@@ -26,13 +26,13 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from simpleocr.crnn import BACKBONES, CRNN, CRNNConfig
-from simpleocr.recognition import recognize
+from simpleocr.recognition import has_bf16, recognize
 from simpleocr.vocabulary import VOCABULARIES
 from training import synth
 from training.batches import Batch
 from training.render import Source
 from training.timing import durations, machine, repeated, threads
-from training.train import Trainee, ctc_loss, has_bf16
+from training.train import Trainee, ctc_loss
 
 Figure = tuple[str, float, str]
 """(what, how much, unit)."""
@@ -153,7 +153,7 @@ before = peak()
 begun = time.perf_counter()
 network = CRNN.from_pretrained(sys.argv[1])
 loaded = time.perf_counter()
-from simpleocr.recognition import recognize
+from simpleocr.recognition import has_bf16, recognize
 recognize(network, [load_image(sys.argv[2])])
 print(imported - start, loaded - begun, peak(), before)
 """

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from training.train import has_bf16
+from simpleocr.recognition import has_bf16
 
 T = TypeVar("T")
 

@@ -30,7 +30,7 @@ from simpleocr.crnn import BACKBONES, CRNN, CRNNConfig
 from simpleocr.image import InputError
 from simpleocr.modelfile import ModelError
 from simpleocr.preprocessing import Preprocessing, line_to_tensor
-from simpleocr.recognition import recognize
+from simpleocr.recognition import has_bf16, recognize
 from simpleocr.vocabulary import VOCABULARIES, normalize
 from training import synth
 from training.batches import Batch, Lines, StreamedLines
@@ -110,11 +110,6 @@ def learning_rate(step: int, steps: int, peak: float, warm_up: float = 0.05) -> 
     if step < rise:
         return peak * (step + 1) / rise
     return peak * 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rise) / max(1, steps - rise))))
-
-
-def has_bf16() -> bool:
-    """Whether this CPU multiplies bfloat16 in hardware: there mixed precision is twice as fast, elsewhere slower."""
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
 @torch.no_grad()
