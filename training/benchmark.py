@@ -1,9 +1,10 @@
-"""Measure speed on this machine: rendering, training, reading, loading.
+"""Measure speed on this machine: rendering, training, reading, loading, and other systems on the same crops.
 
     python -m training.benchmark --fonts fonts --text words.txt --backgrounds photos --out speed.json
+    python -m training.benchmark --parts peers --model english --dataset SET... --limit 300
 
 Compare figures of one run only, taken with nothing else running. Networks have random weights: speed depends on their
-sizes, not on what they learned.
+sizes, not on what they learned; but for the peers, which read the same crops with what they have learned.
 """
 
 import argparse
@@ -30,6 +31,8 @@ from simpleocr.recognition import has_bf16, recognize
 from simpleocr.vocabulary import VOCABULARIES
 from training import synth
 from training.batches import Batch
+from training.crops import open_samples
+from training.peers import peers, race, table
 from training.render import Source
 from training.timing import durations, machine, repeated, threads
 from training.train import Trainee, ctc_loss
@@ -137,6 +140,22 @@ def fresh_process(folder: str, backbones: Sequence[str]) -> dict[str, float]:
     return figures
 
 
+def compare(args: argparse.Namespace) -> list[Figure]:
+    """Accuracy and milliseconds a crop of this model and of the other systems that are installed, side by side."""
+    figures: list[Figure] = []
+    for name in args.dataset:
+        samples = list(open_samples(name, limit=args.limit).stream)
+        races = [race(peer, samples, args.threads) for peer in peers(args.model, args.threads)]
+        print(f"{Path(name).name}, {len(samples)} crops, {args.threads} threads\n{table(races)}", flush=True)
+        for result in races:
+            what = f"{Path(name).name}, {result.name}"
+            figures += [(f"{what}, {figure}", value, "") for figure, value in result.figures.items()]
+            figures.append((f"{what}, one at a time, median", result.median, "ms"))
+            if result.batched is not None:
+                figures.append((f"{what}, all together", result.batched, "ms"))
+    return figures
+
+
 PROBE = """
 import sys, time
 start = time.perf_counter()
@@ -160,7 +179,7 @@ print(imported - start, loaded - begun, peak(), before)
 """Run by a fresh interpreter; prints seconds, seconds, MiB, MiB."""
 
 Part = Callable[[argparse.Namespace], list[Figure]]
-PARTS: dict[str, Part] = {"render": render, "train": train, "read": read, "load": load}
+PARTS: dict[str, Part] = {"render": render, "train": train, "read": read, "load": load, "peers": compare}
 
 
 def random_network(backbone: str) -> CRNN:
@@ -181,24 +200,31 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description="Measure speed.", formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
+    own = [name for name in PARTS if name != "peers"]
+    parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=own, help="peers need --dataset")
     parser.add_argument("--backbones", nargs="+", choices=sorted(BACKBONES), default=["small", "base"])
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
     for name in ("fonts", "text", "backgrounds"):
         parser.add_argument(f"--{name}", type=Path, nargs="*", default=[], help="as of training.synth")
+    parser.add_argument("--model", default="english", help="that is compared with the peers")
+    parser.add_argument("--dataset", nargs="+", default=[], help="labelled crops on which they are compared")
+    parser.add_argument("--limit", type=int, default=300, help="crops of each set")
+    parser.add_argument("--threads", type=int, default=2, help="of every peer")
     parser.set_defaults(vocabulary="english", strength=1.0)
     parser.add_argument("--out", type=Path, help="JSON file")
     args = parser.parse_args(argv)
+    if "peers" in args.parts and not args.dataset:
+        parser.error("--parts peers needs --dataset")
     report: dict[str, Any] = {"machine": machine(), "settings": vars(args), "figures": {}}
     print("\n".join(f"{name}: {value}" for name, value in report["machine"].items()))
     try:
         for part in args.parts:
             figures = PARTS[part](args)
             report["figures"][part] = [{"name": name, "value": value, "unit": unit} for name, value, unit in figures]
-            print("\n".join(f"{part:7} {name:52} {value:10.2f} {unit}" for name, value, unit in figures), flush=True)
+            print("\n".join(f"{part:7} {name:60} {value:10.3f} {unit}" for name, value, unit in figures), flush=True)
         if args.out:
             args.out.write_text(json.dumps(report, indent=1, default=str) + "\n", encoding="utf-8")
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError) as error:  # DataError and ModelError are ValueErrors
         sys.exit(f"training.benchmark: {error}")
 
 

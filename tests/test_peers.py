@@ -1,0 +1,75 @@
+"""peers: figures by hand, times that are times, and systems that are not installed are passed over."""
+
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from simpleocr import CRNN, CRNNConfig, Vocabulary
+from training import benchmark, peers
+from training.crops import Sample
+from training.peers import Peer, own, race, table
+
+
+def samples(texts: list[str]) -> list[Sample]:
+    return [Sample(str(i), Image.new("RGB", (40, 20)), text) for i, text in enumerate(texts)]
+
+
+def test_a_race_by_hand() -> None:
+    answers = iter([*["warm"] * 3, "ab", "AB", "a-b"])
+
+    def one(image: Image.Image) -> str:
+        time.sleep(0.005)
+        return f" {next(answers)}\n"
+
+    result = race(Peer("slow", one, None), samples(["ab", "ab", "ab"]), 1)
+    assert result.figures["exact_raw"] == pytest.approx(1 / 3)
+    assert result.figures["exact_caseless"] == pytest.approx(2 / 3)
+    assert result.figures["exact_alphanumeric"] == 1
+    assert result.figures["cer"] == pytest.approx(3 / 6)
+    assert result.figures["cer_caseless"] == pytest.approx(1 / 6)
+    assert 5 <= result.median < 100
+    assert result.batched is None
+    assert "slow" in table([result])
+    assert "1.000" in table([result])
+
+
+def test_samples_without_a_picture_are_not_raced() -> None:
+    broken = Sample("broken", None, "x", "no readable picture")
+    quick = Peer("quick", lambda _: "ab", lambda images: ["ab"] * len(images))
+    result = race(quick, [broken, *samples(["ab"])], 1)
+    assert result.figures["exact_raw"] == 1
+    assert result.batched is not None
+
+
+def test_this_projects_reader_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    CRNN(CRNNConfig(Vocabulary("ab "), "tiny")).save_pretrained(tmp_path / "model")
+    for retry in (True, False):
+        result = race(own(str(tmp_path / "model"), retry=retry), samples(["ab", "b"]), 1)
+        assert result.batched is not None
+    folder = tmp_path / "set"
+    folder.mkdir()
+    Image.new("RGB", (40, 20)).save(folder / "a.png")
+    (folder / "metadata.csv").write_text("file_name,text\na.png,ab\n")
+    arguments = ["--parts", "peers", "--model", str(tmp_path / "model"), "--dataset", str(folder), "--threads", "1"]
+    benchmark.main(arguments)
+    assert "one by one" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        benchmark.main(["--parts", "peers"])
+
+
+def test_what_is_not_installed_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers, "find_spec", lambda name: None)
+    assert peers.tesseract() is None
+    assert peers.rapidocr(1) is None
+    monkeypatch.setattr(peers, "own", lambda model, *, retry: Peer("own", lambda _: "", None))
+    assert [peer.name for peer in peers.peers("english", 1)] == ["own", "own"]
+
+
+@pytest.mark.skipif(find_spec("rapidocr") is None, reason="rapidocr is not installed")
+def test_rapidocr_reads_a_blank() -> None:
+    peer = peers.rapidocr(1)
+    assert peer is not None
+    assert isinstance(peer.one(Image.new("RGB", (100, 32), "white")), str)
