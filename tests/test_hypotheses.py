@@ -40,7 +40,7 @@ def test_every_variant_learns_two_words(name: str) -> None:
     optimizer = torch.optim.Adam(variant.parameters(), lr=5e-3)
     for _ in range(500):
         loss = variant.loss(batch)
-        if float(loss) < 0.1:
+        if loss.item() < 0.1:
             break
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
