@@ -66,7 +66,7 @@ def beam_search(
     count: int = 1,
     constraint: Constraint | None = None,
     language: NextCharacter | None = None,
-    weight: float = 0.3,
+    weight: float = 0.0,
     bonus: float = 0.0,
     cutoff: float = CUTOFF,
 ) -> list[Hypothesis]:

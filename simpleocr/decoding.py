@@ -1,7 +1,7 @@
 """Decoding: log-probabilities over timesteps -> text, with the span and the runner-up of every character."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -38,10 +38,12 @@ class Decoded:
         spans: one a character, in order of reading; never a space first, last or twice, as normalize() has it.
         log_mass: the logarithm of the probability of everything that might have been written; below 0 under a
             constraint, and NEVER where nothing that it allows fits into the line.
+        log_prior: what a language added to the logarithm of the text's probability before it was compared with others.
     """
 
     spans: tuple[Span, ...]
     log_mass: float = 0.0
+    log_prior: float = 0.0
 
     @property
     def text(self) -> str:
@@ -88,9 +90,13 @@ def beam(
     Raises:
         ValueError: the shape does not fit the vocabulary.
     """
-    found = beam_search(log_probs, vocabulary, constraint=constraint, language=language, weight=weight)
+    # as much for every character as the language counts, or it would rather read fewer
+    found = beam_search(log_probs, vocabulary, constraint=constraint, language=language, weight=weight, bonus=weight)
     log_mass = constraint.log_mass(log_probs) if constraint is not None else 0.0
-    return aligned(log_probs, vocabulary, found[0].ids, log_mass) if found else Decoded((), NEVER)
+    if not found:
+        return Decoded((), NEVER)
+    best = found[0]
+    return replace(aligned(log_probs, vocabulary, best.ids, log_mass), log_prior=best.log_score - best.log_prob)
 
 
 def constrained(

@@ -212,7 +212,8 @@ def _agreed(network: CRNN, seen: Sequence[Reading]) -> tuple[Reading, float]:
     logs = np.array([[one.log_prob for one in row] for row in table]) - masses
     logs[masses[:, 0] <= NEVER] = NEVER  # nothing that is allowed fits into that view
     confidences = agreement(logs)
-    text = int(confidences.argmax())
+    priors = {reading.decoded.text: reading.decoded.log_prior for reading in seen}
+    text = int((np.log(np.maximum(confidences, 1e-300)) + [priors[text] for text in texts]).argmax())
     confidence = float(confidences[text])
     if confidence <= 0:
         return seen[0], 0.0

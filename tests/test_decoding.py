@@ -236,3 +236,19 @@ def test_any_text_can_be_aligned() -> None:
     assert spans[0].start == 0
     assert spans[1].start > 1
     assert spans[1].runner_up in {"b", ""}
+
+
+class Fond:
+    """A language that likes one class."""
+
+    def log_next(self, text: tuple[int, ...], following: int) -> float:
+        return -0.1 if following == 2 else -3.0
+
+
+def test_a_language_is_told_apart_from_what_was_seen() -> None:
+    log_probs = peaked("a-b", 0.4)
+    decoded = constrained(language=Fond(), weight=1.0)(log_probs, VOCABULARY)
+    assert set(decoded.text) == {"b"}
+    assert decoded.log_prior != 0
+    assert decoded.log_mass == 0  # what was seen of it stays what it is
+    assert constrained(charset("ab", VOCABULARY))(log_probs, VOCABULARY).log_prior == 0

@@ -25,13 +25,12 @@ from tqdm import tqdm
 
 from simpleocr import hub, metrics
 from simpleocr.crnn import CRNN
-from simpleocr.decoding import DECODERS
-from simpleocr.modelfile import ModelError
+from simpleocr.decoding import DECODERS, Decoder, greedy
 from simpleocr.pretrained import MODEL_FILE, SHIPPED
+from simpleocr.reader import OCR
 from simpleocr.retry import DOUBT, looks
 from training.calibration import account, confidences
 from training.crops import LEVELS, Sample, Samples, open_samples
-from training.data import DataError
 from training.report import examples, summary, table, write
 from training.scores import COUNTS, DRAWS, SEED, bootstrap, sample_counts
 from training.sheet import Misread
@@ -78,10 +77,10 @@ def chunks(samples: Iterable[Sample], network: CRNN) -> Iterator[list[Sample]]:
         yield chunk
 
 
-def read_chunk(network: CRNN, chunk: list[Sample], decoder: str, *, retry: bool) -> list[Reading]:
+def read_chunk(network: CRNN, chunk: list[Sample], decoder: Decoder, *, retry: bool) -> list[Reading]:
     """What a reader makes of samples, one line each; of those with a fault, nothing."""
     readable = [sample.image for sample in chunk if sample.image is not None]
-    found = looks(network, readable, DECODERS[decoder], DOUBT if retry else 0.0)
+    found = looks(network, readable, decoder, DOUBT if retry else 0.0)
     sure = {name: confidences(found, network.vocabulary, name) for name in metrics.NORMALISATIONS}
     texts = iter([(look.line.text, {name: sure[name][i] for name in sure}) for i, look in enumerate(found)])
     nothing = ("", dict.fromkeys(metrics.NORMALISATIONS, 0.0))
@@ -125,7 +124,7 @@ class WorstErrors:
 
 
 def evaluate(
-    network: CRNN, samples: Samples, decoder: str = "greedy", *, retry: bool = True
+    network: CRNN, samples: Samples, decoder: Decoder = greedy, *, retry: bool = True
 ) -> tuple[dict[str, Any], list[Misread]]:
     """Read a set and compare.
 
@@ -205,6 +204,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--limit", type=int, help="samples of each set, evenly spread over it; default all")
     parser.add_argument("--level", choices=sorted(LEVELS), help="what is cut out of pages; default what they have")
     parser.add_argument("--decoder", choices=sorted(DECODERS), default="greedy")
+    parser.add_argument("--language_weight", type=float, default=0.0, help="how much the model's language has to say")
     parser.add_argument("--no_retry", action="store_true", help="do not look at doubtful lines again")
     parser.add_argument("--out", type=Path, help="folder for <set>.json and <set>.html")
     args = parser.parse_args(argv)
@@ -217,15 +217,18 @@ def run(args: argparse.Namespace, command: str) -> list[dict[str, Any]]:
     """Measure on every set; returns the reports.
 
     Raises:
+        ValueError: a setting that the model cannot follow.
         DataError, ModelError: a set or the model cannot be opened; said before anything is read.
         OSError: the reports cannot be written.
     """
     network = CRNN.from_pretrained(args.model)
+    decoder = OCR(network, decoder=args.decoder, language_weight=args.language_weight).decoder
     model = {
         "name": args.model,
         "sha256": file_sha256(args.model),
         "backbone": network.config.backbone,
         "decoder": args.decoder,
+        "language_weight": args.language_weight,
         "retry": not args.no_retry,
     }
     sets = [open_samples(name, split=args.split, level=args.level, limit=args.limit) for name in args.dataset]
@@ -234,7 +237,7 @@ def run(args: argparse.Namespace, command: str) -> list[dict[str, Any]]:
     reports: list[dict[str, Any]] = []
     taken: set[str] = set()
     for samples in sets:
-        report, worst = evaluate(network, samples, args.decoder, retry=not args.no_retry)
+        report, worst = evaluate(network, samples, decoder, retry=not args.no_retry)
         reports.append({"command": command, "model": model, **report})
         print(table(reports[-1]))
         if args.out:
@@ -252,7 +255,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     given = sys.argv[1:] if argv is None else argv
     try:
         run(args, shlex.join(["python", "-m", "training.evaluate", *given]))
-    except (DataError, ModelError, OSError) as error:
+    except (ValueError, OSError) as error:  # DataError and ModelError are ValueErrors
         sys.exit(f"training.evaluate: {error}")
 
 

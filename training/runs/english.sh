@@ -2,21 +2,36 @@
 # The commands of the weights in simpleocr/weights/english, on two CPU cores; training/LOG.md has their figures.
 #
 #   training/runs/english.sh TEXT BACKGROUNDS WORK      folders of text files, of photographs, and for all that is written
+#
+# The runs were made one after another while the renderer grew: `easy` to `long` saw its earlier states, so that running
+# this again gives better corpora than they had, and not the same weights bit for bit.
 set -euo pipefail
 text=${1:?usage: training/runs/english.sh TEXT BACKGROUNDS WORK} photos=$2 work=$3
 cd "$(dirname "$0")/../.."
 export OMP_NUM_THREADS=1 # one thread a process: two processes that average gradients outrun two threads
 
 training/runs/fonts.sh "$work/fonts"
-render() { python -m training.synth --fonts "$work/fonts" --text "$text"/books "$text"/frequency/en_50k.txt --backgrounds "$photos" "$@"; }
+words=("$text"/books "$text"/frequency/en_50k.txt)
+render() { python -m training.synth --fonts "$work/fonts" --text "${words[@]}" --backgrounds "$photos" "$@"; }
 render --out "$work/easy" --samples 40000 --strength 0.35 --seed 7
 render --out "$work/hard" --samples 400000 --seed 1
 render --out "$work/kern" --samples 220000 --seed 2
-render --out "$work/clean" --samples 20000 --strength 0 --seed 4 # its test split: clean lines in fonts never seen
+render --out "$work/loose" --samples 460000 --seed 11
+render --out "$work/scene" --samples 340000 --seed 21
+render --out "$work/clean" --samples 20000 --strength 0 --seed 5 # its test split: clean lines in fonts never seen
 
 train() { torchrun --nproc_per_node 2 -m training.train "$@"; }
 train --dataset "$work/easy" --max_steps 600 --lr 1.2e-3 --out "$work/runs/easy" # past the plateau of blanks
-# this one was broken off at step 4800 of 8500, near its peak rate; the next went on from its averaged weights
+# `hard`, `long` and `loose` were broken off near their peak rate, after 4800, 1000 and 4600 steps; the next of each went
+# on from its averaged weights
 train --dataset "$work/hard" --max_columns 800 --init "$work/runs/easy/final" --max_steps 4800 --lr 1.3e-3 --out "$work/runs/hard"
 train --dataset "$work/kern" --max_columns 1200 --init "$work/runs/hard/final" --max_steps 2500 --lr 1.0e-3 --seed 3 \
   --validation "$work/hard" --out "$work/runs/kern"
+train --dataset "$work/hard" "$work/kern" --max_columns 1200 --init "$work/runs/kern/final" --max_steps 1000 --lr 1.0e-3 --seed 5 \
+  --out "$work/runs/long"
+train --dataset "$work/loose" --max_columns 800 --init "$work/runs/long/final" --max_steps 4600 --lr 1.2e-3 --seed 6 \
+  --out "$work/runs/loose"
+train --dataset "$work/loose" "$work/scene" --weights 0.5 1 --max_columns 800 --init "$work/runs/loose/final" --max_steps 8000 \
+  --lr 1.1e-3 --seed 7 --validation "$work/scene" --out "$work/runs/scene"
+python -m training.language --model "$work/runs/scene/final" --text "${words[@]}" --out "$work/runs/english_language"
+python -m training.calibrate --model "$work/runs/english_language" --dataset "$work/scene" --out "$work/runs/english"
