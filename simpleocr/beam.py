@@ -52,7 +52,7 @@ class _Prefix:
         self.ids = ids
         self.last = ids[-1] if ids else -1
         self.state = state
-        self.language = language  # the factor by which the language makes it likelier
+        self.language = language  # logarithm of what makes it likelier: the language and the bonus
         self.children: dict[int, _Prefix | None] = {}
         self.blank = self.char = self.new_blank = self.new_char = 0.0
         self.step = -1  # the timestep for which new_blank and new_char hold
@@ -103,7 +103,7 @@ def beam_search(
     follow = _follower(space, constraint, language, weight, bonus)
     probs = np.exp(log_probs.astype(np.float64))
     order = np.argsort(-probs, axis=1, kind="stable")
-    beam = [_Prefix((), 0, 1.0)]
+    beam = [_Prefix((), 0, 0.0)]
     beam[0].blank, scale = 1.0, 0.0
     for t in range(len(probs)):
         row = probs[t].tolist()
@@ -129,7 +129,7 @@ def beam_search(
             return []
         for p in new:
             p.blank, p.char = p.new_blank, p.new_char
-        beam = heapq.nlargest(width, new, key=_rank)
+        beam = heapq.nlargest(width, new, key=_rank if language is None and not bonus else _rank_with_language)
         if (best := max(p.blank + p.char for p in beam)) <= 0:
             return []
         if best < 1e-100:  # far below one: bring it back before it is nothing
@@ -137,26 +137,30 @@ def beam_search(
             for p in beam:
                 p.blank, p.char = p.blank / best, p.char / best
     masses: dict[tuple[int, ...], float] = {}
-    factors: dict[tuple[int, ...], float] = {}
+    languages: dict[tuple[int, ...], float] = {}
     for p in beam:
         if constraint is not None and p.state not in constraint.accepting:
             continue
-        if p.last == space and not folds:
-            continue
-        ids = p.ids[:-1] if p.last == space else p.ids  # a space at the end is none
+        ids = p.ids[:-1] if folds and p.last == space else p.ids  # a space at the end is none
         masses[ids] = masses.get(ids, 0.0) + p.blank + p.char
-        factors[ids] = max(factors.get(ids, 0.0), p.language)
+        if ids is p.ids or ids not in languages:
+            languages[ids] = p.language
     found = []
     for ids, mass in masses.items():
         if mass:
             log_prob = math.log(mass) + scale
             end = weight * language.log_next(ids, BLANK) if language is not None else 0.0
-            found.append(Hypothesis(ids, log_prob, log_prob + math.log(factors[ids]) + end))
+            found.append(Hypothesis(ids, log_prob, log_prob + languages[ids] + end))
     return sorted(found, key=lambda h: -h.log_score)[:count]
 
 
 def _rank(prefix: _Prefix) -> float:
-    return (prefix.blank + prefix.char) * prefix.language
+    return prefix.blank + prefix.char
+
+
+def _rank_with_language(prefix: _Prefix) -> float:
+    mass = prefix.blank + prefix.char
+    return math.log(mass) + prefix.language if mass > 0 else NEVER
 
 
 def _touch(prefix: _Prefix, t: int, new: list[_Prefix]) -> None:
@@ -171,7 +175,6 @@ def _follower(
     space: int, constraint: Constraint | None, language: NextCharacter | None, weight: float, bonus: float
 ) -> Callable[[_Prefix, int], _Prefix | None]:
     """What gives a prefix's child for a character; None where there may be none."""
-    reward = math.exp(bonus)
 
     def follow(prefix: _Prefix, c: int) -> _Prefix | None:
         if c in prefix.children:
@@ -179,10 +182,8 @@ def _follower(
         child = None
         state = constraint.edges[prefix.state].get(c, -1) if constraint is not None else 0
         if state >= 0 and not (c == space and prefix.last in (space, -1)):
-            factor = reward
-            if language is not None:
-                factor *= math.exp(max(-600.0, weight * language.log_next(prefix.ids, c)))
-            child = _Prefix((*prefix.ids, c), state, max(1e-300, prefix.language * factor))
+            log_factor = bonus + (weight * language.log_next(prefix.ids, c) if language is not None else 0.0)
+            child = _Prefix((*prefix.ids, c), state, prefix.language + log_factor)
         prefix.children[c] = child
         return child
 

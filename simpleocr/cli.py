@@ -42,7 +42,10 @@ def parser() -> argparse.ArgumentParser:
         "--language_weight", type=float, default=0.0, help="how much the model's language has to say (default: 0)"
     )
     read.add_argument(
-        "--min_confidence", type=float, metavar="P", help='words less likely right than P are written as "unsure"'
+        "--min_confidence",
+        type=float,
+        metavar="P",
+        help='words less likely right than P are written as "unsure"; in JSON, as "sure_text"',
     )
     read.add_argument("--no-retry", action="store_true", help="do not look at doubtful lines again")
     return top
@@ -61,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 args.model,
                 decoder=args.decoder,
                 charset=args.charset,
-                lexicon=_lexicon(args.lexicon) if args.lexicon else None,
+                lexicon=_lexicon(args.lexicon) if args.lexicon is not None else None,
                 pattern=args.pattern,
                 language_weight=args.language_weight,
                 retry=not args.no_retry,
@@ -90,7 +93,10 @@ def read(ocr: OCR, pictures: Sequence[str], *, as_json: bool, min_confidence: fl
                 print(json.dumps({"file": _shown(picture), "error": str(error)}, ensure_ascii=False), flush=True)
             continue
         if as_json:
-            print(json.dumps({"file": _shown(picture), **page_to_dict(page)}, ensure_ascii=False), flush=True)
+            found = {"file": _shown(picture), **page_to_dict(page)}
+            if min_confidence is not None:
+                found["sure_text"] = page.sure_text(min_confidence)
+            print(json.dumps(found, ensure_ascii=False), flush=True)
         else:
             if len(pictures) > 1:
                 print(f"{_shown(picture)}:")

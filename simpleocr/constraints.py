@@ -76,15 +76,19 @@ class Constraint:
         tables = self._tables
         probs = np.exp(log_probs.astype(np.float64))
         states = len(self.edges)
+        to_go = np.array(self.to_go)
         blank, chars, scale = np.zeros(states), np.zeros(len(tables.node_class)), 0.0
         blank[0] = 1.0
-        for row in probs:
+        for t, row in enumerate(probs):
             everything = blank + np.bincount(tables.node_state, chars, states)
             # along an edge goes all mass of its state, but what stands on the same character: that would be merged
             going = everything[tables.edge_from] - np.append(chars, 0.0)[tables.edge_same]
             came = np.bincount(tables.edge_node, np.maximum(0.0, going), len(chars)) if len(chars) else chars
             chars = (chars + came) * row[tables.node_class]
             blank = everything * row[BLANK]
+            # what can no longer end in time must not set the scale, or the rest might be too small for a float
+            late = to_go > len(probs) - t - 1
+            blank[late], chars[late[tables.node_state]] = 0.0, 0.0
             if (total := blank.sum() + chars.sum()) <= 0:
                 return np.zeros(states), 0.0
             blank, chars, scale = blank / total, chars / total, scale + float(np.log(total))
@@ -123,6 +127,52 @@ class _Tables:
         )
 
 
+def in_normal_form(constraint: Constraint, space: int) -> Constraint:
+    """The same, but for texts that normalize() would change: a space is never first, last or doubled.
+
+    Args:
+        constraint: any; states from which no text can end are taken out of it, too.
+        space: its class id; -1 where there is none.
+
+    Raises:
+        ConstraintError: nothing is left.
+    """
+    # a state of the result is one of the constraint's and whether a space may follow there: not twice, and (None, the
+    # start, where unlike after a space a text may end) not at once
+    pairs: dict[tuple[int, bool | None], int] = {(0, None): 0}
+    todo = list(pairs)
+    edges: list[dict[int, int]] = []
+    accepting = {0} if 0 in constraint.accepting else set()
+    for state, may_be_spaced in todo:  # grows while it is gone through
+        out = {}
+        for c, following in constraint.edges[state].items():
+            if c == space and not may_be_spaced:
+                continue
+            pair = (following, c != space)
+            if pair not in pairs:
+                pairs[pair] = len(pairs)
+                todo.append(pair)
+                if c != space and following in constraint.accepting:
+                    accepting.add(pairs[pair])
+            out[c] = pairs[pair]
+        edges.append(out)
+    before: list[list[int]] = [[] for _ in edges]
+    for number, out in enumerate(edges):
+        for following in out.values():
+            before[following].append(number)
+    alive, search = set(accepting), list(accepting)
+    while search:
+        for previous in before[search.pop()]:
+            if previous not in alive:
+                alive.add(previous)
+                search.append(previous)
+    if 0 not in alive:
+        raise ConstraintError("no text is allowed")
+    renumbered = {number: i for i, number in enumerate(sorted(alive))}
+    kept = tuple({c: renumbered[to] for c, to in edges[number].items() if to in alive} for number in sorted(alive))
+    return Constraint(kept, frozenset(renumbered[number] for number in accepting))
+
+
 def charset(characters: str, vocabulary: Vocabulary) -> Constraint:
     """Texts of these characters only, of any length.
 
@@ -133,7 +183,8 @@ def charset(characters: str, vocabulary: Vocabulary) -> Constraint:
         raise ConstraintError("a charset without characters")
     if unknown := vocabulary.unknown(characters):
         raise ConstraintError(f"the model cannot write {' '.join(map(repr, unknown[:SHOWN]))}")
-    return Constraint((dict.fromkeys(sorted(set(vocabulary.encode(characters))), 0),), frozenset({0}))
+    anything = Constraint((dict.fromkeys(sorted(set(vocabulary.encode(characters))), 0),), frozenset({0}))
+    return in_normal_form(anything, vocabulary.space)
 
 
 def lexicon(words: Iterable[str], vocabulary: Vocabulary) -> Constraint:
@@ -157,4 +208,4 @@ def lexicon(words: Iterable[str], vocabulary: Vocabulary) -> Constraint:
         accepting.add(state)
     if not accepting:
         raise ConstraintError("a lexicon without words")
-    return Constraint(tuple(edges), frozenset(accepting))
+    return in_normal_form(Constraint(tuple(edges), frozenset(accepting)), vocabulary.space)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from simpleocr.language import Language
+from simpleocr.language import MOST_CLASSES, Language
 from simpleocr.preprocessing import Preprocessing
 from simpleocr.pretrained import PretrainedModel
 from simpleocr.vocabulary import Vocabulary, VocabularyError
@@ -141,7 +141,13 @@ class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
         self.language = Language(config.ngrams, config.order) if config.ngrams else None
 
     def set_language(self, language: Language | None) -> None:
-        """Put a language in the place of the one that is there, if any."""
+        """Put a language in the place of the one that is there, if any.
+
+        Raises:
+            ValueError: the vocabulary is too large for one.
+        """
+        if language is not None and self.vocabulary.num_classes > MOST_CLASSES:
+            raise ValueError(f"a language has at most {MOST_CLASSES} classes, not {self.vocabulary.num_classes}")
         ngrams, order = (len(language.chars), language.order) if language is not None else (0, 0)
         self.config = replace(self.config, ngrams=ngrams, order=order)
         self.language = language

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from simpleocr.vocabulary import BLANK
 
+MOST_CLASSES = 2048  # whole numbers up to here are exact in float16, in which models are stored
 UNKNOWN = -14.0  # the logarithm of the probability of a character that no n-gram has
 
 
@@ -49,6 +50,10 @@ class Language(nn.Module):
         first = 1 + torch.cumsum(degrees, 0) - degrees  # a node's children come after it
         if bool((first <= torch.arange(len(degrees)))[degrees > 0].any()):
             raise ValueError("the n-grams of its language are not a tree")
+        starts = torch.zeros(len(degrees) + 1, dtype=torch.bool)
+        starts[first] = True  # where another node's children begin
+        if bool((self.chars.diff() <= 0)[~starts[1:-1]].any()):
+            raise ValueError("the n-grams of its language are not in order")
 
     def log_next(self, text: tuple[int, ...], following: int) -> float:
         """The logarithm of P(following | text), class ids both; BLANK asks for the end."""

@@ -1,5 +1,7 @@
 r"""Patterns: a regular expression -> Constraint; a whole text must match, as with re.fullmatch.
 
+Texts are in the form of normalize(): of those that match, the ones with a space at an end or a double one are left out.
+
 Understood are literals, ".", classes such as [A-Z] and [^0-9], \d \w \s and their opposites, groups, "|", and the
 repetitions ? * + {m} {m,} {m,n}. What no finite automaton can do (look-around, back-references) is refused.
 Thompson's construction, then subsets (Aho, Sethi & Ullman 1986, section 3.7).
@@ -8,11 +10,12 @@ Thompson's construction, then subsets (Aho, Sethi & Ullman 1986, section 3.7).
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from simpleocr.constraints import Constraint, ConstraintError
+from simpleocr.constraints import Constraint, ConstraintError, in_normal_form
 from simpleocr.vocabulary import Vocabulary
 
 MOST_REPEATS = 200  # of {m,n}
 MOST_STATES = 10_000  # a pattern that needs more is refused: its automaton would not fit a web request
+MOST_WORK = 500_000  # states of subsets that are looked at, for the same reason
 CLASSES: dict[str, Callable[[str], bool]] = {
     "d": str.isdecimal,
     "w": lambda c: c.isalnum() or c == "_",
@@ -107,13 +110,14 @@ class _Parser:
             if (least, most) == (1, None):
                 self.graph.free[end].append(start)
             else:
-                # the part is read again for each copy; the one that was built is left without a way to it
+                first, last = start, end
                 start = end = self.graph.state()
                 copies = most if most is not None else least + 1
                 skips = [start] if least == 0 else []
                 for copy in range(copies):
-                    self.at = begins
-                    first, last = self.part_until(after, depth)
+                    if copy:  # the part is read again for each copy but the first
+                        self.at = begins
+                        first, last = self.part_until(after, depth)
                     self.graph.free[end].append(first)
                     if most is None and copy == copies - 1:
                         self.graph.free[last].append(first)
@@ -145,7 +149,9 @@ class _Parser:
         if not (least.isdecimal() and (most.isdecimal() or not most)):
             raise self.fault(f"{{{inside}}}, which is no number of times")
         numbers = int(least), (int(most) if most else None) if comma else int(least)
-        if max(n for n in numbers if n is not None) > MOST_REPEATS or (numbers[1] or numbers[0]) < numbers[0]:
+        if max(n for n in numbers if n is not None) > MOST_REPEATS or (
+            numbers[1] is not None and numbers[1] < numbers[0]
+        ):
             raise self.fault(f"{{{inside}}}: times go from 0 to {MOST_REPEATS}, the smaller first")
         return numbers
 
@@ -216,43 +222,56 @@ def pattern(expression: str, vocabulary: Vocabulary) -> Constraint:
     parser = _Parser(expression, vocabulary.characters)
     start, end = parser.whole()
     graph = parser.graph
+    alike = _alike(graph, vocabulary.characters)
     subsets = {graph.closure({start}): 0}
     edges: list[dict[int, int]] = []
     todo = list(subsets)
+    work = 0
     for subset in todo:  # grows while it is gone through
-        targets: dict[str, set[int]] = {}
+        work += len(subset)
+        if work > MOST_WORK:
+            raise ConstraintError(f"the pattern {expression[:80]!r} is too large")
+        targets: dict[int, set[int]] = {}
         for state in subset:
-            for characters, following in graph.moves[state]:
-                for c in characters:
-                    targets.setdefault(c, set()).add(following)
+            for groups, following in alike.moves[state]:
+                for group in groups:
+                    targets.setdefault(group, set()).add(following)
         out = {}
-        closures: dict[frozenset[int], frozenset[int]] = {}  # most characters of a class go the same way
-        for c in sorted(targets):
-            key = frozenset(targets[c])
-            if key not in closures:
-                closures[key] = graph.closure(set(key))
-            following_subset = closures[key]
+        for group, following_states in sorted(targets.items()):
+            following_subset = graph.closure(following_states)
             if following_subset not in subsets:
                 if len(subsets) >= MOST_STATES:
                     raise ConstraintError(f"the pattern {expression[:80]!r} needs more than {MOST_STATES} states")
                 subsets[following_subset] = len(subsets)
                 todo.append(following_subset)
-            out[vocabulary.encode(c)[0]] = subsets[following_subset]
+            out.update(dict.fromkeys(vocabulary.encode(alike.members[group]), subsets[following_subset]))
         edges.append(out)
-    accepting = {number for subset, number in subsets.items() if end in subset}
-    return _trimmed(edges, accepting, expression)
+    accepting = frozenset(number for subset, number in subsets.items() if end in subset)
+    try:
+        return in_normal_form(Constraint(tuple(edges), accepting), vocabulary.space)
+    except ConstraintError:
+        raise ConstraintError(f"no text that the model can write matches the pattern {expression[:80]!r}") from None
 
 
-def _trimmed(edges: list[dict[int, int]], accepting: set[int], expression: str) -> Constraint:
-    """Without the states from which no text can end."""
-    alive = set(accepting)
-    while True:
-        more = {s for s, out in enumerate(edges) if s not in alive and not alive.isdisjoint(out.values())}
-        if not more:
-            break
-        alive |= more
-    if 0 not in alive:
-        raise ConstraintError(f"no text that the model can write matches the pattern {expression[:80]!r}")
-    number = {state: i for i, state in enumerate(sorted(alive))}
-    kept = tuple({c: number[to] for c, to in edges[state].items() if to in alive} for state in sorted(alive))
-    return Constraint(kept, frozenset(number[state] for state in accepting))
+@dataclass(frozen=True)
+class _Alike:
+    """Characters in groups that no part of an expression tells apart; moves by group instead of by character.
+
+    Args:
+        members: the characters of each group.
+        moves: as of a _Graph.
+    """
+
+    members: list[str]
+    moves: list[list[tuple[list[int], int]]]
+
+
+def _alike(graph: _Graph, alphabet: str) -> _Alike:
+    sets = {characters for moves in graph.moves for characters, _ in moves}
+    members: dict[tuple[bool, ...], str] = {}
+    for c in alphabet:
+        signature = tuple(c in one for one in sets)
+        members[signature] = members.get(signature, "") + c
+    groups = list(members.values())
+    of_set = {one: [i for i, group in enumerate(groups) if group[0] in one] for one in sets}
+    return _Alike(groups, [[(of_set[characters], to) for characters, to in moves] for moves in graph.moves])

@@ -8,17 +8,16 @@ from typing import Self
 import numpy as np
 from PIL import Image
 
-from simpleocr.beam import beam_search
+from simpleocr.beam import WIDTH, beam_search
 from simpleocr.constraints import Constraint, ConstraintError, charset, lexicon
 from simpleocr.crnn import CRNN
-from simpleocr.decoding import DECODERS, Decoder, aligned, constrained
+from simpleocr.decoding import DECODERS, Decoder, constrained
 from simpleocr.detection import crop_line, detect_lines
 from simpleocr.document import Line, Page
 from simpleocr.image import ImageSource, load_image
-from simpleocr.likelihood import likelihoods
 from simpleocr.patterns import pattern
-from simpleocr.recognition import Reading, readings, recognize
-from simpleocr.retry import recognize_carefully
+from simpleocr.recognition import recognize
+from simpleocr.retry import DOUBT, Look, looks, placed, recognize_carefully, weigh
 from simpleocr.vocabulary import Vocabulary, normalize
 
 DEFAULT_MODEL = "english"
@@ -60,6 +59,7 @@ class OCR:
         self.network = (network or CRNN.from_pretrained(DEFAULT_MODEL)).eval()
         self.constraint = _constraint(self.network.vocabulary, charset, lexicon, pattern)
         self.decoder = _decoder(self.network, decoder, self.constraint, language_weight)
+        self.language_weight = language_weight
         self.retry = retry
 
     @classmethod
@@ -152,15 +152,20 @@ class OCR:
         Raises:
             InputError: the picture cannot be read.
         """
-        (reading,) = readings(self.network, [load_image(source)], self.decoder)
+        look = self._look(source)
+        surest = max(look.readings, key=lambda reading: reading.log_confidence)
         found = beam_search(
-            reading.log_probs,
+            surest.log_probs,
             self.network.vocabulary,
             count=count,
-            width=max(10, 2 * count),
+            width=max(WIDTH, 2 * count),
             constraint=self.constraint,
+            language=self.network.language if self.language_weight else None,
+            weight=self.language_weight,
+            bonus=self.language_weight,
         )
-        return self._lines(reading, [list(hypothesis.ids) for hypothesis in found])
+        lines = self._lines(look, list(dict.fromkeys([tuple(self._ids(look.line.text)), *(h.ids for h in found)])))
+        return sorted(lines, key=lambda line: -line.confidence)[:count]
 
     def score(self, source: ImageSource, candidates: Sequence[str]) -> list[Line]:
         """How likely does a picture of one line say each of these texts?
@@ -170,39 +175,49 @@ class OCR:
             candidates: texts; compared in the form of normalize().
 
         Returns:
-            A Line for each candidate, in their order: its confidence is P(text | picture), and its characters have
-            theirs, and lie where they would have to be; the doubtful one is the one with the lowest confidence. A
-            candidate too long for the picture has confidence 0 and no characters.
+            A Line for each candidate, in their order: its confidence is P(text | picture), under a constraint among
+            what it allows, and its characters have theirs, and lie where they would have to be; the doubtful one is
+            the one with the lowest confidence. A candidate that is too long for the picture, or not allowed, has
+            confidence 0 and no characters.
 
         Raises:
             InputError: the picture cannot be read.
+            TypeError: a single text where a list is wanted.
             ConstraintError: a candidate with characters that the model cannot write.
         """
+        if isinstance(candidates, str):
+            raise TypeError("score() takes a list of candidates; for one text give a list of one")
         vocabulary = self.network.vocabulary
         texts = [normalize(candidate) for candidate in candidates]
         for text in texts:
             if unknown := vocabulary.unknown(text):
                 raise ConstraintError(f"the model cannot write {unknown[:5]} of {text[:60]!r}")
-        (reading,) = readings(self.network, [load_image(source)], self.decoder)
-        return self._lines(reading, [vocabulary.encode(text) for text in texts])
+        return self._lines(self._look(source), [tuple(self._ids(text)) for text in texts])
+
+    def _ids(self, text: str) -> list[int]:
+        return self.network.vocabulary.encode(text)
+
+    def _look(self, source: ImageSource) -> Look:
+        (look,) = looks(self.network, [load_image(source)], self.decoder, DOUBT if self.retry else 0.0)
+        return look
 
     def _recognize(self, images: Sequence[Image.Image]) -> list[Line]:
         return (recognize_carefully if self.retry else recognize)(self.network, images, self.decoder)
 
-    def _lines(self, reading: Reading, texts: Sequence[list[int]]) -> list[Line]:
-        """Any texts as what one picture says."""
-        vocabulary = self.network.vocabulary
-        log_mass = self.constraint.log_mass(reading.log_probs) if self.constraint else 0.0
-        found = likelihoods([reading.log_probs] * len(texts), texts, -1 if self.constraint else vocabulary.space)
+    def _lines(self, look: Look, texts: Sequence[tuple[int, ...]]) -> list[Line]:
+        """Any texts as what one picture says; those that are not allowed or do not fit have confidence 0."""
+        vocabulary, seen = self.network.vocabulary, look.readings
+        room = max(len(reading.log_probs) for reading in seen)
+        possible = [
+            ids for ids in texts if len(ids) <= room and (self.constraint is None or self.constraint.accepts(ids))
+        ]
+        weighed = dict(zip(possible, weigh(vocabulary, seen, possible), strict=True)) if possible else {}
         lines = []
-        for ids, likelihood in zip(texts, found, strict=True):
-            try:
-                decoded = aligned(reading.log_probs, vocabulary, ids, log_mass)
-            except ValueError:
-                lines.append(Line((), Reading.to_line(reading).polygon, 0.0))
-                continue
-            one = Reading(decoded, likelihood, reading.log_probs, reading.size, reading.pixels)
-            lines.append(one.to_line())
+        for ids in texts:
+            line = Line((), look.line.polygon, 0.0)
+            if ids in weighed and weighed[ids].confidence > 0:
+                line = placed(vocabulary, seen, ids, weighed[ids]).to_line().moved(look.back)
+            lines.append(line)
         return lines
 
 

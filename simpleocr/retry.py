@@ -6,7 +6,7 @@ how they are best undone need not be found out if every way is tried. Pictures t
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,15 +16,20 @@ from simpleocr.crnn import CRNN
 from simpleocr.decoding import Decoder, aligned, greedy
 from simpleocr.document import Line
 from simpleocr.geometry import Transform
-from simpleocr.likelihood import NEVER, likelihoods
+from simpleocr.likelihood import NEVER, Likelihood, likelihoods
 from simpleocr.recognition import Reading, readings
+from simpleocr.vocabulary import Vocabulary
 
-DOUBT = 0.8  # a reading that is less likely right is looked at again
+DOUBT = 0.8  # a line with a word that is less likely right is looked at again
 AGREEING = 3  # a text's probability is its mean over so many views, those in which it is likeliest
 TALL = 1.5  # height over width from which a picture may hold text that was turned by a quarter
 TALL_DOUBT = (
     0.97  # such a picture is looked at again even if it was read rather surely: a column of print looks like "I"
 )
+LONG = 12  # characters from which on a text is not easily given up, nor for one of half its length
+CONVINCING = 0.05  # confidence that another text must reach to take the place of one of that length
+PROPOSALS = 6  # texts of other views that are weighed, those the views were surest of
+CELLS = 100_000  # views times texts times states that are computed at a time: bounds memory
 INK_CONTRAST = 0.35  # of the largest difference from the ground: what differs more is ink
 
 
@@ -80,21 +85,34 @@ def _sheared(slope: float) -> Callable[[Image.Image], Image.Image]:
     )
 
 
-VIEWS: dict[str, Callable[[Image.Image], Image.Image]] = {
-    "narrower": _stretched(0.8),
-    "wider": _stretched(1.25),
-    "trimmed": _trimmed(0.06, 0.06),
-    "trimmed more": _trimmed(0.12, 0.12),
-    "trimmed above and below": _trimmed(0.08, 0),
-    "padded": _trimmed(-0.08, -0.08),
-    "cropped to its ink": _to_ink,
-    "inverted": ImageOps.invert,
-    "turned left": _rotated(5),
-    "turned right": _rotated(-5),
-    "leaning left": _sheared(0.25),
-    "leaning right": _sheared(-0.25),
+@dataclass(frozen=True)
+class View:
+    """The same text seen a little differently.
+
+    Args:
+        apply: grey line picture -> another.
+        longest: width over height up to which it is taken: a long line that is turned is mostly what lies around it.
+    """
+
+    apply: Callable[[Image.Image], Image.Image]
+    longest: float = math.inf
+
+
+VIEWS: dict[str, View] = {
+    "narrower": View(_stretched(0.8)),
+    "wider": View(_stretched(1.25)),
+    "trimmed": View(_trimmed(0.06, 0.06)),
+    "trimmed more": View(_trimmed(0.12, 0.12), 20),
+    "trimmed above and below": View(_trimmed(0.08, 0)),
+    "padded": View(_trimmed(-0.08, -0.08)),
+    "cropped to its ink": View(_to_ink),
+    "inverted": View(ImageOps.invert),
+    "turned left": View(_rotated(5), 6),
+    "turned right": View(_rotated(-5), 6),
+    "leaning left": View(_sheared(0.25), 20),
+    "leaning right": View(_sheared(-0.25), 20),
 }
-"""Grey line picture -> the same text seen a little differently; to add one is one entry."""
+"""To add one is one entry."""
 
 
 @dataclass(frozen=True)
@@ -135,16 +153,18 @@ class Look:
     Args:
         line: what it says.
         readings: of the views that were taken; one where the first was sure enough.
+        back: from their pixels to the picture's, where the text was found to be turned.
     """
 
     line: Line
     readings: Sequence[Reading]
+    back: Transform = field(default_factory=Transform.identity)
 
 
 def recognize_carefully(
     network: CRNN, images: Sequence[Image.Image], decoder: Decoder = greedy, doubt: float = DOUBT
 ) -> list[Line]:
-    """As recognition.recognize(), but what is read with a confidence below `doubt` is read again from every side.
+    """As recognition.recognize(), but lines with a word that is less likely right than `doubt` are read again.
 
     The confidence of a text that was read again is the mean of what the AGREEING views that favour it most say.
 
@@ -156,36 +176,35 @@ def recognize_carefully(
 
 def looks(network: CRNN, images: Sequence[Image.Image], decoder: Decoder = greedy, doubt: float = DOUBT) -> list[Look]:
     """As recognize_carefully(), with the readings that led there."""
-    first = readings(network, images, decoder)
-    found = [Look(reading.to_line(), [reading]) for reading in first]
-    doubtful = [
-        i
-        for i, (look, image) in enumerate(zip(found, images, strict=True))
-        if look.line.confidence < (max(doubt, TALL_DOUBT) if doubt > 0 and _is_tall(image) else doubt)
-    ]
-    greys = [images[i].convert("L") for i in doubtful]
-    turns = [[t for t in TURNS.values() if not t.quarter or _is_tall(g)] for g in greys]
-    pictures = [
-        picture
-        for grey, own in zip(greys, turns, strict=True)
-        for picture in (*(view(grey) for view in VIEWS.values()), *(grey.transpose(turn.apply) for turn in own))
-    ]
-    widest = network.config.preprocessing
-    fits = [widest.width(picture.size) <= widest.max_width for picture in pictures]
-    read = iter(readings(network, [p for p, fit in zip(pictures, fits, strict=True) if fit], decoder))
-    others = iter([next(read) if fit else None for fit in fits])
-    for i, grey, own in zip(doubtful, greys, turns, strict=True):
-        seen = [first[i], *(other for _ in VIEWS if (other := next(others)) is not None)]
-        best, confidence = _agreed(network, seen)
-        found[i] = Look(best.to_line(), seen)
-        for turn in own:
-            other = next(others)
-            if other is None or (turn.quarter and sum(c.isalnum() for c in other.decoded.text) < 2):
-                continue
-            if turn.odds * math.exp(other.log_confidence) > confidence:
-                confidence = turn.odds * math.exp(other.log_confidence)
-                found[i] = Look(other.to_line().moved(turn.back(*grey.size)), [other])
+    found = [Look(reading.to_line(), [reading]) for reading in readings(network, images, decoder)]
+    for i, (look, image) in enumerate(zip(found, images, strict=True)):
+        # a long line is seldom right as a whole, however surely each of its words is read
+        sure = min((word.confidence for word in look.line.words), default=look.line.confidence)
+        if sure < (max(doubt, TALL_DOUBT) if doubt > 0 and _is_tall(image) else doubt):
+            found[i] = _again(network, image.convert("L"), look.readings[0], decoder)
     return found
+
+
+def _again(network: CRNN, grey: Image.Image, first: Reading, decoder: Decoder) -> Look:
+    """One picture from every side, in one batch."""
+    aspect = grey.width / grey.height
+    turns = [turn for turn in TURNS.values() if not turn.quarter or _is_tall(grey)]
+    pictures = [view.apply(grey) for view in VIEWS.values() if aspect <= view.longest]
+    turned = [grey.transpose(turn.apply) for turn in turns]
+    preprocessing = network.config.preprocessing
+    pictures = [p for p in pictures if preprocessing.width(p.size) <= preprocessing.max_width]
+    read = readings(network, [*pictures, *turned], decoder)
+    seen, others = [first, *read[: len(pictures)]], read[len(pictures) :]
+    best, confidence = _agreed(network.vocabulary, seen)
+    look = Look(best.to_line(), seen)
+    for turn, other in zip(turns, others, strict=True):
+        if turn.quarter and sum(c.isalnum() for c in other.decoded.text) < 2:
+            continue
+        if turn.odds * math.exp(other.log_confidence) > confidence:
+            confidence = turn.odds * math.exp(other.log_confidence)
+            back = turn.back(*grey.size)
+            look = Look(other.to_line().moved(back), [other], back)
+    return look
 
 
 def _is_tall(image: Image.Image) -> bool:
@@ -197,35 +216,75 @@ def agreement(log_probs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.asarray(np.sort(np.exp(np.minimum(0.0, log_probs)), axis=0)[-AGREEING:].mean(axis=0))
 
 
-def _agreed(network: CRNN, seen: Sequence[Reading]) -> tuple[Reading, float]:
-    """The text that views of one line agree on, placed in the first of them, and its confidence."""
-    vocabulary = network.vocabulary
-    texts = list(dict.fromkeys(reading.decoded.text for reading in seen))
-    space = vocabulary.space if all(reading.decoded.log_mass == 0 for reading in seen) else -1
-    every = likelihoods(
-        [reading.log_probs for reading in seen for _ in texts],
-        [vocabulary.encode(text) for _ in seen for text in texts],
-        space,
-    )
-    table = [every[i : i + len(texts)] for i in range(0, len(every), len(texts))]
+@dataclass(frozen=True)
+class Weighed:
+    """How likely views of one line say a text.
+
+    Args:
+        confidence: what they say together.
+        view: which of them favours it most.
+        likelihood: there.
+    """
+
+    confidence: float
+    view: int
+    likelihood: Likelihood
+
+
+def weigh(vocabulary: Vocabulary, seen: Sequence[Reading], texts: Sequence[Sequence[int]]) -> list[Weighed]:
+    """What views of one line say of texts, given as class ids."""
+    free = all(reading.decoded.log_mass == 0 for reading in seen)
     masses = np.array([[reading.decoded.log_mass] for reading in seen])
-    logs = np.array([[one.log_prob for one in row] for row in table]) - masses
-    logs[masses[:, 0] <= NEVER] = NEVER  # nothing that is allowed fits into that view
-    confidences = agreement(logs)
-    priors = {reading.decoded.text: reading.decoded.log_prior for reading in seen}
-    text = int((np.log(np.maximum(confidences, 1e-300)) + [priors[text] for text in texts]).argmax())
-    confidence = float(confidences[text])
-    if confidence <= 0:
-        return seen[0], 0.0
-    view = int(logs[:, text].argmax())
-    likelihood = table[view][text]
-    ids = vocabulary.encode(texts[text])
+    longest = max((len(ids) for ids in texts), default=0)
+    at_once = max(1, CELLS // (len(seen) * (2 * longest + 1)))
+    weighed: list[Weighed] = []
+    for start in range(0, len(texts), at_once):
+        part = texts[start : start + at_once]
+        rows = [reading.log_probs for reading in seen for _ in part]
+        every = likelihoods(rows, [ids for _ in seen for ids in part], vocabulary.space if free else -1)
+        table = np.array([one.log_prob for one in every]).reshape(len(seen), len(part))
+        logs = np.where(masses > NEVER, table - masses, NEVER)  # or nothing that is allowed fits into that view
+        views = logs.argmax(axis=0).tolist()
+        confidences = agreement(logs).tolist()
+        weighed += [
+            Weighed(confidence, view, every[view * len(part) + i])
+            for i, (confidence, view) in enumerate(zip(confidences, views, strict=True))
+        ]
+    return weighed
+
+
+def placed(vocabulary: Vocabulary, seen: Sequence[Reading], ids: Sequence[int], weighed: Weighed) -> Reading:
+    """A text as a reading of the first view, whatever that said.
+
+    Raises:
+        ValueError: no view has room for it.
+    """
+    place = seen[0]
     try:
-        decoded = aligned(seen[0].log_probs, vocabulary, ids)
-        place = seen[0]
-    except ValueError:  # too many characters for the first view; the one that read them has its width to itself
-        decoded, place = seen[view].decoded, replace(seen[0], pixels=seen[0].size[0] / len(seen[view].log_probs))
-        if decoded.text != texts[text]:
-            decoded = aligned(seen[view].log_probs, vocabulary, ids)
-    decoded = replace(decoded, log_mass=likelihood.log_prob - math.log(confidence))
-    return replace(place, decoded=decoded, likelihood=likelihood), confidence
+        decoded = aligned(place.log_probs, vocabulary, ids)
+    except ValueError:  # too many characters for the first view; the one that read them has the width to itself
+        other = seen[weighed.view]
+        decoded = aligned(other.log_probs, vocabulary, ids)
+        place = replace(place, pixels=place.size[0] / len(other.log_probs))
+    confidence = max(weighed.confidence, 1e-300)
+    decoded = replace(decoded, log_mass=weighed.likelihood.log_prob - math.log(confidence))
+    return replace(place, decoded=decoded, likelihood=weighed.likelihood)
+
+
+def _agreed(vocabulary: Vocabulary, seen: Sequence[Reading]) -> tuple[Reading, float]:
+    """The text that views of one line agree on, placed in the first of them, and its confidence."""
+    first = seen[0].decoded.text
+    # a view in which hardly anything is left to see may be sure of that little
+    enough = len(first) / 2 if len(first) >= LONG else 0
+    proposed = sorted(seen, key=lambda reading: -reading.log_confidence)
+    texts = dict.fromkeys([first, *(r.decoded.text for r in proposed if len(r.decoded.text) >= enough)])
+    chosen = list(texts)[: PROPOSALS + 1]
+    found = weigh(vocabulary, seen, [vocabulary.encode(text) for text in chosen])
+    priors = {reading.decoded.text: reading.decoded.log_prior for reading in seen}
+    logs = [math.log(max(one.confidence, 1e-300)) + priors[text] for text, one in zip(chosen, found, strict=True)]
+    best = max(range(len(chosen)), key=logs.__getitem__)
+    if found[best].confidence <= 0:
+        return seen[0], 0.0
+    if len(first) >= LONG and found[best].confidence < CONVINCING:
+        best = 0  # of a long text that no view is sure of, the likeliest as a whole is not the one with fewest errors
+    return placed(vocabulary, seen, vocabulary.encode(chosen[best]), found[best]), found[best].confidence

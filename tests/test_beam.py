@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import groupby, product
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from simpleocr.beam import beam_search
 from simpleocr.constraints import Constraint, ConstraintError, charset, lexicon
+from simpleocr.decoding import Decoder, beam, greedy
 from simpleocr.likelihood import LogProbs, log_likelihood
 from simpleocr.patterns import pattern
 from simpleocr.vocabulary import VOCABULARIES, Vocabulary, normalize
@@ -51,6 +53,8 @@ def test_a_beam_wide_enough_is_exact(steps: int, seed: int) -> None:
 CONSTRAINTS: dict[str, tuple[Callable[[], Constraint], Callable[[str], bool]]] = {
     "charset": (lambda: charset("a1", ABC), lambda text: set(text) <= set("a1")),
     "lexicon": (lambda: lexicon(["a", "ab", "a b", "bb", "1"], ABC), {"a", "ab", "a b", "bb", "1"}.__contains__),
+    "charset with a space": (lambda: charset("a1 ", ABC), lambda text: set(text) <= set("a1 ")),
+    "pattern with spaces": (lambda: pattern(" ?a* +b?", ABC), lambda text: bool(re.fullmatch(" ?a* +b?", text))),
     "pattern": (lambda: pattern("a+b?|1{2}", ABC), lambda text: bool(re.fullmatch("a+b?|1{2}", text))),
 }
 
@@ -62,15 +66,18 @@ def test_constrained_search_is_exact_too(name: str, seed: int) -> None:
     constraint = make()
     log_probs = random_log_probs(5, ABC.num_classes, seed)
     every = every_text(log_probs, ABC, fold=False)
-    probabilities = {text: p for text, p in every.items() if allowed(text)}
+    probabilities = {text: p for text, p in every.items() if allowed(text) and text == normalize(text)}
     found = beam_search(log_probs, ABC, width=5000, count=5000, cutoff=0, constraint=constraint)
     assert {ABC.decode(list(h.ids)): pytest.approx(np.exp(h.log_prob), rel=1e-4) for h in found} == probabilities
     assert np.exp(constraint.log_mass(log_probs)) == pytest.approx(sum(probabilities.values()), rel=1e-4)
 
 
 def test_the_mass_of_all_texts_is_one() -> None:
-    everything = charset(ENGLISH.characters, ENGLISH)
-    assert everything.log_mass(random_log_probs(80, ENGLISH.num_classes, 3, 1.0)) == pytest.approx(0, abs=1e-5)
+    everything = charset(ENGLISH.characters.replace(" ", ""), ENGLISH)
+    log_probs = random_log_probs(80, ENGLISH.num_classes, 3, 1.0)
+    log_probs[:, ENGLISH.space] = -60
+    log_probs -= np.log(np.exp(log_probs).sum(axis=1, keepdims=True))
+    assert everything.log_mass(log_probs) == pytest.approx(0, abs=1e-4)
 
 
 def test_a_lexicons_states_hold_the_exact_probability_of_each_word() -> None:
@@ -174,7 +181,11 @@ def test_patterns_agree_with_pythons_expressions(expression: str) -> None:
         return
     for length in range(6):
         for text in map("".join, product(ABC.characters, repeat=length)):
-            assert automaton.accepts(ABC.encode(text)) == bool(re.fullmatch(expression, text)), (expression, text)
+            if text == normalize(text):
+                allowed = bool(re.fullmatch(expression, text))
+                assert automaton.accepts(ABC.encode(text)) == allowed, (expression, text)
+            else:
+                assert not automaton.accepts(ABC.encode(text))
 
 
 @settings(max_examples=60, deadline=None)
@@ -197,6 +208,8 @@ def test_what_an_expression_makes_is_accepted(data: st.DataObject) -> None:
         ("a)", "too many"),
         ("*a", "nothing to repeat"),
         ("a{3,1}", "the smaller first"),
+        ("a{3,0}", "the smaller first"),
+        ("  a", "no text that the model can write"),
         ("a{999}", "from 0 to 200"),
         ("[ab", "unexpected end"),
         ("(?=a)", "looks around"),
@@ -215,6 +228,56 @@ def test_what_an_expression_makes_is_accepted(data: st.DataObject) -> None:
 def test_what_is_not_understood_is_said(expression: str, fault: str) -> None:
     with pytest.raises(ConstraintError, match=fault):
         pattern(expression, ABC)
+
+
+@pytest.mark.parametrize("decoder", [greedy, beam])
+def test_a_vocabulary_without_a_space_can_say_nothing(decoder: Decoder) -> None:
+    digits = VOCABULARIES["digits"]
+    log_probs = np.full((6, digits.num_classes), np.log(0.001), dtype=np.float32)
+    log_probs[:, 0] = np.log(0.99)
+    assert decoder(log_probs, digits).text == ""
+    assert beam_search(log_probs, digits)[0].ids == ()
+    held = beam_search(log_probs, digits, constraint=pattern(r"\d*", digits))
+    assert held[0].ids == ()
+
+
+def test_a_word_that_fits_a_blank_line_has_a_mass() -> None:
+    """The states that can no longer end hold almost everything, and must not push the rest out of a float's range."""
+    log_probs = np.full((400, ABC.num_classes), -30.0, dtype=np.float32)
+    log_probs[:, 0] = 0.0
+    constraint = lexicon(["ab" * 60], ABC)
+    ids = ABC.encode("ab" * 60)
+    # exact to some hundred powers of ten, which is more than any confidence can show
+    assert constraint.log_mass(log_probs) == pytest.approx(log_likelihood(log_probs, ids), rel=0.05)
+
+
+@pytest.mark.parametrize(("weight", "length"), [(3.0, 160), (1.0, 600)])
+def test_a_language_weighs_long_lines_exactly(weight: float, length: int) -> None:
+    class Two:
+        def log_next(self, text: tuple[int, ...], following: int) -> float:
+            return -2.0
+
+    ids = [1 + i % 2 for i in range(length)]
+    log_probs = np.full((length, ABC.num_classes), -20.0, dtype=np.float32)
+    log_probs[np.arange(length), ids] = -1e-6
+    best = beam_search(log_probs, ABC, language=Two(), weight=weight)[0]
+    assert list(best.ids) == ids
+    assert best.log_score == pytest.approx(best.log_prob - 2 * weight * (length + 1), rel=1e-6)
+
+
+@pytest.mark.parametrize("expression", ["((.?){60}){40}", r"(\d{100}){60}", "(.*a){150}", "((a?)?)?" * 20])
+def test_no_pattern_takes_long(expression: str) -> None:
+    started = time.perf_counter()
+    with suppress(ConstraintError):
+        pattern(expression, ENGLISH)
+    assert time.perf_counter() - started < 8
+
+
+def test_deeply_nested_options_are_read_once() -> None:
+    expression = "a" + "(b" * 20 + ")?" * 20
+    automaton = pattern(expression, ABC)
+    assert automaton.accepts(ABC.encode("abbbb"))
+    assert not automaton.accepts(ABC.encode("ba"))
 
 
 def test_constraints_say_what_the_model_cannot_write() -> None:

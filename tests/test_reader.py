@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+import simpleocr
 from simpleocr import CRNN, OCR, ConstraintError, CRNNConfig, InputError, ModelError, Page, Vocabulary
 from simpleocr.image import ImageSource
 from tests.test_detection import LINES, page
@@ -152,3 +153,27 @@ def test_candidates_are_scored_as_they_are_read(ocr: OCR) -> None:
     assert plain.score(line_picture(), []) == []
     with pytest.raises(ConstraintError, match="cannot write"):
         plain.score(line_picture(), ["ab", "ß"])
+    with pytest.raises(TypeError, match="list of candidates"):
+        plain.score(line_picture(), "ab")
+
+
+def test_what_a_constraint_forbids_is_not_likely(ocr: OCR) -> None:
+    held = OCR(ocr.network, charset="ab")
+    forbidden, allowed = held.score(line_picture(), ["cab", "ab"])
+    assert (forbidden.text, forbidden.confidence) == ("", 0)
+    assert (allowed.text, allowed.confidence > 0) == ("ab", True)
+
+
+def test_candidates_and_n_best_agree_with_what_is_read() -> None:
+    """On a picture that lies upside down, which only a second look reads."""
+    reader = OCR()
+    upside_down = Image.open(Path(simpleocr.__file__).parent / "examples" / "sign.jpg").rotate(180)
+    (read,) = reader.recognize([upside_down])
+    assert "ery" in read.text
+    best, *_ = reader.n_best(upside_down, 3)
+    (scored,) = reader.score(upside_down, [read.text])
+    assert (best.text, scored.text) == (read.text, read.text)
+    assert scored.confidence == pytest.approx(read.confidence, rel=1e-3)
+    for one in (best, scored):
+        assert one.chars[0].box == pytest.approx(read.chars[0].box, abs=0.5 * upside_down.height)
+    assert read.chars[0].box[0] > read.chars[-1].box[0]  # the text runs from right to left there

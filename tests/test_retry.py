@@ -4,16 +4,20 @@ from itertools import product
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from simpleocr import retry
 from simpleocr.constraints import lexicon
 from simpleocr.crnn import CRNN
-from simpleocr.decoding import constrained
-from simpleocr.recognition import recognize
-from simpleocr.retry import TURNS, VIEWS, recognize_carefully
+from simpleocr.decoding import constrained, greedy
+from simpleocr.likelihood import likelihoods
+from simpleocr.metrics import edit_distance
+from simpleocr.reader import OCR
+from simpleocr.recognition import Reading, recognize
+from simpleocr.retry import TURNS, VIEWS, placed, recognize_carefully, weigh
+from simpleocr.vocabulary import Vocabulary
 from tests.test_crnn import random_network
-from tests.test_recognition import InkNetwork, bars, check_places, noise
+from tests.test_recognition import InkNetwork, bars, noise
 
 pytestmark = pytest.mark.usefixtures("exact")
 
@@ -28,7 +32,7 @@ def network() -> CRNN:
 def test_every_view_of_any_picture_is_a_picture(name: str, size: tuple[int, int]) -> None:
     grey = noise(*size, seed=1).convert("L")
     before = grey.tobytes()
-    seen = VIEWS[name](grey)
+    seen = VIEWS[name].apply(grey)
     assert seen.mode == "L"
     assert min(seen.size) >= 1
     assert max(seen.size) <= 2 * max(size) + 4
@@ -95,13 +99,52 @@ def test_together_as_alone(network: CRNN) -> None:
     assert recognize_carefully(network, []) == []
 
 
-def test_pale_text_is_read_from_a_view() -> None:
-    """The network writes where it is dark: of light bars it reads the gaps, until the picture is inverted."""
-    network = InkNetwork(temperature=3.0)
-    image = bars((300, 30), (0, 40), (60, 300))
-    line, *_ = recognize_carefully(network, [image], doubt=1.1)
-    check_places(line, image.size)
-    assert line.confidence > 0
+def reading(*rows: tuple[float, ...]) -> Reading:
+    """Of a picture whose log_probs these are, over the blank, "a" and "b"."""
+    log_probs = np.log(np.array(rows, np.float32))
+    vocabulary = Vocabulary("ab")
+    decoded = greedy(log_probs, vocabulary)
+    (likelihood,) = likelihoods([log_probs], [vocabulary.encode(decoded.text)])
+    return Reading(decoded, likelihood, log_probs, (40, 20), 20.0)
+
+
+def test_views_are_weighed_by_hand() -> None:
+    vocabulary = Vocabulary("ab")
+    seen = [
+        reading((0.3, 0.4, 0.3), (1.0, 1e-9, 1e-9)),
+        reading((0.05, 0.05, 0.9), (1.0, 1e-9, 1e-9)),
+        reading((0.1, 0.1, 0.8), (1.0, 1e-9, 1e-9)),
+        reading((0.5, 0.3, 0.2), (1.0, 1e-9, 1e-9)),
+    ]
+    assert [one.decoded.text for one in seen] == ["a", "b", "b", ""]
+    weighed = weigh(vocabulary, seen, [[1], [2], []])
+    assert [one.confidence for one in weighed] == pytest.approx(
+        [(0.4 + 0.3 + 0.1) / 3, (0.9 + 0.8 + 0.3) / 3, (0.5 + 0.3 + 0.1) / 3], abs=1e-4
+    )
+    assert [one.view for one in weighed] == [0, 1, 3]
+    line = placed(vocabulary, seen, [2], weighed[1]).to_line()
+    assert line.text == "b"
+    assert line.confidence == pytest.approx(2 / 3, abs=1e-4)
+    assert line.words[0].confidence == pytest.approx(line.confidence)
+    with pytest.raises(ValueError, match="too few"):
+        placed(vocabulary, seen, [1, 2, 1], weighed[0])
+
+
+@pytest.mark.parametrize("length", [60, 120])
+def test_a_long_line_is_not_given_up_for_a_mark(length: int) -> None:
+    """Turned a little, a long line is a thin streak; whatever is read there must not win."""
+    reader = OCR()
+    text = (
+        "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of light " * 2
+    )[:length]
+    font = ImageFont.load_default(20)
+    image = Image.new("L", (round(font.getlength(text)) + 8, 28), 255)
+    ImageDraw.Draw(image).text((4, 2), text, 0, font=font)
+    small = image.resize((image.width // 3, image.height // 3)).resize(image.size)
+    (once,) = recognize(reader.network, [small])
+    (again,) = recognize_carefully(reader.network, [small])
+    assert len(again.text) > 0.7 * length
+    assert edit_distance(prediction=again.text, target=text) <= edit_distance(prediction=once.text, target=text) + 5
 
 
 def test_a_constraint_holds_in_every_view() -> None:

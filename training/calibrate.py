@@ -36,12 +36,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         network = CRNN.from_pretrained(args.model)
         network.config = replace(network.config, temperature=1.0)
+        preprocessing = network.config.preprocessing
         samples = [
             (sample.image, sample.target)
             for name in args.dataset
             for sample in open_samples(name, split=args.split, limit=args.limit).stream
-            if sample.image is not None
+            if sample.image is not None and preprocessing.width(sample.image.size) <= preprocessing.max_width
         ]
+        if not samples:
+            sys.exit("training.calibrate: no line that can be read")
         found = looks(network, [image for image, _ in samples])
         targets = [target for _, target in samples]
         temperature, surprise = best_temperature(found, targets, network.vocabulary)

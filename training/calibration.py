@@ -49,6 +49,9 @@ def confidences(
 ) -> list[float]:
     """How likely each line is right when texts are compared under a normalisation.
 
+    Two characters side by side that become one ("Aa") are lost in the sum where nothing was between them; at least as
+    likely as the very text is what it stands for, so no figure is below that.
+
     Args:
         looks: what retry.looks() gave.
         vocabulary: of the network.
@@ -65,7 +68,10 @@ def confidences(
             texts.append(text)
     space = vocabulary.space if vocabulary.space >= 0 and ids[vocabulary.space] != BLANK else -1
     found = iter(likelihoods(rows, texts, space))
-    return [float(agreement(np.array([next(found).log_prob for _ in look.readings]))) for look in looks]
+    given = [float(agreement(np.array([next(found).log_prob for _ in look.readings]))) for look in looks]
+    if normalisation == "raw":
+        return given
+    return [max(pair) for pair in zip(given, confidences(looks, vocabulary, "raw", temperature), strict=True)]
 
 
 def account(given: Sequence[float], right: Sequence[bool]) -> dict[str, Any]:
