@@ -146,7 +146,7 @@ def test_float16_halves_the_file_and_refuses_what_it_cannot_hold(tmp_path: Path)
 def test_config_and_card_describe_and_are_never_read(tmp_path: Path) -> None:
     trained().save_pretrained(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
-    assert config == {"format": 1, "dtype": "float32", **trained().to_header()}
+    assert config == {"format": 2, "dtype": "float32", **trained().to_header()}
     assert "€" in (tmp_path / "config.json").read_text(encoding="utf-8")
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert card.startswith(
