@@ -147,7 +147,7 @@ def view(box: tuple[int, int, int, int], rng: Random, strength: float) -> tuple[
     corners = matrix @ np.array([[left, right, right, left], [top, top, bottom, bottom], [1, 1, 1, 1]])
     corners = corners[:2] / corners[2]
     (x0, y0), (x1, y1) = corners.min(axis=1), corners.max(axis=1)
-    margins = [margin * (y1 - y0) for margin in _margins(rng)]
+    margins = [margin * (y1 - y0) for margin in _margins(rng, strength)]
     x0, y0, x1, y1 = x0 - margins[0], y0 - margins[1], x1 + margins[2], y1 + margins[3]
     if y1 - y0 < 0.5 * EM and rng.random() < 0.7:  # a lone dot or dash: mostly cropped with the line's height around it
         grow = rng.uniform(0.2, 0.7) * EM
@@ -160,12 +160,15 @@ def view(box: tuple[int, int, int, int], rng: Random, strength: float) -> tuple[
     return to_crop @ matrix, (width, height)
 
 
-def _margins(rng: Random) -> list[float]:
+def _margins(rng: Random, strength: float) -> list[float]:
     """Free space on each side of a crop as a share of its height; below zero the crop cuts into the ink.
 
     Nobody tunes the boxes of real crops, and a network that never saw loose ones reads them badly: cutting a twentieth
-    off each side of iiit5k, svt and ic15 once brought three to four points. So most crops here are loose somewhere.
+    off each side of iiit5k, svt and ic15 once brought three to four points. So most crops here are loose somewhere, but
+    for clean print, of strength 0.
     """
+    if not strength:
+        return [abs(rng.gauss(0.06, 0.04)) for _ in range(4)]
     draw = rng.random()
     usual = 0.03 if draw < 0.3 else 0.1 if draw < 0.7 else rng.uniform(0.1, 0.4)
     margins = [rng.gauss(usual, 0.4 * usual + 0.02) for _ in range(4)]
