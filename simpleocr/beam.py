@@ -206,11 +206,3 @@ def _allowed(
             best.append(max(out, key=row.__getitem__))
             best = list(dict.fromkeys(best))
     return best
-
-
-def total_log_prob(hypotheses: Sequence[Hypothesis]) -> float:
-    """The logarithm of the hypotheses' mass together."""
-    if not hypotheses:
-        return NEVER
-    best = max(h.log_prob for h in hypotheses)
-    return best + math.log(sum(math.exp(h.log_prob - best) for h in hypotheses))

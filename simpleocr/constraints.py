@@ -41,7 +41,7 @@ class Constraint:
 
     @cached_property
     def to_go(self) -> tuple[int, ...]:
-        """For each state, the fewest characters with which a text can still end."""
+        """For each state, the fewest characters with which a text can still end; -1 where none can."""
         before: list[list[int]] = [[] for _ in self.edges]
         for state, edges in enumerate(self.edges):
             for following in edges.values():
@@ -128,7 +128,7 @@ class _Tables:
 
 
 def in_normal_form(constraint: Constraint, space: int) -> Constraint:
-    """The same, but for texts that normalize() would change: a space is never first, last or doubled.
+    """The same without the texts that normalize() would change: a space is never first, last or doubled.
 
     Args:
         constraint: any; states from which no text can end are taken out of it, too.
@@ -156,20 +156,12 @@ def in_normal_form(constraint: Constraint, space: int) -> Constraint:
                     accepting.add(pairs[pair])
             out[c] = pairs[pair]
         edges.append(out)
-    before: list[list[int]] = [[] for _ in edges]
-    for number, out in enumerate(edges):
-        for following in out.values():
-            before[following].append(number)
-    alive, search = set(accepting), list(accepting)
-    while search:
-        for previous in before[search.pop()]:
-            if previous not in alive:
-                alive.add(previous)
-                search.append(previous)
+    whole = Constraint(tuple(edges), frozenset(accepting))
+    alive = [number for number, distance in enumerate(whole.to_go) if distance >= 0]
     if 0 not in alive:
         raise ConstraintError("no text is allowed")
-    renumbered = {number: i for i, number in enumerate(sorted(alive))}
-    kept = tuple({c: renumbered[to] for c, to in edges[number].items() if to in alive} for number in sorted(alive))
+    renumbered = {number: i for i, number in enumerate(alive)}
+    kept = tuple({c: renumbered[to] for c, to in edges[number].items() if to in renumbered} for number in alive)
     return Constraint(kept, frozenset(renumbered[number] for number in accepting))
 
 

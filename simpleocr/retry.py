@@ -23,9 +23,7 @@ from simpleocr.vocabulary import Vocabulary
 DOUBT = 0.8  # a line with a word that is less likely right is looked at again
 AGREEING = 3  # a text's probability is its mean over so many views, those in which it is likeliest
 TALL = 1.5  # height over width from which a picture may hold text that was turned by a quarter
-TALL_DOUBT = (
-    0.97  # such a picture is looked at again even if it was read rather surely: a column of print looks like "I"
-)
+TALL_DOUBT = 0.97  # the same for such a picture: a column of print looks like a sure "I"
 LONG = 12  # characters from which on a text is not easily given up, nor for one of half its length
 CONVINCING = 0.05  # confidence that another text must reach to take the place of one of that length
 PROPOSALS = 6  # texts of other views that are weighed, those the views were surest of
