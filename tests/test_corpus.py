@@ -1,5 +1,6 @@
 """training.corpus: texts from any source, each in the form and the characters that a label may have."""
 
+import re
 import string
 from collections.abc import Callable
 from pathlib import Path
@@ -201,6 +202,20 @@ def test_each_kind_is_determined_by_its_seed_and_varies(topics: Corpus, kind: Ca
     for vocabulary in VOCABULARIES.values():
         for seed in range(50):
             kind(topics, vocabulary, Random(seed))
+
+
+def test_ordinals_end_as_they_are_spoken(topics: Corpus) -> None:
+    texts = [module._look_alikes(topics, ENGLISH, Random(seed)) for seed in range(3000)]
+    found = {match[0] for text in texts if (match := re.match(r"\d+(st|nd|rd|th)\b", text))}
+    assert {"1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "22nd", "23rd"} <= found
+    assert not found & {"11st", "12nd", "13rd", "1th", "111st"}
+
+
+def test_dots_are_mostly_spelled_out(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("well… so… it… goes…", encoding="utf-8")
+    found, rng = load_corpus([tmp_path / "a.txt"]), Random(0)
+    texts = [sample_text(found, ENGLISH, rng) for _ in range(1000)]
+    assert sum("..." in text for text in texts) > 2 * sum("…" in text for text in texts) > 0
 
 
 def test_a_corpus_of_one_word_is_enough(tmp_path: Path) -> None:

@@ -386,6 +386,34 @@ def test_any_text_becomes_a_picture_of_bounded_size(
         assert image.max() > image.min(), "something is to be seen"
 
 
+def test_what_only_its_height_tells_mostly_has_the_line_around_it(source: Source) -> None:
+    """A small x and a capital X, cropped to their ink, are the same picture."""
+    face = Face(DEJAVU, EM)
+    clean = Source(source.corpus, source.fonts, [], source.vocabulary, 0.0)
+
+    def room(text: str) -> float:
+        pictures = [render.render_line(text, face, clean, Random(i)) for i in range(60)]
+        inked = [np.ptp(np.flatnonzero((p < p.max() - 60).any(axis=1))) / len(p) for p in pictures]
+        return 1 - float(np.mean(inked))
+
+    assert room("x") > 0.3
+    assert room("Kite") < 0.25
+    assert render.needs_line("xX.")
+    assert not render.needs_line("Text")
+
+
+def test_a_line_box_holds_the_ink_and_most_of_the_line(source: Source) -> None:
+    face = Face(DEJAVU, EM)
+    for text in ("x", "Ågypt", "."):
+        _, ink = render.lay_out(text, face, Random(0), 0.0)
+        for seed in range(20):
+            left, top, right, bottom = render.line_box(ink, face, Random(seed))
+            assert (left, right) == (ink[0], ink[2])
+            assert top <= ink[1]
+            assert bottom >= ink[3]
+            assert bottom - top >= 0.6 * (face.ascent + face.descent) - 2
+
+
 def test_empty_pictures_occur_and_are_labelled_as_empty(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
 

@@ -93,6 +93,8 @@ def sample_text(corpus: Corpus, vocabulary: Vocabulary, rng: Random) -> str:
     for _ in range(100):
         kind = _KINDS[bisect(_KIND_WEIGHTS, rng.random() * _KIND_WEIGHTS[-1], 0, len(_KINDS) - 1)]
         text = normalize(kind(corpus, vocabulary, rng))
+        if "…" in text and rng.random() < 0.8:
+            text = text.replace("…", "...")  # most fonts draw them alike, and most labels spell it out
         if vocabulary.unknown(text):
             text = normalize("".join(c for c in text if not vocabulary.unknown(c)))
         if text:
@@ -234,6 +236,8 @@ def _code(_: Corpus, __: Vocabulary, rng: Random) -> str:
         letters = rng.choice(
             (string.ascii_uppercase, string.digits, string.digits, string.ascii_uppercase + string.digits)
         )
+        if len(letters) > 26 and rng.random() < 0.7:
+            letters = letters.replace("O", "").replace("I", "")  # as those who make codes do: many fonts draw O as 0
         groups.append("".join(rng.choices(letters, k=rng.randint(1, 6))))
     return rng.choice(("-", "-", "", " ", "/", ".")).join(groups)
 
@@ -285,7 +289,38 @@ def _single(_: Corpus, vocabulary: Vocabulary, rng: Random) -> str:
 
 def _repeated(corpus: Corpus, vocabulary: Vocabulary, rng: Random) -> str:
     text = _single(corpus, vocabulary, rng) * rng.randint(2, 8)
-    return text if rng.random() < 0.6 else text + corpus.word(rng)
+    draw = rng.random()
+    if draw < 0.7:
+        return text
+    return text + corpus.word(rng) if draw < 0.85 else text + _single(corpus, vocabulary, rng) * rng.randint(1, 4)
+
+
+def _look_alikes(corpus: Corpus, _: Vocabulary, rng: Random) -> str:
+    # I, l, 1, | and O, o, 0 where their neighbours tell them apart: names, ordinals, times, tables
+    number = str(rng.choice((rng.randint(1, 31), rng.randint(1, 1000) * 10, rng.randint(0, 111))))
+    word = rng.choice((str.title, str.upper, str.lower))(corpus.word(rng))
+    capital = rng.choice(
+        ("I", "I", "Il", "Al", "El", "Ol", "Ill", "Isl", "Iron ", "Ish", "All", "Oil", "Old", "Is", "In", "O", "It")
+    )
+    ordinal = {"1": "st", "2": "nd", "3": "rd"}.get(number[-1], "th") if number[-2:-1] != "1" else "th"
+    return rng.choice(
+        (
+            number + ordinal,
+            f"{number}{ordinal} {word}",
+            f"{word} {number}",
+            f"{number} {word}",
+            f"{rng.randint(0, 12)}:{rng.choice(('01', '10', '11', '00'))}",
+            capital + corpus.word(rng).lower(),
+            f"{number} {capital}{corpus.word(rng).lower()}",
+            f"I {corpus.word(rng).lower()}",
+            f"{word}|{corpus.word(rng)}",
+            f"| {word} | {number} |",
+            f"{rng.choice(string.ascii_letters)}|{rng.choice(string.ascii_letters)}",
+            rng.choice("01") * rng.randint(2, 6),
+            "".join(rng.choices("01", k=rng.randint(2, 8))),
+            "".join(rng.choices("Il1|O0o", k=rng.randint(1, 4))),
+        )
+    )
 
 
 def _enumeration(corpus: Corpus, _: Vocabulary, rng: Random) -> str:
@@ -318,15 +353,15 @@ def _symbols(_: Corpus, vocabulary: Vocabulary, rng: Random) -> str:
 
 
 _Kind = Callable[[Corpus, Vocabulary, Random], str]
-# share of each kind among a thousand texts: mostly what pictures show, words; the rest so that nothing is unheard of
+# share of each kind, among all of them together: mostly what pictures show, words; the rest so that nothing is unheard of
 _SHARES: dict[_Kind, int] = {
-    _word: 400,
+    _word: 370,
     _words: 60,
     _punctuated: 50,
     _compound: 15,
     _phrase: 120,
-    _line: 50,
-    _long_line: 10,
+    _line: 60,
+    _long_line: 14,
     _number: 70,
     _price: 20,
     _date: 35,
@@ -337,11 +372,12 @@ _SHARES: dict[_Kind, int] = {
     _initials: 10,
     _random: 25,
     _pieces: 20,
-    _single: 20,
-    _repeated: 5,
+    _single: 45,
+    _repeated: 14,
     _symbols: 12,
     _enumeration: 20,
     _dashed: 12,
+    _look_alikes: 16,
 }
 _KINDS = list(_SHARES)
 _KIND_WEIGHTS = list(accumulate(_SHARES.values()))

@@ -93,6 +93,23 @@ def lay_out(text: str, face: Face, rng: Random, strength: float) -> tuple[Mask, 
     return canvas, (left, top, max(right, left + 1), max(bottom, top + 1))
 
 
+# characters that only their height or their place in the line tells from another
+SIZED = frozenset("cCkKoOpPsSuUvVwWxXyYzZ0.,·'‘’°-_–—lI|1^")
+
+
+def needs_line(text: str) -> bool:
+    """Whether what a text says cannot be told from its ink alone: "x" or "X", a comma or an apostrophe."""
+    return all(c in SIZED for c in text)
+
+
+def line_box(box: tuple[int, int, int, int], face: Face, rng: Random) -> tuple[int, int, int, int]:
+    """The ink's box grown to the height of the line, or most of it: what is cut out of pages has it, whatever it says."""
+    share = rng.uniform(0.6, 1.0)
+    top = PAD + face.ascent - round(share * face.ascent)
+    bottom = PAD + face.ascent + round(share * face.descent)
+    return box[0], min(box[1], top), box[2], max(box[3], bottom)
+
+
 def add_neighbours(canvas: Mask, box: tuple[int, int, int, int], face: Face, source: Source, rng: Random) -> None:
     """Draw other text beside, above or below, so close that a loose crop cuts through it."""
     left, top, right, bottom = box
@@ -319,8 +336,10 @@ def render_line(text: str, face: Face, source: Source, rng: Random) -> npt.NDArr
     # drawn apart: a sharp sign may be seen from the side, and a blurred one from the front
     strength, painted = source.strength * rng.random(), source.strength * rng.random()
     turned = source.strength * rng.random() ** 0.5
-    document = rng.random() < 0.35
+    document = rng.random() < 0.45
     canvas, box = lay_out(text, face, rng, strength)
+    if rng.random() < (0.85 if needs_line(text) else 0.3 if document else 0.05):
+        box = line_box(box, face, rng)
     if rng.random() < 0.35 * source.strength:
         add_neighbours(canvas, box, face, source, rng)
     canvas = augment.print_ink(canvas, rng, strength)
