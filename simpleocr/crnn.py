@@ -170,8 +170,8 @@ class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
             widths: (B,) columns of each line, on the CPU; None says that all are W wide.
 
         Returns:
-            (B, T, C); only the first timesteps(widths) of each line mean anything, and they are what the line read
-            alone gives.
+            (B, T, C) with T timesteps in the longest line; only the first timesteps(widths) of each mean anything, and
+            they are what the line read alone gives.
         """
         assert images.shape[-2] == self.config.preprocessing.height, f"pictures are {images.shape[-2]} rows high"
         if widths is not None and bool((widths == images.shape[-1]).all()):
@@ -189,16 +189,17 @@ class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
                 mask = _mask(columns, _halved_int(x.shape[-1]), images)
             for block in stage:  # type: ignore[attr-defined]
                 x = block(x, mask)
-        weights = self.row_score(x).softmax(dim=2)  # (B, 1, R, T)
-        return (x * weights).sum(dim=2).transpose(1, 2)  # (B, T, D)
+        weights = self.row_score(x).float().softmax(dim=2)  # (B, 1, R, T)
+        return (x * weights).sum(dim=2).transpose(1, 2).to(x.dtype)  # (B, T, D)
 
     def classify(self, features: Tensor, widths: Tensor | None = None) -> Tensor:
-        """(B, T, D) -> logits (B, T, C): the BiLSTM and the CTC head."""
-        if widths is None:
-            sequence, _ = self.rnn(features)
+        """(B, T, D) -> logits (B, T', C), T' the timesteps of the longest line: the BiLSTM and the CTC head."""
+        steps = None if widths is None else self.timesteps(widths)
+        if steps is None or bool((steps == steps[0]).all()):
+            sequence, _ = self.rnn(features if steps is None else features[:, : int(steps[0])])
         else:  # packed, or the backward direction would read the padding first
-            packed = pack_padded_sequence(features, self.timesteps(widths), batch_first=True, enforce_sorted=False)
-            sequence, _ = pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=features.shape[1])
+            packed = pack_padded_sequence(features, steps, batch_first=True, enforce_sorted=False)
+            sequence, _ = pad_packed_sequence(self.rnn(packed)[0], batch_first=True)
         with torch.autocast(sequence.device.type, enabled=False):  # logits of 8 bits would make confidences coarse
             return self.classifier(sequence.float())
 

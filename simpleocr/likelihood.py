@@ -59,6 +59,7 @@ def likelihoods(lines: Sequence[LogProbs], texts: Sequence[Sequence[int]], space
     if any(not BLANK < c < classes for ids in texts for c in ids):
         raise ValueError(f"class ids of characters are 1..{classes - 1}")
     steps = np.array([len(line) for line in lines])
+    shortest = int(steps.min())
     lengths = np.array([len(ids) for ids in texts])
     states, skips = _chains(texts, int(lengths.max()), space)
     # what a state emits when it is come to, and while it is stayed in: a gap between words begins with a space, and
@@ -68,26 +69,30 @@ def likelihoods(lines: Sequence[LogProbs], texts: Sequence[Sequence[int]], space
     rows = np.arange(len(lines))
     final = np.zeros(states.shape, dtype=np.bool_)
     final[rows, 2 * lengths] = space >= 0
-    dead = np.zeros(states.shape, dtype=np.bool_)  # the blank after a space is part of the gap already
-    dead[:, 2::2] = states[:, 1:-1:2] == space
+    # logarithms of whether a state can be come to from the one before it, and from the one before that: the blank after
+    # a space is part of the gap already
+    near = np.zeros((len(lines), states.shape[1] - 1))
+    near[:, 1::2] = np.where(states[:, 1:-1:2] == space, NEVER, 0.0)
+    far = np.where(skips[:, 2:], 0.0, NEVER)
+    came = np.full(states.shape, NEVER)
     alpha = np.full(states.shape, NEVER)
     alpha[:, 0] = 0.0  # before the first timestep, all mass stands before the first blank
     entered = np.full((len(lines), int(lengths.max())), NEVER)  # (B, N): mass that has come to each character by now
     for t in range(int(steps.max())):
         if t % BLOCK == 0:
             emissions, pauses = _emissions(lines, states, t, space)
-        alive = t < steps
-        entering = np.where(final, pauses[t % BLOCK], emissions[t % BLOCK])
-        staying = np.where(gap, pauses[t % BLOCK], entering)
-        came = np.full(alpha.shape, NEVER)
-        came[:, 1:] = np.where(dead[:, 1:], NEVER, alpha[:, :-1])
-        came[:, 2:] = np.where(skips[:, 2:], np.logaddexp(came[:, 2:], alpha[:, :-2]), came[:, 2:])
-        came = np.maximum(came + entering, NEVER)
-        new = np.maximum(np.logaddexp(alpha + staying, came), NEVER)
-        if not alive.all():
-            came = np.where(alive[:, None], came, NEVER)
-            new = np.where(alive[:, None], new, alpha)
-        alpha = new
+            entering = np.where(final, pauses, emissions)
+            staying = np.where(gap, pauses, entering)
+        came[:, 1:] = alpha[:, :-1] + near
+        came[:, 2:] = np.logaddexp(came[:, 2:], alpha[:, :-2] + far)
+        came[:, 1:] = np.maximum(came[:, 1:] + entering[t % BLOCK, :, 1:], NEVER)
+        new = np.maximum(np.logaddexp(alpha + staying[t % BLOCK], came), NEVER)
+        if t < shortest:
+            alpha = new
+        else:
+            alive = (t < steps)[:, None]
+            came = np.where(alive, came, NEVER)
+            alpha = np.where(alive, new, alpha)
         entered = np.logaddexp(entered, came[:, 1::2])
     last = alpha[rows, 2 * lengths]
     total = np.where(lengths > 0, np.logaddexp(last, alpha[rows, np.maximum(0, 2 * lengths - 1)]), last)

@@ -11,6 +11,8 @@ from simpleocr.image import InputError
 
 MIN_WIDTH = 16  # pixels of a tensor: below this the network has no column to read from
 
+COLUMNS = 32  # widths of batches are multiples of it
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -73,13 +75,19 @@ def line_to_tensor(image: Image.Image, preprocessing: Preprocessing) -> torch.Te
     return grey_to_tensor(to_grey(image, width, preprocessing.height), preprocessing)[None]
 
 
-def stack_lines(lines: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Line tensors (1, H, W_i) -> (images (B, 1, H, max W_i), widths (B,)); padded with 0 on the right.
+def padded(width: int) -> int:
+    """Columns of a batch whose widest line has `width`."""
+    return -(-width // COLUMNS) * COLUMNS
 
-    The network masks what lies beyond a line's width, so the padding changes nothing.
+
+def stack_lines(lines: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Line tensors (1, H, W_i) -> (images (B, 1, H, W), widths (B,)); W >= W_i, padded with 0 on the right.
+
+    The network masks what lies beyond a line's width, so the padding changes nothing. W is a multiple of COLUMNS, for
+    a convolution is prepared anew for every shape that it meets, which costs as much as computing it.
     """
     widths = torch.tensor([line.shape[-1] for line in lines])
-    images = lines[0].new_zeros(len(lines), *lines[0].shape[:-1], int(widths.max()))
+    images = lines[0].new_zeros(len(lines), *lines[0].shape[:-1], padded(int(widths.max())))
     for image, line in zip(images, lines, strict=True):
         image[..., : line.shape[-1]] = line
     return images, widths

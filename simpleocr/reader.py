@@ -15,6 +15,7 @@ from simpleocr.decoding import DECODERS, Decoder, constrained
 from simpleocr.detection import crop_line, detect_lines
 from simpleocr.document import Line, Page
 from simpleocr.image import ImageSource, load_image
+from simpleocr.inference import for_inference
 from simpleocr.patterns import pattern
 from simpleocr.recognition import recognize
 from simpleocr.retry import DOUBT, Look, looks, placed, recognize_carefully, weigh
@@ -29,7 +30,8 @@ class OCR:
     One object serves any number of threads: reading changes nothing in it.
 
     Args:
-        network: recognizes lines; by default the model that comes with the package.
+        network: recognizes lines; by default the model that comes with the package. Its weights are copied: to read
+            with changed ones, make another OCR.
         decoder: a name in DECODERS.
         charset: a line may have these characters only: `charset="0123456789.,"`.
         lexicon: a line is one of these words or phrases, as written.
@@ -57,6 +59,7 @@ class OCR:
         retry: bool = True,
     ) -> None:
         self.network = (network or CRNN.from_pretrained(DEFAULT_MODEL)).eval()
+        self._fast = for_inference(self.network)
         self.constraint = _constraint(self.network.vocabulary, charset, lexicon, pattern)
         self.decoder = _decoder(self.network, decoder, self.constraint, language_weight)
         self.language_weight = language_weight
@@ -198,11 +201,11 @@ class OCR:
         return self.network.vocabulary.encode(text)
 
     def _look(self, source: ImageSource) -> Look:
-        (look,) = looks(self.network, [load_image(source)], self.decoder, DOUBT if self.retry else 0.0)
+        (look,) = looks(self._fast, [load_image(source)], self.decoder, DOUBT if self.retry else 0.0)
         return look
 
     def _recognize(self, images: Sequence[Image.Image]) -> list[Line]:
-        return (recognize_carefully if self.retry else recognize)(self.network, images, self.decoder)
+        return (recognize_carefully if self.retry else recognize)(self._fast, images, self.decoder)
 
     def _lines(self, look: Look, texts: Sequence[tuple[int, ...]]) -> list[Line]:
         """Any texts as what one picture says; those that are not allowed or do not fit have confidence 0."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from simpleocr import recognition
+from simpleocr import inference
 
 
 @pytest.fixture
@@ -20,4 +20,4 @@ def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def exact(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading in float32 whatever the processor: in bfloat16 a random network's near ties fall one way or the other."""
-    monkeypatch.setattr(recognition, "has_bf16", lambda: False)
+    monkeypatch.setattr(inference, "has_bf16", lambda: False)

@@ -18,7 +18,7 @@ LAYERS = [  # lowest first; modules to come are named, too
     {"pretrained", "patterns", "beam"},
     {"decoding"},
     {"crnn", "linenet"},
-    {"deskew", "detection", "recognition", "export"},
+    {"deskew", "detection", "recognition", "inference", "export"},
     {"retry"},
     {"reader"},
     {"cli"},

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from simpleocr import CRNN, VOCABULARIES, CRNNConfig, metrics
+from simpleocr.inference import for_inference
 from simpleocr.preprocessing import Preprocessing
 from simpleocr.recognition import recognize
 from simpleocr.retry import recognize_carefully
@@ -86,7 +87,7 @@ def test_figures_are_those_of_metrics_on_what_recognize_gives(
 ) -> None:
     report = report_of(model, corpus, tmp_path / "out")
     images = [Image.open(Path(corpus, f"{i}.png")).convert("RGB") for i in range(len(TEXTS))]
-    predictions = [line.text for line in recognize_carefully(network, images)]
+    predictions = [line.text for line in recognize_carefully(for_inference(network), images)]
     assert any(predictions)
     pair: dict[str, Any] = {"predictions": predictions, "targets": TEXTS}
     precision, recall = metrics.space_precision_recall(**pair)

@@ -14,6 +14,7 @@ from PIL import Image
 
 from simpleocr.image import InputError
 from simpleocr.preprocessing import (
+    COLUMNS,
     MIN_WIDTH,
     Preprocessing,
     grey_to_tensor,
@@ -176,7 +177,9 @@ def test_stack_lines_keeps_each_line_and_pads_with_zero(columns: list[int], seed
     generator = torch.Generator().manual_seed(seed)
     lines = [torch.randn(1, 8, width, generator=generator) for width in columns]
     images, widths = stack_lines(lines)
-    assert images.shape == (len(lines), 1, 8, max(columns))
+    assert images.shape[:3] == (len(lines), 1, 8)
+    assert images.shape[3] % COLUMNS == 0
+    assert max(columns) <= images.shape[3] < max(columns) + COLUMNS
     assert images.dtype == torch.float32
     assert widths.tolist() == columns
     assert widths.device.type == "cpu"

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
 
-from simpleocr import recognition
+from simpleocr import inference, recognition
 from simpleocr.constraints import charset, lexicon
 from simpleocr.crnn import COLUMN_STRIDE, CRNN, CRNNConfig
 from simpleocr.decoding import DECODERS, Decoded, Decoder, Span, constrained
 from simpleocr.document import Line
 from simpleocr.image import InputError
+from simpleocr.inference import for_inference
 from simpleocr.likelihood import LogProbs, log_likelihood
 from simpleocr.preprocessing import Preprocessing, line_to_tensor
 from simpleocr.recognition import BATCH_COLUMNS, log_probabilities, readings, recognize
@@ -229,15 +230,15 @@ def test_log_probabilities_of_a_batch_have_each_lines_length(network: CRNN) -> N
 def test_batches_stay_within_the_limit(widths: list[int]) -> None:
     network = InkNetwork(Preprocessing(height=16, stretch=1))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recognition, "BATCH_COLUMNS", 400)
+        patch.setattr(recognition, "BATCH_COLUMNS", 640)
         lines = recognize(network, [bars((width, 16)) for width in widths])
     assert [line.box[2] for line in lines] == widths
     assert sum(count for count, _ in network.batches) == len(widths)
     for count, columns in network.batches:
-        assert count * columns <= 400 or count == 1
+        assert count * columns <= 640 or count == 1
     # batches are not smaller than need be: two in a row would not have fitted in one
     for (one, _), (other, columns) in pairwise(network.batches):
-        assert (one + other) * columns > 400 or one * columns + columns > 400
+        assert (one + other) * columns > 640 or one * columns + columns > 640
 
 
 def test_the_real_limit_of_a_batch() -> None:
@@ -256,8 +257,8 @@ def test_one_line_too_wide_is_refused_by_its_size() -> None:
 def test_bfloat16_gives_almost_the_same(network: CRNN, monkeypatch: pytest.MonkeyPatch) -> None:
     tensors = [line_to_tensor(noise(width, 20, seed=width), network.config.preprocessing) for width in (90, 300)]
     exact = log_probabilities(network, tensors)
-    monkeypatch.setattr(recognition, "has_bf16", lambda: True)
-    for rough, one in zip(log_probabilities(network, tensors), exact, strict=True):
+    monkeypatch.setattr(inference, "has_bf16", lambda: True)
+    for rough, one in zip(log_probabilities(for_inference(network), tensors), exact, strict=True):
         assert rough.dtype == np.float32
         assert np.exp(rough).sum(axis=1) == pytest.approx(1, abs=1e-5)
         assert float(np.abs(np.exp(rough) - np.exp(one)).max()) < 0.1

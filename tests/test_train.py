@@ -23,8 +23,9 @@ from torch import nn
 
 from simpleocr.crnn import CRNN, CRNNConfig
 from simpleocr.image import load_image
+from simpleocr.inference import has_bf16
 from simpleocr.preprocessing import Preprocessing, to_grey
-from simpleocr.recognition import has_bf16, recognize
+from simpleocr.recognition import recognize
 from simpleocr.vocabulary import VOCABULARIES
 from training import batches, train
 from training.batches import Batch

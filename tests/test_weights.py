@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from simpleocr import OCR, recognition
+from simpleocr import OCR, inference
 from simpleocr.metrics import cer
 from simpleocr.pretrained import SHIPPED
 from tests.test_detection import page
@@ -181,11 +181,11 @@ def test_characters_are_where_they_are_drawn(ocr: OCR) -> None:
         assert left - 4 <= middle <= right + 4, letter
 
 
-@pytest.mark.skipif(not recognition.has_bf16(), reason="this processor has no bfloat16")
+@pytest.mark.skipif(not inference.has_bf16(), reason="this processor has no bfloat16")
 def test_bfloat16_reads_the_same(ocr: OCR, monkeypatch: pytest.MonkeyPatch) -> None:
     images = [line(text) for text in PRINT]
     rough = ocr.recognize(images)
-    monkeypatch.setattr(recognition, "has_bf16", lambda: False)
-    for one, other in zip(rough, ocr.recognize(images), strict=True):
+    monkeypatch.setattr(inference, "has_bf16", lambda: False)
+    for one, other in zip(rough, OCR(ocr.network).recognize(images), strict=True):
         assert one.text == other.text
         assert one.confidence == pytest.approx(other.confidence, abs=0.03)

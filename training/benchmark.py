@@ -27,7 +27,8 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from simpleocr.crnn import BACKBONES, CRNN, CRNNConfig
-from simpleocr.recognition import has_bf16, recognize
+from simpleocr.inference import for_inference, has_bf16
+from simpleocr.recognition import recognize
 from simpleocr.vocabulary import VOCABULARIES
 from training import synth
 from training.batches import Batch
@@ -103,7 +104,7 @@ def read(args: argparse.Namespace) -> list[Figure]:
     word, line = picture(WORD), picture(LINE)
     figures = []
     for name in args.backbones:
-        network = random_network(name)
+        network = for_inference(random_network(name))
         for count in (1, 2):
             with threads(count):
                 for what, image in (("word", word), (f"line of {len(LINE)}", line)):
@@ -172,8 +173,9 @@ before = peak()
 begun = time.perf_counter()
 network = CRNN.from_pretrained(sys.argv[1])
 loaded = time.perf_counter()
-from simpleocr.recognition import has_bf16, recognize
-recognize(network, [load_image(sys.argv[2])])
+from simpleocr.inference import for_inference
+from simpleocr.recognition import recognize
+recognize(for_inference(network), [load_image(sys.argv[2])])
 print(imported - start, loaded - begun, peak(), before)
 """
 """Run by a fresh interpreter; prints seconds, seconds, MiB, MiB."""

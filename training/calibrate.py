@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from simpleocr.crnn import CRNN
+from simpleocr.inference import for_inference
 from simpleocr.modelfile import ModelError
 from simpleocr.retry import looks
 from training.calibration import account, best_temperature, confidences
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         ]
         if not samples:
             sys.exit("training.calibrate: no line that can be read")
-        found = looks(network, [image for image, _ in samples])
+        found = looks(for_inference(network), [image for image, _ in samples])
         targets = [target for _, target in samples]
         temperature, surprise = best_temperature(found, targets, network.vocabulary)
         network.config = replace(network.config, temperature=temperature)

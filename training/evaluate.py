@@ -26,6 +26,7 @@ from tqdm import tqdm
 from simpleocr import hub, metrics
 from simpleocr.crnn import CRNN
 from simpleocr.decoding import DECODERS, Decoder, greedy
+from simpleocr.inference import for_inference
 from simpleocr.pretrained import MODEL_FILE, SHIPPED
 from simpleocr.reader import OCR
 from simpleocr.retry import DOUBT, looks
@@ -80,7 +81,7 @@ def chunks(samples: Iterable[Sample], network: CRNN) -> Iterator[list[Sample]]:
 def read_chunk(network: CRNN, chunk: list[Sample], decoder: Decoder, *, retry: bool) -> list[Reading]:
     """What a reader makes of samples, one line each; of those with a fault, nothing."""
     readable = [sample.image for sample in chunk if sample.image is not None]
-    found = looks(network, readable, decoder, DOUBT if retry else 0.0)
+    found = looks(for_inference(network), readable, decoder, DOUBT if retry else 0.0)
     sure = {name: confidences(found, network.vocabulary, name) for name in metrics.NORMALISATIONS}
     texts = iter([(look.line.text, {name: sure[name][i] for name in sure}) for i, look in enumerate(found)])
     nothing = ("", dict.fromkeys(metrics.NORMALISATIONS, 0.0))

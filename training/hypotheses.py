@@ -30,8 +30,8 @@ from tqdm import tqdm
 from simpleocr import metrics
 from simpleocr.crnn import CRNN, CRNNConfig
 from simpleocr.decoding import greedy
+from simpleocr.inference import has_bf16
 from simpleocr.preprocessing import line_to_tensor
-from simpleocr.recognition import has_bf16
 from simpleocr.vocabulary import BLANK, VOCABULARIES, normalize
 from training.batches import Batch, Lines
 from training.checking import Checker

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from simpleocr.recognition import has_bf16
+from simpleocr.inference import has_bf16
 
 T = TypeVar("T")
 

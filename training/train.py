@@ -28,9 +28,10 @@ from tqdm import tqdm
 from simpleocr import metrics
 from simpleocr.crnn import BACKBONES, CRNN, CRNNConfig
 from simpleocr.image import InputError
+from simpleocr.inference import for_inference, has_bf16
 from simpleocr.modelfile import ModelError
 from simpleocr.preprocessing import Preprocessing, line_to_tensor
-from simpleocr.recognition import has_bf16, recognize
+from simpleocr.recognition import recognize
 from simpleocr.vocabulary import VOCABULARIES, normalize
 from training import synth
 from training.batches import Batch, Lines, StreamedLines
@@ -124,7 +125,7 @@ def update_average(average: nn.Module, current: nn.Module, decay: float) -> None
 
 def validate(network: CRNN, samples: Sequence[tuple[Any, str]]) -> dict[str, float]:
     """CER and exact match on (picture, target) pairs, read the way pictures are read after training."""
-    predictions = [line.text for line in recognize(network, [image for image, _ in samples])]
+    predictions = [line.text for line in recognize(for_inference(network), [image for image, _ in samples])]
     targets = [target for _, target in samples]
     return {
         "cer": metrics.cer(predictions=predictions, targets=targets),
