@@ -99,13 +99,15 @@ class ResidualBlock(nn.Module):
 
     def forward(self, images: Tensor, mask: Tensor | None) -> Tensor:
         """(B, D_in, H, W) -> (B, D_out, H', W'); `mask` (B, 1, 1, W') is 0 beyond each line's width."""
-        features = _masked(F.relu(self.first_norm(self.first(images))), mask)
-        return _masked(F.relu(self.second_norm(self.second(features)) + self.shortcut(images)), mask)
+        features = _masked(F.relu(self.first_norm(self.first(images)), inplace=True), mask)
+        return _masked(F.relu(self.second_norm(self.second(features)) + self.shortcut(images), inplace=True), mask)
 
 
 def _masked(features: Tensor, mask: Tensor | None) -> Tensor:
     # what lies beyond a line's width must stay 0, as beyond the border of a line read alone: BatchNorm would fill it
-    return features if mask is None else features * mask
+    if mask is None:
+        return features
+    return features * mask if torch.is_grad_enabled() else features.mul_(mask)
 
 
 class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
@@ -182,7 +184,7 @@ class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
         """(B, 1, H, W) -> (B, T, D): the CNN, its rows pooled by a learned softmax in every column."""
         columns = None if widths is None else _halved(widths)
         mask = _mask(columns, _halved_int(images.shape[-1]), images)
-        x = _masked(F.relu(self.stem_norm(self.stem(images))), mask)  # (B, D, H/2, W/2)
+        x = _masked(F.relu(self.stem_norm(self.stem(images)), inplace=True), mask)  # (B, D, H/2, W/2)
         for number, stage in enumerate(self.stages):
             if number == 1:  # the one stage that halves the width again
                 columns = None if columns is None else _halved(columns)

@@ -11,7 +11,8 @@ from simpleocr.image import InputError
 
 MIN_WIDTH = 16  # pixels of a tensor: below this the network has no column to read from
 
-COLUMNS = 32  # widths of batches are multiples of it
+COLUMNS, LONG_COLUMNS = 16, 64  # widths of batches are multiples of them, up to LONG and beyond it
+LONG = 512
 
 
 @dataclass(frozen=True)
@@ -77,14 +78,15 @@ def line_to_tensor(image: Image.Image, preprocessing: Preprocessing) -> torch.Te
 
 def padded(width: int) -> int:
     """Columns of a batch whose widest line has `width`."""
-    return -(-width // COLUMNS) * COLUMNS
+    step = COLUMNS if width <= LONG else LONG_COLUMNS
+    return -(-width // step) * step
 
 
 def stack_lines(lines: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
     """Line tensors (1, H, W_i) -> (images (B, 1, H, W), widths (B,)); W >= W_i, padded with 0 on the right.
 
-    The network masks what lies beyond a line's width, so the padding changes nothing. W is a multiple of COLUMNS, for
-    a convolution is prepared anew for every shape that it meets, which costs as much as computing it.
+    The network masks what lies beyond a line's width, so the padding changes nothing. W is one of few, see padded(),
+    for a convolution is prepared anew for every shape that it meets, which costs as much as computing it.
     """
     widths = torch.tensor([line.shape[-1] for line in lines])
     images = lines[0].new_zeros(len(lines), *lines[0].shape[:-1], padded(int(widths.max())))

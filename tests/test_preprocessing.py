@@ -14,11 +14,11 @@ from PIL import Image
 
 from simpleocr.image import InputError
 from simpleocr.preprocessing import (
-    COLUMNS,
     MIN_WIDTH,
     Preprocessing,
     grey_to_tensor,
     line_to_tensor,
+    padded,
     stack_lines,
     to_grey,
 )
@@ -178,8 +178,7 @@ def test_stack_lines_keeps_each_line_and_pads_with_zero(columns: list[int], seed
     lines = [torch.randn(1, 8, width, generator=generator) for width in columns]
     images, widths = stack_lines(lines)
     assert images.shape[:3] == (len(lines), 1, 8)
-    assert images.shape[3] % COLUMNS == 0
-    assert max(columns) <= images.shape[3] < max(columns) + COLUMNS
+    assert images.shape[3] == padded(max(columns))
     assert images.dtype == torch.float32
     assert widths.tolist() == columns
     assert widths.device.type == "cpu"
@@ -190,6 +189,12 @@ def test_stack_lines_keeps_each_line_and_pads_with_zero(columns: list[int], seed
         assert torch.count_nonzero(image[..., width:]) == 0
     images.fill_(7)
     assert not any((line == 7).any() for line in lines)  # a copy
+
+
+def test_widths_of_batches_are_few_and_wide_enough() -> None:
+    assert all(width <= padded(width) < width + (16 if width <= 512 else 64) for width in range(1, 5000))
+    assert len({padded(width) for width in range(1, 513)}) == 32
+    assert len({padded(width) for width in range(513, 5000)}) < 80
 
 
 def test_lines_of_different_heights_do_not_stack() -> None:
