@@ -15,6 +15,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from simpleocr.language import MOST_CLASSES, Language
 from simpleocr.preprocessing import Preprocessing
 from simpleocr.pretrained import PretrainedModel
+from simpleocr.residual import ResidualBlock, masked
 from simpleocr.vocabulary import Vocabulary, VocabularyError
 
 COLUMN_STRIDE = 4  # columns of the picture that one timestep stands for
@@ -82,32 +83,6 @@ class CRNNConfig:
             raise ValueError(f"temperature {self.temperature} is not in 0.05..20")
         if not (0 <= self.ngrams <= 10_000_000 and 0 <= self.order <= 8 and bool(self.ngrams) == bool(self.order)):
             raise ValueError(f"no language has {self.ngrams} n-grams of up to {self.order} characters")
-
-
-class ResidualBlock(nn.Module):
-    """Two dense 3x3 convolutions beside a shortcut (He et al. 2015). Depthwise ones train slower on CPUs."""
-
-    def __init__(self, inputs: int, outputs: int, stride: tuple[int, int]) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-        self.first_norm = nn.BatchNorm2d(outputs)
-        self.second = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.second_norm = nn.BatchNorm2d(outputs)
-        self.shortcut: nn.Module = nn.Identity()
-        if inputs != outputs or stride != (1, 1):
-            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
-
-    def forward(self, images: Tensor, mask: Tensor | None) -> Tensor:
-        """(B, D_in, H, W) -> (B, D_out, H', W'); `mask` (B, 1, 1, W') is 0 beyond each line's width."""
-        features = _masked(F.relu(self.first_norm(self.first(images)), inplace=True), mask)
-        return _masked(F.relu(self.second_norm(self.second(features)) + self.shortcut(images), inplace=True), mask)
-
-
-def _masked(features: Tensor, mask: Tensor | None) -> Tensor:
-    # what lies beyond a line's width must stay 0, as beyond the border of a line read alone: BatchNorm would fill it
-    if mask is None:
-        return features
-    return features * mask if torch.is_grad_enabled() else features.mul_(mask)
 
 
 class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
@@ -184,7 +159,7 @@ class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
         """(B, 1, H, W) -> (B, T, D): the CNN, its rows pooled by a learned softmax in every column."""
         columns = None if widths is None else _halved(widths)
         mask = _mask(columns, _halved_int(images.shape[-1]), images)
-        x = _masked(F.relu(self.stem_norm(self.stem(images)), inplace=True), mask)  # (B, D, H/2, W/2)
+        x = masked(F.relu(self.stem_norm(self.stem(images)), inplace=True), mask)  # (B, D, H/2, W/2)
         for number, stage in enumerate(self.stages):
             if number == 1:  # the one stage that halves the width again
                 columns = None if columns is None else _halved(columns)

@@ -1,109 +1,226 @@
-"""Detection: page picture -> line polygons in reading order, by the profile of its ink; and the crop of each."""
+"""Detection: page picture -> polygons of its lines, found by a LineNet; and the upright crop of each."""
+
+import math
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from PIL import Image
 
-from simpleocr.geometry import Box, Polygon, Transform, box_to_polygon, polygon_to_box
+from simpleocr.components import label_regions
+from simpleocr.geometry import Polygon, Transform, polygon_to_box
+from simpleocr.linenet import LINES, MULTIPLE, STRIDE, LineNet
 
-ANALYSIS_SIDE = 1600  # pixels: a larger page is looked at in this size; lines are still cropped from the original
-FILLED = 0.45  # of the height: a single line as high as this is a crop of it, and best read whole
-THIN = 0.0005  # of a row: less ink than this is none
-MIN_LINE = 6  # pixels: thinner bands of ink are rules and dust
+SIDE = 1280  # pixels of a page's longer side when it is first looked at
+MAX_ENLARGEMENT = 3.0
+SMALL_LETTERS, LARGE_LETTERS = (
+    11.0,
+    45.0,
+)  # pixels, from ascender to descender: beyond these, the page is looked at again
+GOOD_LETTERS = 18.0
+LONGEST_SIDE = 4096  # pixels: more is never looked at
+TILE, OVERLAP = 1536, 128  # pixels: a larger picture is looked at in parts, which see so much of their neighbours
+CORE, ENDS = 0.5, 0.25  # a core has this share of a line's height, and ends so many heights before it
+LEAST_STD = 8.0  # grey levels: a blank page is not brought to the contrast of a printed one
+MIN_HEIGHT = 3.0  # pixels of the page as it was looked at
+STEEP = 3.0  # a region so many times longer than high has a direction of its own; a shorter one has that of the page
+DOUBTFUL = 0.5  # mean probability of a region's cells under which it is none
+
+Map = npt.NDArray[np.float32]
 
 
-def detect_lines(image: Image.Image) -> list[Polygon]:
-    """Polygons around the lines of a picture, from top to bottom, in its pixels.
+@dataclass(frozen=True)
+class Region:
+    """One line as a rotated rectangle, in pixels.
 
-    For upright text in one column on an even ground, dark on light or light on dark. A picture whose ink has no gaps
-    between lines is taken as one line, so that a crop of a word is read whole. Empty only where nothing differs from
-    the ground.
+    Args:
+        x, y: its middle.
+        length, height: its sides.
+        slope: its direction: dy / dx.
+        score: mean probability of its core.
     """
-    scale = min(1.0, ANALYSIS_SIDE / max(image.size))
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    grey = np.asarray(image.convert("L").resize(size, Image.Resampling.BILINEAR), dtype=np.float32)
-    ink = find_ink(grey)
-    bands = _bands(ink)
-    if len(bands) < 2:
-        # the edges of a sheet on a table and the rules of a frame run down the page and join its lines; but a lone
-        # "I" is one tall stroke too, so they are left out only where lines appear without them
-        without_rules = ink & (ink.mean(axis=0) <= 0.7)
-        if len(apart := _bands(without_rules)) > 2:
-            bands, ink = apart, without_rules
-    boxes = [box for top, bottom in bands for box in _trim(ink, top, bottom)]
-    fills = len(boxes) == 1 and boxes[0][3] - boxes[0][1] > FILLED * size[1]
-    if fills or (not boxes and ink.any()):
-        boxes = [(0.0, 0.0, float(size[0]), float(size[1]))]
-    back = Transform.scale(image.width / size[0], image.height / size[1])
-    return [back.apply_polygon(box_to_polygon(box)) for box in boxes]
+
+    x: float
+    y: float
+    length: float
+    height: float
+    slope: float
+    score: float
+
+    def scaled(self, factor: float) -> "Region":
+        """In a picture so many times larger."""
+        return Region(
+            self.x * factor, self.y * factor, self.length * factor, self.height * factor, self.slope, self.score
+        )
+
+    @property
+    def polygon(self) -> Polygon:
+        """Its corners."""
+        norm = math.hypot(1, self.slope)
+        along = np.array([1, self.slope]) / norm * self.length / 2
+        across = np.array([-self.slope, 1]) / norm * self.height / 2
+        middle = np.array([self.x, self.y])
+        corners = (middle - along - across, middle + along - across, middle + along + across, middle - along + across)
+        a, b, c, d = ((float(x), float(y)) for x, y in corners)
+        return (a, b, c, d)
 
 
-def find_ink(grey: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    """Which pixels of a page (H, W) differ from the ground around them: text of either polarity.
+def detect_lines(network: LineNet, image: Image.Image) -> list[Polygon]:
+    """Polygons around the lines of a page, in its pixels, in no special order.
 
-    The ground is the local median, on a coarse grid, so that a shadow across the page does not count.
+    The page is looked at in a size in which letters of most pages can be seen; again larger where most letters are
+    small, and again smaller where some are large.
+
+    Args:
+        network: in eval mode; that of for_inference() is faster.
+        image: as load_image gives it.
     """
-    height, width = grey.shape
-    cell = max(64, min(height, width) // 8)  # wider than a letter, or its strokes would be the ground
-    rows, columns = max(1, height // cell), max(1, width // cell)
-    ground = np.array(
-        [
-            [np.median(part) for part in np.array_split(band, columns, axis=1)]
-            for band in np.array_split(grey, rows, axis=0)
-        ],
-        dtype=np.float32,
-    )
-    smooth = Image.fromarray(ground).resize((width, height), Image.Resampling.BILINEAR)
-    difference = np.abs(grey - np.asarray(smooth))
-    strong = float(np.percentile(difference, 99.5))
-    if strong < 12:  # grey levels: less than this is noise of a page without text
-        return np.zeros(grey.shape, dtype=np.bool_)
-    return np.asarray(difference > max(10.0, 0.4 * strong))
+    grey = image.convert("L")
+    longer = max(grey.size)
+    scale = min(SIDE / longer, MAX_ENLARGEMENT)
+    found = find_regions(network, grey, scale)
+    if found:
+        usual = float(np.median([region.height for region in found])) * scale
+        if usual < SMALL_LETTERS:
+            larger = min(scale * GOOD_LETTERS / usual, MAX_ENLARGEMENT, LONGEST_SIDE / longer)
+            if larger > 1.2 * scale:
+                scale, found = larger, find_regions(network, grey, larger)
+    smaller = scale / 3
+    if min(grey.size) * smaller >= MULTIPLE:
+        large = [r for r in find_regions(network, grey, smaller) if r.height * scale > LARGE_LETTERS]
+        found = [r for r in found if not any(_covers(other, r) for other in large)] + large
+    return [region.polygon for region in found]
 
 
-def _bands(ink: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Rows (top, bottom) of ink between empty rows; marks above or below letters are joined to their line."""
-    profile = ink.mean(axis=1)
-    filled = profile > max(THIN, 0.03 * float(np.percentile(profile, 95)))
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], filled, [False]]).astype(np.int8)))
-    bands = [(int(top), int(bottom)) for top, bottom in edges.reshape(-1, 2)]
-    if not bands:
+def _covers(large: Region, region: Region) -> bool:
+    """Whether a region is the same as a larger one, or lies in it."""
+    x0, y0, x1, y1 = polygon_to_box(large.polygon)
+    return x0 <= region.x <= x1 and y0 <= region.y <= y1 and region.height < 1.8 * large.height
+
+
+def find_regions(network: LineNet, grey: Image.Image, scale: float) -> list[Region]:
+    """The lines of a page that is looked at in another size; in pixels of the page."""
+    size = (max(1, round(grey.width * scale)), max(1, round(grey.height * scale)))
+    probs = line_map(network, grey.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0))
+    factor = grey.width / size[0]
+    return [region.scaled(factor) for region in regions(probs, network.config.threshold)]
+
+
+def line_map(network: LineNet, grey: Image.Image) -> Map:
+    """(H / 4, W / 4) probability that a cell lies in the core of a line; large pages in overlapping tiles."""
+    pixels = np.asarray(grey, dtype=np.float32)
+    height, width = pixels.shape
+    rows, columns = -(-height // STRIDE), -(-width // STRIDE)
+    probs = np.zeros((rows, columns), dtype=np.float32)
+    for top in range(0, height, TILE):
+        for left in range(0, width, TILE):
+            y0, x0 = max(0, top - OVERLAP), max(0, left - OVERLAP)
+            part = pixels[y0 : top + TILE + OVERLAP, x0 : left + TILE + OVERLAP]
+            seen = _tile_map(network, part)
+            a, b = (top - y0) // STRIDE, (left - x0) // STRIDE
+            target = probs[top // STRIDE : (top + TILE) // STRIDE, left // STRIDE : (left + TILE) // STRIDE]
+            target[...] = seen[a : a + target.shape[0], b : b + target.shape[1]]
+    return probs
+
+
+def _tile_map(network: LineNet, pixels: Map) -> Map:
+    """As line_map(), of one tile."""
+    weight = network.stem.weight
+    height, width = pixels.shape
+    padded = np.zeros((-(-height // MULTIPLE) * MULTIPLE, -(-width // MULTIPLE) * MULTIPLE), dtype=np.float32)
+    padded[:height, :width] = (pixels - pixels.mean()) / max(LEAST_STD, float(pixels.std()))
+    with torch.inference_mode():
+        images = torch.from_numpy(padded)[None, None].to(weight.device, weight.dtype)
+        logits = network(images)[0, LINES].float().sigmoid().cpu().numpy()
+    return np.asarray(logits[: -(-height // STRIDE), : -(-width // STRIDE)])
+
+
+def regions(probs: Map, threshold: float) -> list[Region]:
+    """The lines of a map, in pixels of the picture that it is of.
+
+    A region's thickness is its mass over its length: cells that a core covers in part count in part, so that a line is
+    measured more finely than in cells.
+    """
+    labels = label_regions(probs > threshold)
+    count = int(labels.max(initial=0)) + 1
+    if count == 1:
         return []
-    usual = float(np.median([bottom - top for top, bottom in bands if bottom - top >= MIN_LINE] or [MIN_LINE]))
-    joined: list[tuple[int, int]] = []
-    for top, bottom in bands:
-        thin = bottom - top < 0.35 * usual or (joined and joined[-1][1] - joined[-1][0] < 0.35 * usual)
-        if joined and thin and top - joined[-1][1] < 0.25 * usual:
-            joined[-1] = (joined[-1][0], bottom)
-        else:
-            joined.append((top, bottom))
-    return [_with_tails(profile, top, bottom) for top, bottom in joined if bottom - top >= MIN_LINE]
+    # the mass of cells above and below that are covered too little belongs to the region beside them
+    wide = labels.copy()
+    wide[:-1] = np.where(wide[:-1] == 0, labels[1:], wide[:-1])
+    wide[1:] = np.where(wide[1:] == 0, labels[:-1], wide[1:])
+    y, x = np.nonzero(labels)
+    of, weight = labels[y, x], probs[y, x].astype(np.float64)
 
+    def total(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return np.asarray(np.bincount(of, weights=values, minlength=count))
 
-def _with_tails(profile: npt.NDArray[np.floating], top: int, bottom: int) -> tuple[int, int]:
-    """A band grown over the thin rows next to it: a single descender or accent in a long line."""
-    reach = round(0.35 * (bottom - top))
-    above, below = profile[max(0, top - reach) : top][::-1], profile[bottom : bottom + reach]
-    return (top - _leading(above > THIN), bottom + _leading(below > THIN))
-
-
-def _leading(flags: npt.NDArray[np.bool_]) -> int:
-    return len(flags) if flags.all() else int(flags.argmin())
-
-
-def _trim(ink: npt.NDArray[np.bool_], top: int, bottom: int) -> list[Box]:
-    """The band's box around its ink with a margin, unless nothing but specks is in it."""
-    columns = np.flatnonzero(ink[top:bottom].any(axis=0))
-    if not len(columns):
-        return []
-    margin = max(1.0, 0.12 * (bottom - top))
-    left, right = max(0.0, columns[0] - margin), min(float(ink.shape[1]), columns[-1] + 1 + margin)
-    return [(left, max(0.0, top - margin), right, min(float(ink.shape[0]), bottom + margin))]
+    mass = total(weight)
+    mass[0] = 1.0
+    mean_x, mean_y = total(weight * x) / mass, total(weight * y) / mass
+    dx, dy = x - mean_x[of], y - mean_y[of]
+    variance_x = total(weight * dx * dx) / mass + 1 / 12
+    slopes = total(weight * dx * dy) / mass / variance_x
+    spread = np.bincount(wide.ravel(), weights=probs.ravel(), minlength=count)
+    cells = np.bincount(of, minlength=count)
+    ends = np.zeros((2, count))
+    np.minimum.at(ends[0], of, dx)
+    np.maximum.at(ends[1], of, dx)
+    extents = ends[1] - ends[0] + 1
+    heights = spread / extents
+    long = extents > STEEP * np.maximum(heights, 1.0) / CORE
+    long[0] = False
+    usual = float(np.median(np.repeat(slopes[long], np.maximum(1, extents[long].astype(int))))) if long.any() else 0.0
+    found = []
+    for i in range(1, count):
+        slope = float(slopes[i]) if long[i] else usual
+        stretch = math.hypot(1, slope)
+        height = float(heights[i]) / stretch / CORE * STRIDE  # across its direction, a slanting band is thinner
+        score = float(mass[i] / cells[i])
+        if height < MIN_HEIGHT or score < DOUBTFUL:
+            continue
+        middle = float(mean_x[i] + (ends[0][i] + ends[1][i]) / 2)
+        found.append(
+            Region(
+                x=(middle + 0.5) * STRIDE,
+                y=float(mean_y[i] + slope * (middle - mean_x[i]) + 0.5) * STRIDE,
+                length=float(extents[i]) * STRIDE * stretch + 2 * ENDS * height,
+                height=height,
+                slope=slope,
+                score=score,
+            )
+        )
+    return found
 
 
 def crop_line(image: Image.Image, polygon: Polygon) -> tuple[Image.Image, Transform]:
-    """The upright picture of one line, and the transform from its pixels to the page's."""
+    """The upright picture of one line, and the transform from its pixels to the page's.
+
+    An upright polygon is cut out as it is; another is turned upright by a perspective transform.
+    """
     left, top, right, bottom = polygon_to_box(polygon)
-    x0, y0 = max(0, int(left)), max(0, int(top))
-    x1, y1 = min(image.width, int(np.ceil(right))), min(image.height, int(np.ceil(bottom)))
-    return image.crop((x0, y0, max(x1, x0 + 1), max(y1, y0 + 1))), Transform.translate(x0, y0)
+    (ax, ay), (bx, by), _, (dx, dy) = polygon
+    if abs(by - ay) < 1 and abs(dx - ax) < 1 and bx > ax and dy > ay:
+        x0, y0 = max(0, int(left)), max(0, int(top))
+        x1, y1 = min(image.width, math.ceil(right)), min(image.height, math.ceil(bottom))
+        return image.crop((x0, y0, max(x1, x0 + 1), max(y1, y0 + 1))), Transform.translate(x0, y0)
+    width, height = max(1, round(math.hypot(bx - ax, by - ay))), max(1, round(math.hypot(dx - ax, dy - ay)))
+    back = Transform.from_corners((width, height), polygon)
+    m = np.asarray(back.matrix) / back.matrix[2][2]
+    crop = image.transform(
+        (width, height),
+        Image.Transform.PERSPECTIVE,
+        tuple(m.ravel()[:8]),
+        Image.Resampling.BICUBIC,
+        fillcolor=_ground(image),
+    )
+    return crop, back
+
+
+def _ground(image: Image.Image) -> tuple[int, ...] | int:
+    """The colour of most of a picture's border: what is taken to lie beyond it."""
+    pixels = np.asarray(image)
+    edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    median = np.median(edge, axis=0)
+    return tuple(int(v) for v in median) if median.ndim else int(median)

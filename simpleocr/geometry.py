@@ -76,6 +76,24 @@ class Transform:
         """Larger by x and y, from the origin."""
         return cls(((x, 0, 0), (0, y, 0), (0, 0, 1)))
 
+    @classmethod
+    def from_corners(cls, size: tuple[float, float], polygon: Polygon) -> Self:
+        """From a rectangle's pixels, (width, height) large, to where its corners lie; a perspective in general.
+
+        Raises:
+            ValueError: three corners of the polygon lie on one line.
+        """
+        width, height = size
+        rows, values = [], []
+        for (x, y), (u, v) in zip(((0, 0), (width, 0), (width, height), (0, height)), polygon, strict=True):
+            rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
+            values += [u, v]
+        try:
+            solved = np.linalg.solve(np.array(rows, dtype=np.float64), np.array(values, dtype=np.float64))
+        except np.linalg.LinAlgError as error:
+            raise ValueError(f"no rectangle is seen as {polygon}") from error
+        return cls.from_array([*solved, 1.0])
+
     def then(self, other: "Transform") -> "Transform":
         """First this, then the other."""
         return Transform.from_array(np.asarray(other.matrix) @ np.asarray(self.matrix))

@@ -1,12 +1,15 @@
 """Inference: a copy of a network that reads as the original does, but faster; it can neither be trained nor saved."""
 
 import copy
+from typing import TypeVar
 
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from simpleocr.crnn import CRNN
+from simpleocr.linenet import LineNet
+from simpleocr.residual import ResidualBlock
 
 
 def has_bf16() -> bool:
@@ -14,11 +17,14 @@ def has_bf16() -> bool:
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
-def for_inference(network: CRNN) -> CRNN:
+Network = TypeVar("Network", CRNN, LineNet)
+
+
+def for_inference(network: Network) -> Network:
     """A copy with each BatchNorm folded into its convolution, and in bfloat16 where the CPU is good at that.
 
     Converted once: autocast would convert every weight again with every picture. The classifier stays in float32, for
-    logits of 8 bits would make confidences coarse. The language is not copied.
+    logits of 8 bits would make confidences coarse. A language is not copied.
 
     Args:
         network: in eval mode.
@@ -28,18 +34,16 @@ def for_inference(network: CRNN) -> CRNN:
     fast._modules = {
         name: None if name == "language" else copy.deepcopy(module) for name, module in network._modules.items()
     }
-    _fold(fast, "stem")
-    for stage in fast.stages:
-        for block in stage:  # type: ignore[attr-defined]
-            _fold(block, "first")
-            _fold(block, "second")
-            if isinstance(block.shortcut, nn.Sequential):
-                block.shortcut = fuse_conv_bn_eval(*block.shortcut)
-    device = fast.classifier.weight.device
-    if device.type == "cpu" and has_bf16():
+    for module in list(fast.modules()):
+        for name in [name for name, _ in module.named_children() if hasattr(module, f"{name}_norm")]:
+            _fold(module, name)
+        if isinstance(module, ResidualBlock) and isinstance(module.shortcut, nn.Sequential):
+            module.shortcut = fuse_conv_bn_eval(*module.shortcut)
+    if fast.classifier.weight.device.type == "cpu" and has_bf16():
         fast.to(torch.bfloat16)
         fast.classifier.float()
-    return fast.to(memory_format=torch.channels_last).requires_grad_(False)  # type: ignore[call-overload,no-any-return]
+    fast.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return fast.requires_grad_(False)
 
 
 def _fold(module: nn.Module, name: str) -> None:

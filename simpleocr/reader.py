@@ -12,11 +12,12 @@ from simpleocr.beam import WIDTH, beam_search
 from simpleocr.constraints import Constraint, ConstraintError, charset, lexicon
 from simpleocr.crnn import CRNN
 from simpleocr.decoding import DECODERS, Decoder, constrained
-from simpleocr.detection import crop_line, detect_lines
+from simpleocr.detection import crop_line
 from simpleocr.document import Line, Page
 from simpleocr.image import ImageSource, load_image
 from simpleocr.inference import for_inference
 from simpleocr.patterns import pattern
+from simpleocr.projection import split_lines
 from simpleocr.recognition import recognize
 from simpleocr.retry import DOUBT, Look, looks, placed, recognize_carefully, weigh
 from simpleocr.vocabulary import Vocabulary, normalize
@@ -121,7 +122,7 @@ class OCR:
             InputError: the picture cannot be read.
         """
         image = load_image(source)
-        crops = [crop_line(image, polygon) for polygon in detect_lines(image)]
+        crops = [crop_line(image, polygon) for polygon in split_lines(image)]
         read = self._recognize([crop for crop, _ in crops])
         lines = (line.moved(to_page) for line, (_, to_page) in zip(read, crops, strict=True))
         return Page(tuple(line for line in lines if line.chars), image.size)

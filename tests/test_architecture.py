@@ -12,9 +12,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LAYERS = [  # lowest first; modules to come are named, too
-    {"vocabulary", "geometry", "metrics"},
+    {"vocabulary", "geometry", "metrics", "components"},
     {"document", "image", "modelfile", "likelihood", "language"},
-    {"preprocessing", "hub", "constraints", "formats", "drawing"},
+    {"preprocessing", "residual", "hub", "constraints", "formats", "drawing", "reading_order", "projection"},
     {"pretrained", "patterns", "beam"},
     {"decoding"},
     {"crnn", "linenet"},

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from simpleocr import CRNN, CRNNConfig, Vocabulary, cli
-from tests.test_detection import LINES, page
+from tests.test_projection import LINES, page
 
 
 @pytest.fixture(scope="module")

@@ -1,87 +1,133 @@
-from pathlib import Path
+"""simpleocr.detection: lines are where the maps say; crops and polygons belong together."""
 
-import matplotlib as mpl
+import math
+
 import numpy as np
+import numpy.typing as npt
 import pytest
-from PIL import Image, ImageDraw, ImageFont
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
 
-from simpleocr.detection import crop_line, detect_lines
-from simpleocr.geometry import polygon_to_box
+from simpleocr import detection
+from simpleocr.detection import crop_line, detect_lines, line_map, regions
+from simpleocr.geometry import Polygon, box_to_polygon, polygon_to_box
+from simpleocr.linenet import MULTIPLE, STRIDE, LineNet, LineNetConfig
+from training.page_crops import draw_maps
 
-FONT = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
-LINES = ["The quick brown fox", "jumps over", "the lazy dog, again;", "1111 www", "short."]
+BOXES = [[40.0, 30.0, 400.0, 52.0], [60.0, 70.0, 180.0, 84.0], [220.0, 66.0, 470.0, 95.0], [30.0, 130.0, 66.0, 160.0]]
 
 
-def page(lines: list[str], size: int = 28, ink: int = 20, paper: int = 245, gap: float = 1.6) -> Image.Image:
-    font = ImageFont.truetype(str(FONT), size)
-    image = Image.new("L", (size * 14, int(size * gap * (len(lines) + 1))), paper)
+def turned(boxes: list[list[float]], degrees: float, centre: float = 256.0) -> npt.NDArray[np.float64]:
+    angle = math.radians(degrees)
+    turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    quads: npt.NDArray[np.float64] = np.array([box_to_polygon(tuple(box)) for box in boxes])  # type: ignore[arg-type]
+    return np.asarray((quads - centre) @ turn.T + centre)
+
+
+def maps_of(quads: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    return np.asarray(draw_maps(quads, quads, 512)[0][0], dtype=np.float32)
+
+
+@pytest.mark.parametrize("degrees", [0, 1, -3, 8, -12])
+def test_lines_are_found_where_they_were_drawn(degrees: float) -> None:
+    quads = turned(BOXES, degrees)
+    found = regions(maps_of(quads), 0.4)
+    assert len(found) == len(BOXES)
+    for quad, box in zip(quads, BOXES, strict=True):
+        middle = quad.mean(axis=0)
+        region = min(found, key=lambda r: (r.x - middle[0]) ** 2 + (r.y - middle[1]) ** 2)
+        height = box[3] - box[1]
+        assert [region.x, region.y] == pytest.approx(middle.tolist(), abs=3)
+        assert region.height == pytest.approx(height, rel=0.2)
+        assert region.length == pytest.approx(box[2] - box[0], abs=0.35 * height + 4)
+        assert math.degrees(math.atan(region.slope)) == pytest.approx(degrees, abs=1.5)
+        corners = np.array(region.polygon)
+        assert np.abs(corners - quad).max() < 0.3 * height + 4
+
+
+def test_noise_below_the_threshold_is_no_line() -> None:
+    assert regions(np.full((64, 64), 0.3, dtype=np.float32), 0.4) == []
+    assert regions(np.zeros((1, 1), dtype=np.float32), 0.4) == []
+
+
+class DarkNet(LineNet):
+    """Takes what is dark for the core of a line."""
+
+    def __init__(self) -> None:
+        super().__init__(LineNetConfig("tiny"))
+        self.seen: list[tuple[int, int]] = []
+        self.eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.seen.append((images.shape[-1], images.shape[-2]))
+        assert images.shape[-1] % MULTIPLE == 0 == images.shape[-2] % MULTIPLE
+        cells = torch.nn.functional.avg_pool2d(images.float(), STRIDE)
+        return torch.cat([-8 * cells - 2, cells], dim=1)
+
+
+def bars(size: tuple[int, int], *boxes: tuple[int, int, int, int]) -> Image.Image:
+    image = Image.new("RGB", size, (250, 250, 250))
+    for box in boxes:
+        ImageDraw.Draw(image).rectangle((box[0], box[1], box[2] - 1, box[3] - 1), (10, 10, 10))
+    return image
+
+
+@pytest.mark.parametrize("size", [(600, 400), (2600, 1700), (3000, 4000), (150, 60)])
+def test_a_page_of_any_size_gives_polygons_in_its_pixels(size: tuple[int, int]) -> None:
+    width, height = size
+    box = (width // 10, height // 3, width * 8 // 10, height // 3 + max(8, min(height // 20, 40)))
+    (polygon,) = detect_lines(DarkNet(), bars(size, box))
+    left, top, right, bottom = polygon_to_box(polygon)
+    middle = ((left + right) / 2, (top + bottom) / 2)
+    assert middle[0] == pytest.approx((box[0] + box[2]) / 2, abs=0.02 * width)
+    assert middle[1] == pytest.approx((box[1] + box[3]) / 2, abs=0.02 * height)
+    assert 1.2 < (bottom - top) / (box[3] - box[1]) < 4.5  # the bar is the core, half of the line
+
+
+def test_an_empty_page_has_no_lines() -> None:
+    assert detect_lines(DarkNet(), Image.new("RGB", (500, 300), "white")) == []
+    assert detect_lines(DarkNet(), Image.new("RGB", (1, 1))) == []
+
+
+def test_tiles_are_put_together_without_a_seam(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def darkness(_: LineNet, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        seen.append(pixels.shape)
+        padded = np.pad(pixels, ((0, -pixels.shape[0] % STRIDE), (0, -pixels.shape[1] % STRIDE)), mode="edge")
+        cells = padded.reshape(padded.shape[0] // STRIDE, STRIDE, -1, STRIDE).mean(axis=(1, 3))
+        return np.asarray(1 - cells / 255, dtype=np.float32)
+
+    monkeypatch.setattr(detection, "_tile_map", darkness)
+    grey = bars((703, 501), (50, 100, 650, 130), (100, 240, 620, 270)).convert("L")
+    whole = line_map(DarkNet(), grey)
+    assert whole.shape == (126, 176)
+    monkeypatch.setattr(detection, "TILE", 256)
+    monkeypatch.setattr(detection, "OVERLAP", 64)
+    assert np.allclose(line_map(DarkNet(), grey), whole)
+    assert len(seen) == 1 + 6
+    assert max(max(shape) for shape in seen[1:]) <= 256 + 2 * 64
+
+
+@pytest.mark.parametrize("degrees", [0, 5, -20, 90, 180])
+def test_a_crop_shows_the_line_upright_and_its_pixels_go_back(degrees: float) -> None:
+    quad = turned([[100.0, 240.0, 400.0, 280.0]], degrees)[0]
+    polygon: Polygon = tuple((float(x), float(y)) for x, y in quad)  # type: ignore[assignment]
+    image = Image.new("RGB", (512, 512), "white")
     draw = ImageDraw.Draw(image)
-    for i, line in enumerate(lines):
-        draw.text((size, int(size * gap * (i + 0.4))), line, ink, font=font)
-    return image.convert("RGB")
+    draw.polygon([tuple(p) for p in quad], (200, 200, 200))
+    mark = quad[0] + (quad[1] - quad[0]) * 0.9 + (quad[3] - quad[0]) * 0.25  # close to the end, above the middle
+    draw.ellipse((mark[0] - 4, mark[1] - 4, mark[0] + 4, mark[1] + 4), (0, 0, 0))
+    crop, to_page = crop_line(image, polygon)
+    assert list(crop.size) == pytest.approx([300, 40], abs=2)
+    y, x = np.nonzero(np.asarray(crop.convert("L")) < 60)
+    assert [float(x.mean()), float(y.mean())] == pytest.approx([270, 10], abs=2)
+    back = to_page.apply((float(x.mean()) + 0.5, float(y.mean()) + 0.5))
+    assert list(back) == pytest.approx(mark.tolist(), abs=2)
 
 
-@pytest.mark.parametrize("size", [12, 20, 40])
-@pytest.mark.parametrize(("ink", "paper"), [(0, 255), (255, 0), (90, 200), (230, 120)])
-def test_every_line_is_found_in_order(size: int, ink: int, paper: int) -> None:
-    image = page(LINES, size, ink, paper)
-    boxes = [polygon_to_box(polygon) for polygon in detect_lines(image)]
-    assert len(boxes) == len(LINES)
-    assert [top for _, top, _, _ in boxes] == sorted(top for _, top, _, _ in boxes)
-    for i, (left, top, right, bottom) in enumerate(boxes):
-        middle = size * 1.6 * (i + 0.4) + 0.6 * size
-        assert top < middle < bottom
-        assert 0 <= left < right <= image.width
-        assert 0 <= top < bottom <= image.height
-
-
-def test_lines_are_found_under_uneven_light() -> None:
-    grey = np.asarray(page(LINES).convert("L"), dtype=np.float32)
-    shaded = grey * np.linspace(0.45, 1, grey.shape[1])[None]
-    assert len(detect_lines(Image.fromarray(shaded.astype(np.uint8)).convert("RGB"))) == len(LINES)
-
-
-def test_the_edges_of_a_sheet_do_not_join_its_lines() -> None:
-    image = page(LINES)
-    ImageDraw.Draw(image).line((3, 0, 3, image.height), fill=0, width=3)
-    assert len(detect_lines(image)) == len(LINES)
-
-
-@pytest.mark.parametrize("text", ["I", "l", "1111", "Handset", "g", "Hiii"])
-def test_a_tight_crop_of_one_word_is_taken_whole(text: str) -> None:
-    image = Image.new("L", (600, 120), 255)
-    ImageDraw.Draw(image).text((40, 20), text, 0, font=ImageFont.truetype(str(FONT), 60))
-    ink = np.argwhere(np.asarray(image) < 128)
-    (top, left), (bottom, right) = ink.min(axis=0), ink.max(axis=0)
-    crop = image.crop((int(left) - 3, int(top) - 3, int(right) + 4, int(bottom) + 4)).convert("RGB")
-    assert [polygon_to_box(polygon) for polygon in detect_lines(crop)] == [(0, 0, crop.width, crop.height)]
-
-
-@pytest.mark.parametrize("level", [0, 128, 255])
-def test_nothing_is_found_where_nothing_is(level: int) -> None:
-    assert detect_lines(Image.new("RGB", (300, 200), (level,) * 3)) == []
-    noise = np.random.default_rng(0).normal(level, 2, (200, 300)).clip(0, 255).astype(np.uint8)
-    assert detect_lines(Image.fromarray(noise).convert("RGB")) == []
-
-
-@pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 1), (5000, 3), (3, 5000), (17, 16)])
-def test_odd_shapes_do_no_harm(size: tuple[int, int]) -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (size[1], size[0]), dtype=np.uint8)
-    image = Image.fromarray(noise).convert("RGB")
-    for polygon in detect_lines(image):
-        crop, _ = crop_line(image, polygon)
-        assert crop.width >= 1
-        assert crop.height >= 1
-
-
-def test_a_large_page_is_cropped_from_its_own_pixels() -> None:
-    image = page(LINES, size=150)
-    polygons = detect_lines(image)
-    assert len(polygons) == len(LINES)
-    crop, to_page = crop_line(image, polygons[0])
-    assert crop.height > 120
-    left, top, _, _ = polygon_to_box(polygons[0])
-    x, y = to_page.apply((0, 0))
-    assert abs(x - left) <= 1
-    assert abs(y - top) <= 1
-    assert crop.getpixel((5, 5)) == image.getpixel((int(x) + 5, int(y) + 5))
+def test_a_crop_beyond_the_page_is_filled_with_its_ground() -> None:
+    image = Image.new("RGB", (200, 100), (240, 235, 230))
+    crop, _ = crop_line(image, ((-20.0, 10.0), (150.0, 30.0), (145.0, 60.0), (-25.0, 40.0)))
+    assert np.abs(np.asarray(crop).astype(int) - (240, 235, 230)).max() <= 2

@@ -11,7 +11,7 @@ from PIL import Image
 import simpleocr
 from simpleocr import CRNN, OCR, ConstraintError, CRNNConfig, InputError, ModelError, Page, Vocabulary
 from simpleocr.image import ImageSource
-from tests.test_detection import LINES, page
+from tests.test_projection import LINES, page
 
 
 @pytest.fixture(scope="module")

@@ -145,7 +145,8 @@ def _long_line(corpus: Corpus, _: Vocabulary, rng: Random) -> str:
     return corpus.span(rng, rng.randint(8, 22))
 
 
-def _number(_: Corpus, __: Vocabulary, rng: Random) -> str:
+def number(_: Corpus, __: Vocabulary, rng: Random) -> str:
+    """Digits, with separators, signs, units."""
     digits = "".join(rng.choices(string.digits, k=rng.choice((1, 2, 2, 3, 3, 4, 4, 5, 6, 7, 8, 10, 12))))
     value = int(digits)
     return rng.choice(
@@ -169,7 +170,8 @@ def _number(_: Corpus, __: Vocabulary, rng: Random) -> str:
     )
 
 
-def _price(_: Corpus, __: Vocabulary, rng: Random) -> str:
+def price(_: Corpus, __: Vocabulary, rng: Random) -> str:
+    """An amount of money."""
     amount = rng.random() * 10 ** rng.randint(1, 5)
     text = f"{amount:,.2f}" if rng.random() < 0.7 else f"{amount:.0f}"
     return rng.choice(
@@ -187,7 +189,8 @@ def _price(_: Corpus, __: Vocabulary, rng: Random) -> str:
     )
 
 
-def _date(_: Corpus, __: Vocabulary, rng: Random) -> str:
+def date(_: Corpus, __: Vocabulary, rng: Random) -> str:
+    """A date or a time."""
     day, month, year = rng.randint(1, 31), rng.randint(1, 12), rng.randint(1900, 2039)
     name = MONTHS[month - 1]
     if rng.random() < 0.5:
@@ -213,7 +216,9 @@ def _date(_: Corpus, __: Vocabulary, rng: Random) -> str:
     )
 
 
-def _phone(_: Corpus, __: Vocabulary, rng: Random) -> str:
+def phone(_: Corpus, __: Vocabulary, rng: Random) -> str:
+    """A telephone number."""
+
     def digits(count: int) -> str:
         return "".join(rng.choices(string.digits, k=count))
 
@@ -230,7 +235,8 @@ def _phone(_: Corpus, __: Vocabulary, rng: Random) -> str:
     )
 
 
-def _code(_: Corpus, __: Vocabulary, rng: Random) -> str:
+def code(_: Corpus, __: Vocabulary, rng: Random) -> str:
+    """A serial number."""
     groups = []
     for _group in range(rng.choice((1, 1, 2, 2, 3))):
         letters = rng.choice(
@@ -242,7 +248,8 @@ def _code(_: Corpus, __: Vocabulary, rng: Random) -> str:
     return rng.choice(("-", "-", "", " ", "/", ".")).join(groups)
 
 
-def _address(corpus: Corpus, _: Vocabulary, rng: Random) -> str:
+def address(corpus: Corpus, _: Vocabulary, rng: Random) -> str:
+    """A web page, a mail address, a street."""
     word, other = corpus.word(rng).lower(), corpus.word(rng).lower()
     ending = rng.choice(("com", "com", "org", "net", "edu", "co.uk", "de", "io", "gov"))
     return rng.choice(
@@ -261,10 +268,15 @@ def _address(corpus: Corpus, _: Vocabulary, rng: Random) -> str:
     )
 
 
+def name(corpus: Corpus, _: Vocabulary, rng: Random) -> str:
+    """A first and a last name, or what could be one."""
+    return f"{corpus.word(rng).title()} {corpus.word(rng).title()}"
+
+
 def _label(corpus: Corpus, _: Vocabulary, rng: Random) -> str:
     words = " ".join(corpus.word(rng) for _ in range(rng.choice((1, 1, 2))))
     text = rng.choice((str.title, str.upper, str.capitalize))(words) + ":"
-    return text if rng.random() < 0.6 else f"{text} {rng.choice((_number, _date, _price, _code))(corpus, _, rng)}"
+    return text if rng.random() < 0.6 else f"{text} {rng.choice((number, date, price, code))(corpus, _, rng)}"
 
 
 def _initials(_: Corpus, __: Vocabulary, rng: Random) -> str:
@@ -362,12 +374,12 @@ _SHARES: dict[_Kind, int] = {
     _phrase: 120,
     _line: 60,
     _long_line: 14,
-    _number: 70,
-    _price: 20,
-    _date: 35,
-    _phone: 10,
-    _code: 25,
-    _address: 20,
+    number: 70,
+    price: 20,
+    date: 35,
+    phone: 10,
+    code: 25,
+    address: 20,
     _label: 30,
     _initials: 10,
     _random: 25,

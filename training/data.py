@@ -74,6 +74,28 @@ def open_corpus(name: str, split: str, *, streaming: bool = False, revision: str
     return dataset.cast_column("image", ImageFeature(decode=False))
 
 
+def open_pages(name: str, split: str) -> Any:
+    """A corpus of pages, as training.pages writes it or the Hub has it, pictures not decoded.
+
+    Raises:
+        DataError: nothing there, no such split, or no columns image and lines.
+    """
+    from datasets import Image as ImageFeature
+    from datasets import load_dataset
+    from datasets.exceptions import DatasetsError
+    from huggingface_hub.errors import HfHubHTTPError
+
+    if not (Path(name).is_dir() or HUB_ID.fullmatch(name)):
+        raise DataError(f"no such corpus: {name}")
+    try:
+        dataset = load_dataset(name, split=split)
+    except (KeyError, DatasetsError, HfHubHTTPError, OSError, ValueError) as error:
+        raise DataError(f"cannot open {name!r}, split {split!r}: {error}") from error
+    if missing := {"image", "lines"} - set(dataset.column_names):
+        raise DataError(f"{name!r} is no corpus of pages: it lacks {' and '.join(sorted(missing))}")
+    return dataset.cast_column("image", ImageFeature(decode=False))
+
+
 def _column(columns: Sequence[str], wanted: Sequence[str], name: str) -> str:
     for column in wanted:
         if column in columns:

@@ -1,0 +1,61 @@
+"""training.train_detector: it learns, is resumed, and says what is wrong in one sentence."""
+
+from pathlib import Path
+
+import cv2
+import datasets
+import pytest
+import torch
+
+from simpleocr.linenet import LineNet
+from tests.test_pages import made_page
+from training import train_detector
+from training.train_detector import map_loss
+
+
+@pytest.fixture
+def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    page, lines = made_page()
+    data = bytes(cv2.imencode(".png", page)[1])
+    columns = {"image": [{"bytes": data, "path": None}] * 2, "lines": [lines, []]}
+    (tmp_path / "pages" / "data").mkdir(parents=True)
+    for split in ("train", "validation"):
+        table = datasets.Dataset.from_dict(columns).cast_column("image", datasets.Image())
+        table.to_parquet(tmp_path / "pages" / "data" / f"{split}-00000-of-00001.parquet")
+    return str(tmp_path / "pages")
+
+
+def arguments(corpus: str, out: Path, *more: str) -> list[str]:
+    fixed = ["--size", "tiny", "--crop", "64", "--batch_size", "2", "--eval_samples", "2", "--eval_every", "4"]
+    return ["--dataset", corpus, "--out", str(out), *fixed, *more]
+
+
+def test_a_run_gives_a_model_and_goes_on(corpus: str, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    train_detector.main(arguments(corpus, out, "--max_steps", "4"))
+    network = LineNet.from_pretrained(out / "final")
+    assert network.training_summary["samples"] == 8
+    with pytest.raises(SystemExit, match="--resume goes on from it"):
+        train_detector.main(arguments(corpus, out, "--max_steps", "8"))
+    train_detector.main(arguments(corpus, out, "--max_steps", "8", "--resume"))
+    assert LineNet.from_pretrained(out / "final").training_summary["samples"] == 16
+    assert len((out / "metrics.csv").read_text().splitlines()) == 2
+
+
+def test_other_corpora_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"training\.train_detector: no such corpus"):
+        train_detector.main(arguments(str(tmp_path / "none"), tmp_path / "run"))
+
+
+def test_the_loss_is_least_where_the_maps_are_right() -> None:
+    maps = torch.zeros(1, 2, 8, 8)
+    maps[:, :, 3:5] = 1
+    weights = torch.ones(1, 1, 8, 8)
+    right, wrong = 20 * maps - 10, 10 - 20 * maps
+    assert float(map_loss(right, maps, weights)) < 0.01
+    assert float(map_loss(wrong, maps, weights)) > 5
+    weights[..., :4] = 0  # what is not asked for costs nothing
+    half = right.clone()
+    half[..., :4] = -half[..., :4]
+    assert float(map_loss(half, maps, weights)) < 0.01

@@ -1,0 +1,212 @@
+"""Train the line detector.
+
+    python -m training.train_detector --dataset corpora/pages --backgrounds FOLDER --max_steps 4000 --out runs/lines
+    torchrun --nproc_per_node 2 -m training.train_detector ...      one process a core: gradients are averaged
+
+Writes OUT/last.safetensors (checkpoint), OUT/final (model) and OUT/metrics.csv.
+"""
+
+import argparse
+import copy
+import csv
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+from torch.utils.data import DataLoader, IterableDataset
+from tqdm import tqdm
+
+from simpleocr.inference import has_bf16
+from simpleocr.linenet import SIZES, LineNet, LineNetConfig
+from simpleocr.modelfile import ModelError
+from training.backgrounds import Grey, load_photos
+from training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from training.data import DataError, open_pages, picture
+from training.page_crops import PageCrop, crop_page
+from training.train import learning_rate, update_average
+
+CROPS_A_PAGE = 4  # in a row, from one decoding of it
+PAGES_AT_HAND = 24  # from which a crop is drawn at a time, so that a batch is of several pages
+
+
+class PageCrops(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
+    """Endless crops of a corpus of pages, other ones in every process.
+
+    Args:
+        pages: rows as training.pages writes them.
+        photos: what may lie around a page.
+        size: pixels of a crop's sides.
+        seed: of this process.
+    """
+
+    def __init__(self, pages: Any, photos: Sequence[Grey], size: int, seed: str) -> None:
+        self.pages, self.photos, self.size, self.seed = pages, photos, size, seed
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        cv2.setNumThreads(1)
+        rng = Random(self.seed)
+        hand: list[tuple[Any, list[dict[str, Any]], int]] = []
+        while True:
+            while len(hand) < min(PAGES_AT_HAND, len(self.pages)):
+                row = self.pages[rng.randrange(len(self.pages))]
+                hand.append((np.asarray(picture(row).convert("L")), row["lines"], CROPS_A_PAGE))
+            page, lines, left = hand.pop(rng.randrange(len(hand)))
+            if left > 1:
+                hand.append((page, lines, left - 1))
+            photo = rng.choice(self.photos) if self.photos else np.full((8, 8), 128, np.float32)
+            yield to_tensors(crop_page(page, lines, photo, self.size, rng))
+
+
+def to_tensors(crop: PageCrop) -> tuple[Tensor, Tensor, Tensor]:
+    """Image (1, H, W) of mean 0 and deviation 1, maps (2, H / 4, W / 4), weights (1, H / 4, W / 4)."""
+    image = torch.from_numpy(crop.image.astype(np.float32))
+    image = (image - image.mean()) / image.std().clamp(min=8.0)
+    return image[None], torch.from_numpy(crop.maps), torch.from_numpy(crop.weights)[None]
+
+
+def map_loss(logits: Tensor, maps: Tensor, weights: Tensor) -> Tensor:
+    """Cross-entropy of every cell, and one minus Dice's coefficient of each map: cores are a small part of a page."""
+    logits = logits.float()
+    entropy = F.binary_cross_entropy_with_logits(logits, maps, reduction="none")
+    probs = logits.sigmoid() * weights
+    overlap = (probs * maps * weights).sum(dim=(0, 2, 3))
+    total = (probs.square() + (maps * weights).square()).sum(dim=(0, 2, 3))
+    dice = 1 - (2 * overlap + 1) / (total + 1)
+    return (entropy * weights).sum() / (2 * weights.sum()).clamp(min=1) * 4 + dice.mean()
+
+
+@torch.no_grad()
+def validate(network: LineNet, crops: Sequence[tuple[Tensor, Tensor, Tensor]]) -> dict[str, float]:
+    """Loss, and the overlap (intersection over union) of predicted and true line cores, over fixed crops."""
+    losses, both, either = [], 0.0, 0.0
+    for image, maps, weights in crops:
+        logits = network(image[None])
+        losses.append(float(map_loss(logits, maps[None], weights[None])))
+        found, true = logits[0, 0] > 0, maps[0] > 0.5
+        counted = weights[0] > 0
+        both += float((found & true & counted).sum())
+        either += float(((found | true) & counted).sum())
+    return {"loss": sum(losses) / len(losses), "overlap": both / max(1.0, either)}
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Command line -> settings."""
+    parser = argparse.ArgumentParser(
+        description="Train the line detector.", formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--dataset", required=True, help="a corpus of training.pages")
+    parser.add_argument("--backgrounds", type=Path, nargs="*", default=[], help="folders of photographs")
+    parser.add_argument("--init", help="a model to start from instead of random weights")
+    parser.add_argument("--size", choices=sorted(SIZES), default="small")
+    parser.add_argument("--crop", type=int, default=512, help="pixels of a crop's sides, a multiple of 32")
+    parser.add_argument("--batch_size", type=int, default=8, help="crops a step and process")
+    parser.add_argument("--max_steps", type=int, default=4000)
+    parser.add_argument("--lr", type=float, default=2e-3, help="peak of the one-cycle schedule")
+    parser.add_argument("--ema", type=float, default=0.998)
+    parser.add_argument("--workers", type=int, default=0, help="processes that make crops, for each that trains")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("runs/lines"))
+    parser.add_argument("--resume", action="store_true", help="go on from OUT/last.safetensors")
+    parser.add_argument("--eval_every", type=int, default=250)
+    parser.add_argument("--eval_samples", type=int, default=48)
+    args = parser.parse_args(argv)
+    if args.crop % 32:
+        parser.error("--crop must be a multiple of 32")
+    return args
+
+
+def run(args: argparse.Namespace) -> LineNet:
+    """Train as `args` say; returns the averaged network.
+
+    Raises:
+        DataError, ModelError, CheckpointError, ValueError: what was given cannot be used.
+        FloatingPointError: the loss is not a number.
+    """
+    args.out.mkdir(parents=True, exist_ok=True)
+    precision = "bf16" if has_bf16() else "no"
+    accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=precision)
+    rank, world, is_main = accelerator.process_index, accelerator.num_processes, accelerator.is_main_process
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // world))
+    photos = [np.asarray(photo, dtype=np.float32) for photo in load_photos(args.backgrounds)]
+    torch.manual_seed(args.seed)
+    network = LineNet.from_pretrained(args.init) if args.init else LineNet(LineNetConfig(args.size))
+    average = copy.deepcopy(network).eval()
+    network.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.AdamW(network.parameters(), lr=args.lr, betas=(0.9, 0.99), weight_decay=0.01)
+    modules: dict[str, nn.Module] = {"network": network, "average": average}
+    checkpoint, step, samples = args.out / "last.safetensors", 0, 0
+    if args.resume:
+        state = load_checkpoint(checkpoint, modules, optimizer)
+        step, samples = int(state["step"]), int(state["samples"])
+    elif checkpoint.exists():
+        raise CheckpointError(f"{checkpoint} is there already: --resume goes on from it, another --out starts anew")
+    # a run that goes on sees new crops, so that no state of the crops need be kept
+    stream = PageCrops(open_pages(args.dataset, "train"), photos, args.crop, f"{args.seed}/{rank}/{step}")
+    loader = DataLoader(stream, args.batch_size, num_workers=args.workers)
+    held_out = iter(PageCrops(open_pages(args.dataset, "validation"), photos, args.crop, "held out"))
+    crops = [next(held_out) for _ in range(args.eval_samples)] if is_main else []
+    wrapped, optimizer = accelerator.prepare(network, optimizer)
+    log = (args.out / "metrics.csv").open("a", newline="")
+    started, began, losses = time.perf_counter(), step, []
+    bar = tqdm(total=args.max_steps, initial=step, unit="step", disable=not is_main)
+    for images, maps, weights in loader:
+        if step >= args.max_steps:
+            break
+        wrapped.train()
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, args.max_steps, args.lr)
+        device = accelerator.device
+        with accelerator.autocast():
+            logits = wrapped(images.to(device, memory_format=torch.channels_last))
+        loss = map_loss(logits, maps.to(device), weights.to(device))
+        if not math.isfinite(loss.item()):
+            raise FloatingPointError(f"the loss is {loss.item()} at step {step}")
+        accelerator.backward(loss)
+        accelerator.clip_grad_norm_(wrapped.parameters(), 5.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        step += 1
+        samples += len(images) * world
+        update_average(average, network, min(args.ema, step / (step + 10)))
+        losses.append(loss.item())
+        rate = (step - began) * args.batch_size * world / (time.perf_counter() - started)
+        bar.set_postfix(loss=f"{loss.item():.3f}", rate=f"{rate:.1f}/s", refresh=False)
+        bar.update()
+        if is_main and (step % args.eval_every == 0 or step >= args.max_steps):
+            figures = validate(average, crops)
+            row = [step, samples, round(sum(losses) / len(losses), 4), *(round(v, 4) for v in figures.values())]
+            csv.writer(log).writerow(row)
+            log.flush()
+            bar.write(f"step {step}: loss {row[2]}, held out {figures['loss']:.4f}, overlap {figures['overlap']:.4f}")
+            losses = []
+            save_checkpoint(checkpoint, modules, optimizer.optimizer, {"step": step, "samples": samples})
+            average.training_summary = {"samples": samples, "validation": {k: round(v, 5) for k, v in figures.items()}}
+            average.save_pretrained(args.out / "final", dtype=torch.float16)
+    bar.close()
+    log.close()
+    accelerator.wait_for_everyone()
+    return average
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the arguments, train, and turn what the user can mend into one sentence."""
+    args = parse(argv)
+    try:
+        run(args)
+    except (DataError, ModelError, CheckpointError, FloatingPointError, ValueError, OSError) as error:
+        sys.exit(f"training.train_detector: {error}")
+
+
+if __name__ == "__main__":
+    main()
