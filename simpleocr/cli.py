@@ -101,7 +101,7 @@ def read(ocr: OCR, pictures: Sequence[str], *, as_json: bool, min_confidence: fl
             if len(pictures) > 1:
                 print(f"{_shown(picture)}:")
             sure = page.sure_text(min_confidence) + "\n" * bool(page.lines) if min_confidence is not None else None
-            print(FORMATS["text"](page) if sure is None else sure, end="", flush=True)
+            print(FORMATS["txt"]([page]) if sure is None else sure, end="", flush=True)
     return SOME_FAILED if failed else ALL_READ
 
 

@@ -8,7 +8,7 @@ and spaces make the line's.
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from simpleocr.geometry import Box, Polygon, Transform, enclose, polygon_to_box
 
@@ -117,6 +117,26 @@ class Line:
         return Line(chars, transform.apply_polygon(self.polygon), self.confidence)
 
 
+ROW_GAP, LINE_GAP, PARAGRAPH_GAP = "\t", "\n", "\n\n"
+SAME_ROW = 0.5  # of the lower one's height: lines that overlap by more stand in one row
+PARAGRAPH = 1.2  # heights of a line that are free between two paragraphs
+
+
+def _gap(above: Box, box: Box) -> str:
+    """What is written between two lines that are read one after the other."""
+    heights = (above[3] - above[1], box[3] - box[1])
+    overlap = min(above[3], box[3]) - max(above[1], box[1])
+    if overlap > SAME_ROW * min(heights):
+        if box[0] > above[0] and box[0] >= above[2] - 0.5 * min(heights):
+            return ROW_GAP
+        return PARAGRAPH_GAP if box[2] < above[0] else LINE_GAP
+    free = box[1] - above[3]
+    beside = box[0] > above[2] or box[2] < above[0]
+    larger = max(heights) > 1.6 * min(heights)  # a heading and its text
+    apart = free < -max(heights) or free > PARAGRAPH * min(heights) or (larger and free > 0.5 * min(heights))
+    return PARAGRAPH_GAP if apart and not (beside and 0 <= free <= PARAGRAPH * min(heights)) else LINE_GAP
+
+
 @dataclass(frozen=True)
 class Page:
     """All that was read in one picture.
@@ -131,12 +151,31 @@ class Page:
 
     @cached_property
     def text(self) -> str:
-        """The lines, one under the other."""
-        return "\n".join(line.text for line in self.lines)
+        """The lines, one under the other; tabs between those of one row, blank lines between paragraphs."""
+        return self._joined([line.text for line in self.lines])
 
     def sure_text(self, min_confidence: float, unsure: str = "unsure") -> str:
         """As `text`, with `unsure` in the place of words that are less likely right than `min_confidence`."""
-        return "\n".join(line.sure_text(min_confidence, unsure) for line in self.lines)
+        return self._joined([line.sure_text(min_confidence, unsure) for line in self.lines])
+
+    @cached_property
+    def paragraphs(self) -> tuple[tuple[Line, ...], ...]:
+        """The lines in groups that stand close together."""
+        groups: list[list[Line]] = []
+        for line, gap in zip(self.lines, self._gaps, strict=True):
+            if groups and gap == LINE_GAP:
+                groups[-1].append(line)
+            else:
+                groups.append([line])
+        return tuple(tuple(group) for group in groups)
+
+    @cached_property
+    def _gaps(self) -> tuple[str, ...]:
+        """What is written before each line."""
+        return ("", *(_gap(above.box, line.box) for above, line in pairwise(self.lines)))[: len(self.lines)]
+
+    def _joined(self, texts: list[str]) -> str:
+        return "".join(gap + text for gap, text in zip(self._gaps, texts, strict=True))
 
     @property
     def words(self) -> tuple[Word, ...]:

@@ -1,21 +1,53 @@
-"""Formats: Page -> text or JSON; pure functions of the result."""
+"""Formats: pages -> text, JSON, TSV, hOCR or ALTO; pure functions of the result."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from simpleocr.alto import to_alto
 from simpleocr.document import Char, Line, Page, Word
 from simpleocr.geometry import Polygon
+from simpleocr.hocr import to_hocr
+
+TSV_COLUMNS = (
+    *("level", "page_num", "block_num", "par_num", "line_num", "word_num"),
+    *("left", "top", "width", "height", "conf", "text"),
+)
 
 
-def to_text(page: Page) -> str:
-    """The lines, one under the other, with a line break at the end of each."""
-    return "".join(f"{line.text}\n" for line in page.lines)
+def to_text(pages: Sequence[Page]) -> str:
+    """What each page says, with a line break at its end, and a form feed between pages."""
+    return "\f".join(page.text + "\n" * bool(page.lines) for page in pages)
 
 
-def to_json(page: Page) -> str:
-    """Everything in the result, on one line: text, confidences, polygons in pixels of the upright picture."""
-    return json.dumps(page_to_dict(page), ensure_ascii=False, allow_nan=False) + "\n"
+def to_json(pages: Sequence[Page]) -> str:
+    """Everything in the result, each page on a line: text, confidences, polygons in pixels of the upright picture."""
+    return "".join(json.dumps(page_to_dict(page), ensure_ascii=False, allow_nan=False) + "\n" for page in pages)
+
+
+def to_tsv(pages: Sequence[Page]) -> str:
+    """A table of words, in the columns and levels of Tesseract's: 1 page, 2 block, 3 paragraph, 4 line, 5 word.
+
+    Boxes are whole pixels, confidences 0 to 100, and -1 for what is no word.
+    """
+    rows = ["\t".join(TSV_COLUMNS)]
+
+    def add(level: int, place: Sequence[int], box: Sequence[float], confidence: float, text: str) -> None:
+        left, top, right, bottom = (round(edge) for edge in box)
+        rows.append("\t".join(map(str, (level, *place, left, top, right - left, bottom - top, confidence, text))))
+
+    for number, page in enumerate(pages, 1):
+        add(1, (number, 0, 0, 0, 0), (0, 0, *page.size), -1, "")
+        for block, lines in enumerate(page.paragraphs, 1):
+            boxes = [line.box for line in lines]
+            around = (*(min(b[i] for b in boxes) for i in (0, 1)), *(max(b[i] for b in boxes) for i in (2, 3)))
+            add(2, (number, block, 0, 0, 0), around, -1, "")
+            add(3, (number, block, 1, 0, 0), around, -1, "")
+            for row, line in enumerate(lines, 1):
+                add(4, (number, block, 1, row, 0), line.box, -1, "")
+                for place, word in enumerate(line.words, 1):
+                    add(5, (number, block, 1, row, place), word.box, round(100 * word.confidence, 2), word.text)
+    return "\n".join(rows) + "\n"
 
 
 def page_to_dict(page: Page) -> dict[str, Any]:
@@ -57,5 +89,11 @@ def _polygon(polygon: Polygon) -> list[list[float]]:
     return [[round(x, 1), round(y, 1)] for x, y in polygon]
 
 
-FORMATS: dict[str, Callable[[Page], str]] = {"text": to_text, "json": to_json}
-"""The named formats; to add one is one function and one entry."""
+FORMATS: dict[str, Callable[[Sequence[Page]], str]] = {
+    "txt": to_text,
+    "json": to_json,
+    "tsv": to_tsv,
+    "hocr": to_hocr,
+    "alto": to_alto,
+}
+"""The named formats of text; to add one is one function and one entry. PDF needs the pictures too: see pdf.py."""

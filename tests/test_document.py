@@ -132,3 +132,26 @@ def test_what_is_not_sure_is_not_said() -> None:
     assert line.sure_text(1.1) == "unsure"
     assert make_line("").sure_text(0.5) == ""
     assert Page((line, make_line("x", [0.3])), (9, 9)).sure_text(0.5) == "ab cd unsure f\nunsure"
+
+
+def placed(text: str, left: float, top: float, right: float, height: float = 20) -> Line:
+    polygon = box_to_polygon((left, top, right, top + height))
+    return Line((Char(text, 0.9, "", 0.0, polygon),), polygon, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("second", "between"),
+    [
+        (placed("b", 0, 26, 200), "\n"),
+        (placed("b", 30, 30, 90), "\n"),
+        (placed("b", 0, 60, 200), "\n\n"),
+        (placed("b", 240, 2, 300), "\t"),
+        (placed("b", 400, -300, 600), "\n\n"),  # the next column
+        (placed("b", 0, 36, 200, 40), "\n\n"),  # a heading
+    ],
+)
+def test_what_is_written_between_two_lines(second: Line, between: str) -> None:
+    page = Page((placed("a", 0, 0, 200), second), (700, 400))
+    assert page.text == f"a{between}b"
+    assert page.sure_text(0.99, "?") == f"?{between}?"
+    assert [len(lines) for lines in page.paragraphs] == ([2] if between == "\n" else [1, 1])

@@ -1,6 +1,9 @@
 import json
+from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
+import xmlschema
 
 from simpleocr.document import Char, Line, Page
 from simpleocr.formats import FORMATS
@@ -19,15 +22,15 @@ PAGE = Page((line('a "b" <c>', 0), line("é — €\\", 30)), (200, 100))
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_an_empty_page_can_be_written(name: str) -> None:
-    assert isinstance(FORMATS[name](Page((), (1, 1))), str)
+    assert isinstance(FORMATS[name]([Page((), (1, 1))]), str)
 
 
 def test_text_is_its_lines() -> None:
-    assert FORMATS["text"](PAGE) == 'a "b" <c>\né — €\\\n'
+    assert FORMATS["txt"]([PAGE]) == 'a "b" <c>\né — €\\\n'
 
 
 def test_json_says_it_all_on_one_line() -> None:
-    written = FORMATS["json"](PAGE)
+    written = FORMATS["json"]([PAGE])
     assert written.count("\n") == 1
     read = json.loads(written)
     assert read["text"] == PAGE.text
@@ -43,3 +46,62 @@ def test_json_says_it_all_on_one_line() -> None:
         "runner_up_score": 0.05,
         "polygon": [[0.0, 0.0], [10.0, 0.0], [10.0, 20.0], [0.0, 20.0]],
     }
+
+
+def test_tsv_is_a_table_of_words_as_tesseract_writes_it() -> None:
+    rows = [row.split("\t") for row in FORMATS["tsv"]([PAGE, PAGE]).splitlines()]
+    assert rows[0][0] == "level"
+    assert rows[0][-1] == "text"
+    assert {len(row) for row in rows} == {12}
+    words = [row for row in rows[1:] if row[0] == "5"]
+    assert [row[-1] for row in words] == [word.text for word in PAGE.words] * 2
+    assert [row[1] for row in words] == ["1"] * len(PAGE.words) + ["2"] * len(PAGE.words)
+    left, top, width, height = map(int, words[0][6:10])
+    assert (left, top, left + width, top + height) == PAGE.words[0].box
+    assert float(words[0][10]) == pytest.approx(100 * PAGE.words[0].confidence, abs=0.01)
+    assert [row[10] for row in rows[1:] if row[0] != "5"] == ["-1"] * (len(rows) - 1 - len(words))
+
+
+def test_pages_of_text_are_parted_by_a_form_feed() -> None:
+    assert FORMATS["txt"]([PAGE, Page((), (5, 5)), PAGE]).split("\f") == [f"{PAGE.text}\n", "", f"{PAGE.text}\n"]
+    assert FORMATS["json"]([PAGE, PAGE]).count("\n") == 2
+
+
+def test_hocr_is_strict_xhtml_that_says_where_words_are() -> None:
+    schema = xmlschema.XMLSchema(str(Path(xmlschema.__file__).parent / "schemas" / "XHTML" / "xhtml1-strict.xsd"))
+    written = FORMATS["hocr"]([PAGE, PAGE])
+    schema.validate(written.partition("\n")[2].partition("\n")[2])  # without the doctype, which would be fetched
+    body = ElementTree.fromstring(written)
+    found = {
+        kind: [e for e in body.iter() if e.get("class") == kind]
+        for kind in ("ocr_page", "ocr_par", "ocr_line", "ocrx_word")
+    }
+    assert {kind: len(elements) for kind, elements in found.items()} == {
+        "ocr_page": 2,
+        "ocr_par": 2 * len(PAGE.paragraphs),
+        "ocr_line": 2 * len(PAGE.lines),
+        "ocrx_word": 2 * len(PAGE.words),
+    }
+    assert ["".join(e.itertext()) for e in found["ocrx_word"]] == [word.text for word in PAGE.words] * 2
+    left, top, right, bottom = PAGE.words[0].box
+    confidence = round(100 * PAGE.words[0].confidence)
+    assert found["ocrx_word"][0].get("title") == f"bbox {left:g} {top:g} {right:g} {bottom:g}; x_wconf {confidence}"
+    names = [e.get("id") for e in body.iter() if e.get("id")]
+    assert len(names) == len(set(names))
+
+
+def test_alto_says_all_of_it() -> None:
+    root = ElementTree.fromstring(FORMATS["alto"]([PAGE, PAGE]).encode())
+    space = "{http://www.loc.gov/standards/alto/ns-v4#}"
+    strings = list(root.iter(f"{space}String"))
+    assert [e.get("CONTENT") for e in strings] == [word.text for word in PAGE.words] * 2
+    assert float(strings[0].get("WC", "")) == pytest.approx(PAGE.words[0].confidence, abs=1e-4)
+    left, top, right, bottom = PAGE.words[0].box
+    placed = [float(strings[0].get(name, "")) for name in ("HPOS", "VPOS", "WIDTH", "HEIGHT")]
+    assert placed == pytest.approx([left, top, right - left, bottom - top])
+    assert ["".join(g.get("CONTENT", "") for g in e.iter(f"{space}Glyph")) for e in strings[: len(PAGE.words)]] == [
+        word.text for word in PAGE.words
+    ]
+    names = [e.get("ID") for e in root.iter() if e.get("ID")]
+    assert len(names) == len(set(names))
+    assert len(list(root.iter(f"{space}SP"))) == 2 * (len(PAGE.words) - len(PAGE.lines))

@@ -48,7 +48,7 @@ def test_every_kind_of_page_comes(stock: Stock) -> None:
 def test_boxes_lie_around_the_ink(stock: Stock) -> None:
     ink, boxed, words = 0, 0, 0
     for page in render_pages(stock, 3, range(6)):
-        grey = cv2.imdecode(np.frombuffer(page.data, np.uint8), cv2.IMREAD_GRAYSCALE)
+        grey = np.asarray(cv2.imdecode(np.frombuffer(page.data, np.uint8), cv2.IMREAD_GRAYSCALE))
         assert grey.shape == page.size[::-1]
         for line in page.lines:
             edges = np.array([word["box"] for word in line["words"]])
