@@ -4,14 +4,24 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from simpleocr import __version__
 from simpleocr.decoding import DECODERS
+from simpleocr.document import Page
+from simpleocr.documents import load_pages
+from simpleocr.drawing import draw
 from simpleocr.formats import FORMATS, page_to_dict
 from simpleocr.image import InputError
-from simpleocr.reader import DEFAULT_MODEL, OCR
+from simpleocr.inputs import Input, find_inputs, in_order, with_suffix
+from simpleocr.pdf import PdfWriter
+from simpleocr.reader import DEFAULT_DETECTOR, DEFAULT_MODEL, OCR
 
 ALL_READ, SOME_FAILED, NOTHING_TRIED = 0, 1, 2
 
@@ -26,12 +36,31 @@ def parser() -> argparse.ArgumentParser:
         help="read pictures and write their text",
         epilog="Exit status: 0 everything was read, 1 some pictures could not be read, 2 nothing was tried.",
     )
-    read.add_argument("pictures", nargs="+", metavar="PICTURE", help='files; "-" reads one picture from standard input')
-    read.add_argument("--json", action="store_true", help="one JSON object a picture and line, failures included")
+    read.add_argument(
+        "pictures",
+        nargs="+",
+        metavar="INPUT",
+        help='pictures, PDFs, folders of them or patterns like "scans/*.png"; "-" reads one from standard input',
+    )
+    written = read.add_mutually_exclusive_group()
+    written.add_argument(
+        "--format", choices=[*FORMATS, "pdf"], default="txt", help="what is written (default: %(default)s)"
+    )
+    written.add_argument("--json", action="store_const", const="json", dest="format", help="the same as --format json")
+    read.add_argument("--out", type=Path, metavar="DIR", help="write a file for each input there; else to the terminal")
+    read.add_argument(
+        "--visualize", action="store_true", help="with --out: also a picture with what was found drawn on it"
+    )
+    read.add_argument("--jobs", type=int, default=1, metavar="N", help="inputs that are read at a time (default: 1)")
     read.add_argument(
         "--model",
         default=DEFAULT_MODEL,
         help="a folder, a file, a shipped model or a Hub repository (default: %(default)s)",
+    )
+    read.add_argument(
+        "--detector",
+        default=DEFAULT_DETECTOR,
+        help='what finds lines, named like a model; "none" for clean print in one column (default: %(default)s)',
     )
     read.add_argument("--decoder", choices=sorted(DECODERS), default="greedy", help="default: %(default)s")
     held = read.add_mutually_exclusive_group()
@@ -57,7 +86,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         # names of files need not be text: they are shown as well as they can be, whatever the locale
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    args = parser().parse_args(argv)
+    top = parser()
+    args = top.parse_args(argv)
+    if args.out is None and (args.format == "pdf" or args.visualize):
+        top.error("--format pdf and --visualize write files: --out says where")
+    if args.jobs < 1:
+        top.error("--jobs must be at least 1")
     try:
         try:
             ocr = OCR.from_pretrained(
@@ -68,11 +102,15 @@ def main(argv: Sequence[str] | None = None) -> None:
                 pattern=args.pattern,
                 language_weight=args.language_weight,
                 retry=not args.no_retry,
+                detector=None if args.detector == "none" else args.detector,
             )
+            inputs = find_inputs(args.pictures)
+            if args.out is not None:
+                args.out.mkdir(parents=True, exist_ok=True)
         except (ValueError, OSError) as error:  # ModelError and ConstraintError are ValueErrors
             print(f"simpleocr: {error}", file=sys.stderr)
             sys.exit(NOTHING_TRIED)
-        sys.exit(read(ocr, args.pictures, as_json=args.json, min_confidence=args.min_confidence))
+        sys.exit(read(ocr, inputs, args))
     except BrokenPipeError:  # the reader of a pipe has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(SOME_FAILED)
@@ -80,29 +118,96 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(130)
 
 
-def read(ocr: OCR, pictures: Sequence[str], *, as_json: bool, min_confidence: float | None) -> int:
-    """Read each picture and print what it says; one that cannot be read is told of and does not stop the rest."""
+def read(ocr: OCR, inputs: Sequence[Input], args: argparse.Namespace) -> int:
+    """Read each input and write what it says; one that cannot be read is told of and does not stop the rest."""
     failed = False
-    for picture in pictures:
-        try:
-            page = ocr(sys.stdin.buffer if picture == "-" else picture)
-        except InputError as error:
-            failed = True
-            print(f"simpleocr: {error}", file=sys.stderr)
-            if as_json:
-                print(json.dumps({"file": _shown(picture), "error": str(error)}, ensure_ascii=False), flush=True)
-            continue
-        if as_json:
-            found = {"file": _shown(picture), **page_to_dict(page)}
-            if min_confidence is not None:
-                found["sure_text"] = page.sure_text(min_confidence)
-            print(json.dumps(found, ensure_ascii=False), flush=True)
-        else:
-            if len(pictures) > 1:
-                print(f"{_shown(picture)}:")
-            sure = page.sure_text(min_confidence) + "\n" * bool(page.lines) if min_confidence is not None else None
-            print(FORMATS["txt"]([page]) if sure is None else sure, end="", flush=True)
+    progress = args.out is not None and sys.stderr.isatty()
+    with ThreadPoolExecutor(args.jobs) as pool:
+        tasks = (partial(_read_one, ocr, one, args) for one in inputs)
+        for number, (one, done) in enumerate(zip(inputs, in_order(pool, tasks, args.jobs), strict=True), 1):
+            if done.fault:
+                failed = True
+                print(f"simpleocr: {done.fault}", file=sys.stderr)
+            if args.out is None:
+                if args.format == "txt" and len(inputs) > 1 and not done.fault:
+                    print(f"{_shown(one.source)}:")
+                print(done.text, end="", flush=True)
+            if progress:
+                print(f"\r{number} of {len(inputs)} read", end="\n" * (number == len(inputs)), file=sys.stderr)
     return SOME_FAILED if failed else ALL_READ
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of an input: its text, and why it could not be read, or not to its end."""
+
+    text: str
+    fault: str = ""
+
+
+def _read_one(ocr: OCR, one: Input, args: argparse.Namespace) -> Done:
+    """Read all pages of an input, and write its files if there is a folder for them."""
+    pages: list[Page] = []
+    texts: list[str] = []
+    fault = ""
+    target = args.out / one.name if args.out is not None else None
+    try:
+        with ExitStack() as files:
+            pdf = None
+            if target is not None:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                if args.format == "pdf":
+                    pdf = files.enter_context(PdfWriter(files.enter_context(_whole_file(with_suffix(target, "pdf")))))
+            images = load_pages(sys.stdin.buffer if one.source == "-" else one.source)
+            for number, image in enumerate(images, 1):
+                page = ocr(image)
+                pages.append(page)
+                if pdf is not None:
+                    pdf.add(image, page)
+                if target is not None and args.visualize:
+                    seen = with_suffix(target, f"{number}.seen.png" if number > 1 else "seen.png")
+                    draw(image, page).save(seen)
+    except InputError as error:
+        fault = str(error)
+    except OSError as error:
+        fault = f"{_shown(one.source)} cannot be written: {error}"
+    if args.format == "json":
+        texts = [_json(one, number, page, args.min_confidence) for number, page in enumerate(pages, 1)]
+        if fault:
+            texts.append(json.dumps({"file": _shown(one.source), "error": fault}, ensure_ascii=False) + "\n")
+        text = "".join(texts)
+    elif args.format == "txt" and args.min_confidence is not None:
+        text = "\f".join(page.sure_text(args.min_confidence) + "\n" * bool(page.lines) for page in pages)
+    elif args.format == "pdf" or (fault and not pages):
+        text = ""
+    else:
+        text = FORMATS[args.format](pages)
+    if target is not None and args.format != "pdf" and pages:
+        suffix = {"alto": "alto.xml"}.get(args.format, args.format)
+        try:
+            with_suffix(target, suffix).write_text(text, encoding="utf-8", newline="\n")
+        except OSError as error:
+            fault = fault or f"{_shown(one.source)} cannot be written: {error}"
+    return Done(text, fault)
+
+
+def _json(one: Input, number: int, page: Page, min_confidence: float | None) -> str:
+    found = {"file": _shown(one.source), "page": number, **page_to_dict(page)}
+    if min_confidence is not None:
+        found["sure_text"] = page.sure_text(min_confidence)
+    return json.dumps(found, ensure_ascii=False) + "\n"
+
+
+@contextmanager
+def _whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that is there only when all of it was written."""
+    partial_path = path.with_name(f".{path.name}.partial")
+    try:
+        with partial_path.open("wb") as file:
+            yield file
+        partial_path.replace(path)
+    finally:
+        partial_path.unlink(missing_ok=True)
 
 
 def _lexicon(file: str) -> list[str]:

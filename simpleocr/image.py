@@ -73,9 +73,20 @@ def load_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Image.Im
     if isinstance(source, np.ndarray):
         with _refusing("the array cannot be read as a picture"):
             return _to_rgb(_array_to_image(source, max_pixels))
-    data, name = _read(source)
+    data, name = read_source(source)
     with _refusing(f"{name} is damaged, cut off or of an unsupported kind"):
         return _decode(_identify(data, name), name, max_pixels)
+
+
+def open_picture(data: bytes, name: str) -> Image.Image:
+    """An encoded picture with its header read, its pixels not yet: for the frames of a file that has several.
+
+    Raises:
+        InputError: it is no picture that is accepted.
+    """
+    _hush_pillow()
+    with _refusing(f"{name} is damaged, cut off or of an unsupported kind"):
+        return _identify(data, name)
 
 
 @contextmanager
@@ -92,8 +103,12 @@ def _refusing(what: str) -> Iterator[None]:
         raise InputError(f"{what} ({reason[:200]})") from error
 
 
-def _read(source: object) -> tuple[bytes, str]:
-    """The encoded file, at most MAX_BYTES, and what messages call it."""
+def read_source(source: object) -> tuple[bytes, str]:
+    """The encoded file, at most MAX_BYTES, and what messages call it.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     if isinstance(source, bytes | bytearray | memoryview):
         with _refusing("the bytes given cannot be read"):
             _check_bytes(memoryview(source).nbytes, "the picture given as bytes")

@@ -14,15 +14,20 @@ from simpleocr.crnn import CRNN
 from simpleocr.decoding import DECODERS, Decoder, constrained
 from simpleocr.detection import crop_line
 from simpleocr.document import Line, Page
+from simpleocr.geometry import Polygon
 from simpleocr.image import ImageSource, load_image
 from simpleocr.inference import for_inference
+from simpleocr.layout import find_lines, upside_down
+from simpleocr.linenet import LineNet
 from simpleocr.patterns import pattern
-from simpleocr.projection import split_lines
 from simpleocr.recognition import recognize
 from simpleocr.retry import DOUBT, Look, looks, placed, recognize_carefully, weigh
 from simpleocr.vocabulary import Vocabulary, normalize
 
 DEFAULT_MODEL = "english"
+DEFAULT_DETECTOR = "lines"
+ORIENTATION_LINES = 6  # the longest, which are read the other way up where a page reads badly
+UPSIDE_DOWN = 0.6  # mean confidence of a page's words below which it may be upside down
 
 
 class OCR:
@@ -41,6 +46,8 @@ class OCR:
         language_weight: how much the language in the model's file has to say; 0 is nothing, 0.3 helps words and may
             change codes and names.
         retry: whether what was read doubtfully is looked at again from other sides; see retry.py.
+        detector: finds the lines of pages; by name as for from_pretrained(). None tells lines apart by the profile of
+            their ink, which does for upright print in one column.
 
     Raises:
         ModelError: the default model is not there or damaged.
@@ -58,6 +65,7 @@ class OCR:
         pattern: str | None = None,
         language_weight: float = 0.0,
         retry: bool = True,
+        detector: LineNet | str | None = DEFAULT_DETECTOR,
     ) -> None:
         self.network = (network or CRNN.from_pretrained(DEFAULT_MODEL)).eval()
         self._fast = for_inference(self.network)
@@ -65,6 +73,8 @@ class OCR:
         self.decoder = _decoder(self.network, decoder, self.constraint, language_weight)
         self.language_weight = language_weight
         self.retry = retry
+        self.detector = LineNet.from_pretrained(detector) if isinstance(detector, str) else detector
+        self._fast_detector = for_inference(self.detector.eval()) if self.detector is not None else None
 
     @classmethod
     def from_pretrained(
@@ -77,6 +87,7 @@ class OCR:
         pattern: str | None = None,
         language_weight: float = 0.0,
         retry: bool = True,
+        detector: LineNet | str | None = DEFAULT_DETECTOR,
         revision: str | None = None,
         token: str | bool | None = None,
         cache_dir: str | Path | None = None,
@@ -85,7 +96,7 @@ class OCR:
     ) -> Self:
         """A reader with the model `name`: a folder, a file, a shipped model, or a Hub repository "user/repo".
 
-        What follows `retry` is for the Hub only, see CRNN.from_pretrained(); the rest is as for OCR().
+        What follows `detector` is for the Hub only, see CRNN.from_pretrained(); the rest is as for OCR().
 
         Raises:
             ModelError: there is no such model, or it is damaged.
@@ -107,6 +118,7 @@ class OCR:
             pattern=pattern,
             language_weight=language_weight,
             retry=retry,
+            detector=detector,
         )
 
     def __call__(self, source: ImageSource) -> Page:
@@ -122,9 +134,13 @@ class OCR:
             InputError: the picture cannot be read.
         """
         image = load_image(source)
-        crops = [crop_line(image, polygon) for polygon in split_lines(image)]
-        read = self._recognize([crop for crop, _ in crops])
-        lines = (line.moved(to_page) for line, (_, to_page) in zip(read, crops, strict=True))
+        polygons = find_lines(self._fast_detector, image)
+        lines = self._read_lines(image, polygons)
+        if self._fast_detector is not None and _doubtful(lines):
+            sample = sorted(lines, key=lambda line: -len(line.chars))[:ORIENTATION_LINES]
+            turned = self._read_lines(image, upside_down([line.polygon for line in sample]))
+            if _mean_confidence(turned) > max(UPSIDE_DOWN, 2 * _mean_confidence(sample)):
+                lines = self._read_lines(image, upside_down(polygons))
         return Page(tuple(line for line in lines if line.chars), image.size)
 
     def recognize(self, sources: Sequence[ImageSource]) -> list[Line]:
@@ -205,6 +221,12 @@ class OCR:
         (look,) = looks(self._fast, [load_image(source)], self.decoder, DOUBT if self.retry else 0.0)
         return look
 
+    def _read_lines(self, image: Image.Image, polygons: Sequence[Polygon]) -> list[Line]:
+        """A line for each polygon, in the picture's pixels."""
+        crops = [crop_line(image, polygon) for polygon in polygons]
+        read = self._recognize([crop for crop, _ in crops])
+        return [line.moved(to_page) for line, (_, to_page) in zip(read, crops, strict=True)]
+
     def _recognize(self, images: Sequence[Image.Image]) -> list[Line]:
         return (recognize_carefully if self.retry else recognize)(self._fast, images, self.decoder)
 
@@ -223,6 +245,17 @@ class OCR:
                 line = placed(vocabulary, seen, ids, weighed[ids]).to_line().moved(look.back)
             lines.append(line)
         return lines
+
+
+def _mean_confidence(lines: Sequence[Line]) -> float:
+    """Of the words, each counted by its letters; 0 where there are none."""
+    letters = sum(len(word.chars) for line in lines for word in line.words)
+    return sum(len(word.chars) * word.confidence for line in lines for word in line.words) / max(1, letters)
+
+
+def _doubtful(lines: Sequence[Line]) -> bool:
+    """Whether a page reads so badly that it may be upside down."""
+    return bool(lines) and _mean_confidence(lines) < UPSIDE_DOWN
 
 
 def _constraint(

@@ -13,12 +13,13 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = [  # lowest first; modules to come are named, too
     {"vocabulary", "geometry", "metrics", "components"},
-    {"document", "image", "modelfile", "likelihood", "language"},
+    {"document", "image", "inputs", "modelfile", "likelihood", "language"},
     {
         "preprocessing",
         "residual",
         "hub",
         "constraints",
+        "documents",
         "hocr",
         "alto",
         "pdf",
@@ -30,7 +31,7 @@ LAYERS = [  # lowest first; modules to come are named, too
     {"decoding"},
     {"crnn", "linenet"},
     {"deskew", "detection", "recognition", "inference", "export"},
-    {"retry"},
+    {"retry", "layout"},
     {"reader"},
     {"cli"},
 ]

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from simpleocr import CRNN, CRNNConfig, Vocabulary, cli
+from simpleocr.formats import FORMATS
 from tests.test_projection import LINES, page
 
 
@@ -126,3 +127,29 @@ def test_what_cannot_be_held_to_is_one_sentence(
     assert message in said.err
     assert said.err.count("\n") == 1
     assert said.out == ""
+
+
+@pytest.mark.parametrize("name", [*FORMATS, "pdf"])
+def test_every_format_is_written_to_a_folder(name: str, model: str, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    page(LINES).save(tmp_path / "in" / "one.png")
+    page(LINES[:2]).save(tmp_path / "in" / "two.tif", save_all=True, append_images=[page(LINES[2:])])
+    (tmp_path / "in" / "bad.jpg").write_bytes(b"nothing")
+    arguments = ["--format", name, "--out", str(tmp_path / "out"), "--jobs", "2", "--visualize", "--detector", "none"]
+    assert run("read", str(tmp_path / "in"), "--model", model, *arguments) == 1
+    suffix = {"alto": "alto.xml"}.get(name, name)
+    written = {file.name for file in (tmp_path / "out").iterdir()} - {"bad.json"}
+    assert written == {f"one.{suffix}", f"two.{suffix}", "one.seen.png", "two.seen.png", "two.2.seen.png"}
+    assert all((tmp_path / "out" / file).stat().st_size for file in written)
+    if name == "txt":
+        assert (tmp_path / "out" / "two.txt").read_text().count("\f") == 1
+
+
+@pytest.mark.parametrize(
+    "args", [("--format", "pdf"), ("--visualize",), ("--jobs", "0"), ("--json", "--format", "tsv")]
+)
+def test_what_does_not_go_together_is_said(
+    args: tuple[str, ...], picture: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("read", picture, *args) == 2
+    assert "usage" in capsys.readouterr().err

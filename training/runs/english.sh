@@ -33,5 +33,11 @@ train --dataset "$work/loose" --max_columns 800 --init "$work/runs/long/final" -
   --out "$work/runs/loose"
 train --dataset "$work/loose" "$work/scene" --weights 0.5 1 --max_columns 800 --init "$work/runs/loose/final" --max_steps 8000 \
   --lr 1.1e-3 --seed 7 --validation "$work/scene" --out "$work/runs/scene"
-python -m training.language --model "$work/runs/scene/final" --text "${words[@]}" --out "$work/runs/english_language"
-python -m training.calibrate --model "$work/runs/english_language" --dataset "$work/scene" --out "$work/runs/english"
+python -m training.language --model "$work/runs/scene/final" --text "${words[@]}" --out "$work/runs/scene_language"
+# from here on with twice the font families; `mixed` was begun for 6600 steps and shortened to 5600 at its step 3000
+render --out "$work/mixed" --samples 450000 --seed 31
+train --dataset "$work/mixed" --max_columns 800 --init "$work/runs/scene_language" --max_steps 5600 --lr 0.9e-3 --seed 8 \
+  --out "$work/runs/mixed"
+python -m training.language --model "$work/runs/mixed/final" --text "${words[@]}" --out "$work/runs/mixed_language"
+python -m training.average --models "$work/runs/scene_language" "$work/runs/mixed_language" --out "$work/runs/both"
+python -m training.calibrate --model "$work/runs/both" --dataset "$work/mixed" --limit 300 --out "$work/runs/english"

@@ -1,0 +1,132 @@
+"""simpleocr.documents: every page of TIFFs and PDFs, one at a time; what is wrong is one sentence."""
+
+import builtins
+import sys
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pypdfium2 as pdfium
+import pytest
+from PIL import Image
+
+from simpleocr import documents
+from simpleocr.document import Page
+from simpleocr.documents import load_pages
+from simpleocr.image import MAX_PIXELS, InputError
+from simpleocr.pdf import PdfWriter
+
+GREYS = (10, 120, 240)
+
+
+def tiff(size: tuple[int, int] = (40, 30)) -> bytes:
+    file = BytesIO()
+    pages = [Image.new("L", size, grey) for grey in GREYS]
+    pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:])
+    return file.getvalue()
+
+
+def pdf(*images: Image.Image, dots_per_inch: float = 200) -> bytes:
+    file = BytesIO()
+    with PdfWriter(file) as writer:
+        for image in images:
+            writer.add(image, Page((), image.size), dots_per_inch)
+    return file.getvalue()
+
+
+def grey_of(image: Image.Image) -> int:
+    return int(np.asarray(image.convert("L")).mean().round())
+
+
+def test_every_frame_of_a_tiff_is_a_page(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_bytes(tiff())
+    for source in (tiff(), str(tmp_path / "a.tif"), tmp_path / "a.tif", BytesIO(tiff())):
+        pages = list(load_pages(source))
+        assert [grey_of(page) for page in pages] == list(GREYS)
+        assert {page.mode for page in pages} == {"RGB"}
+
+
+def test_a_picture_is_one_page_whatever_it_comes_as() -> None:
+    image = Image.new("RGB", (20, 10), "red")
+    file = BytesIO()
+    image.save(file, "PNG")
+    animation = BytesIO()
+    image.save(animation, "GIF", save_all=True, append_images=[Image.new("RGB", (20, 10), "blue")])
+    for source in (image, np.asarray(image), file.getvalue(), animation.getvalue()):
+        (page,) = load_pages(source)
+        assert page.size == (20, 10)
+
+
+def test_the_pages_of_a_pdf_are_drawn_at_a_size_that_can_be_read() -> None:
+    drawn = list(load_pages(pdf(*(Image.new("L", (400, 200), grey) for grey in GREYS))))
+    assert [grey_of(page) for page in drawn] == pytest.approx(list(GREYS), abs=2)
+    assert drawn[0].size == (400, 200)
+    (poster,) = load_pages(pdf(Image.new("L", (3000, 4000), 200), dots_per_inch=20))
+    assert 0.9 * MAX_PIXELS < poster.width * poster.height <= MAX_PIXELS
+    assert poster.height / poster.width == pytest.approx(4 / 3, rel=0.01)
+
+
+def test_pages_come_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[int] = []
+    render = pdfium.PdfPage.render
+
+    def counted(page: Any, **more: Any) -> Any:
+        drawn.append(1)
+        return render(page, **more)
+
+    monkeypatch.setattr(pdfium.PdfPage, "render", counted)
+    pages = load_pages(pdf(*(Image.new("L", (40, 20), grey) for grey in GREYS)))
+    next(pages)
+    assert len(drawn) == 1
+    pages.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"%PDF-1.7\nnothing", "damaged PDF"),
+        (pdf(), "without pages|damaged PDF"),
+        (b"", "is empty"),
+        (b"no picture at all", "not a picture"),
+        (tiff()[:60], "damaged, cut off|not a picture"),
+    ],
+)
+def test_what_cannot_be_read_is_one_sentence(data: bytes, says: str) -> None:
+    with pytest.raises(InputError, match=says) as caught:
+        list(load_pages(data))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_frame_comes_after_the_good_ones() -> None:
+    data = bytearray(tiff((200, 200)))
+    with Image.open(BytesIO(data)) as image:
+        image.seek(1)
+        offset = image.tag_v2[273][0]  # type: ignore[attr-defined]
+    pages = load_pages(bytes(data[: offset + 10]))
+    with pytest.raises(InputError):
+        list(pages)
+
+
+def test_without_pypdfium2_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def missing(name: str, *more: Any) -> Any:
+        if name == "pypdfium2":
+            raise ImportError(name)
+        return real(name, *more)
+
+    monkeypatch.delitem(sys.modules, "pypdfium2", raising=False)
+    monkeypatch.setattr(builtins, "__import__", missing)
+    with pytest.raises(InputError, match=r"simpleocr\[pdf\]"):
+        next(load_pages(pdf(Image.new("L", (5, 5)))))
+
+
+def test_endless_documents_are_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "MAX_PAGES", 2)
+    pages = load_pages(tiff())
+    assert [grey_of(next(pages)) for _ in range(2)] == list(GREYS[:2])
+    with pytest.raises(InputError, match="more than 2 pages"):
+        next(pages)
+    with pytest.raises(InputError, match="has 3 pages: up to 2"):
+        next(load_pages(pdf(*(Image.new("L", (5, 5), grey) for grey in GREYS))))

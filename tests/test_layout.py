@@ -1,0 +1,55 @@
+"""simpleocr.layout: one line, pages on their side, pages upside down."""
+
+import pytest
+from PIL import Image
+
+from simpleocr.geometry import box_to_polygon, polygon_to_box
+from simpleocr.layout import find_lines, upside_down
+from tests.test_detection import DarkNet, bars
+from tests.test_projection import LINES, page
+
+ROWS = [(60, 80, 500, 100), (60, 180, 420, 200), (60, 280, 520, 300)]
+
+
+def test_lines_come_in_reading_order() -> None:
+    found = find_lines(DarkNet(), bars((600, 400), *ROWS))
+    assert len(found) == 3
+    tops = [polygon_to_box(polygon)[1] for polygon in found]
+    assert tops == sorted(tops)
+
+
+@pytest.mark.parametrize("turn", [Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_270])
+def test_the_lines_of_a_page_on_its_side_run_along_it(turn: Image.Transpose) -> None:
+    image = bars((600, 400), *ROWS).transpose(turn)
+    found = find_lines(DarkNet(), image)
+    assert len(found) == 3
+    for polygon in found:
+        (ax, ay), (bx, by), *_ = polygon
+        assert abs(by - ay) > 5 * abs(bx - ax), "it runs upwards or downwards"
+        left, top, right, bottom = polygon_to_box(polygon)
+        assert -20 < left < right < image.width + 20
+        assert -20 < top < bottom < image.height + 20
+        inside = image.convert("L").crop((int(left), int(top), int(right), int(bottom)))
+        assert inside.getextrema()[0] < 50  # type: ignore[operator]
+
+
+def test_a_picture_of_one_row_is_one_line() -> None:
+    image = bars((600, 40), (20, 10, 200, 30), (300, 10, 560, 30))
+    assert find_lines(DarkNet(), image) == [box_to_polygon((0, 0, 600, 40))]
+    assert len(find_lines(DarkNet(), bars((600, 400), (20, 100, 200, 120), (350, 100, 560, 120)))) == 2
+
+
+def test_nothing_is_no_line() -> None:
+    assert find_lines(DarkNet(), Image.new("RGB", (300, 200), "white")) == []
+
+
+def test_without_a_detector_the_ink_tells() -> None:
+    assert len(find_lines(None, page(LINES))) == len(LINES)
+
+
+def test_upside_down_each_line_begins_where_it_ended() -> None:
+    first, second = box_to_polygon((0, 0, 10, 2)), box_to_polygon((0, 5, 20, 8))
+    turned = upside_down([first, second])
+    assert turned[0][0] == (20, 8)
+    assert turned[1][0] == (10, 2)
+    assert upside_down(turned) == [first, second]
