@@ -1,7 +1,7 @@
 """OCR: one object that reads pages and lines; what most users need."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -14,6 +14,7 @@ from simpleocr.crnn import CRNN
 from simpleocr.decoding import DECODERS, Decoder, constrained
 from simpleocr.detection import crop_line
 from simpleocr.document import Line, Page
+from simpleocr.documents import load_pages
 from simpleocr.geometry import Polygon
 from simpleocr.image import ImageSource, load_image
 from simpleocr.inference import for_inference
@@ -142,6 +143,17 @@ class OCR:
             if _mean_confidence(turned) > max(UPSIDE_DOWN, 2 * _mean_confidence(sample)):
                 lines = self._read_lines(image, upside_down(polygons))
         return Page(tuple(line for line in lines if line.chars), image.size)
+
+    def read_pages(self, source: ImageSource) -> Iterator[Page]:
+        """Read a document page by page: all frames of a TIFF, all pages of a PDF, or the one picture that it is.
+
+        Args:
+            source: as for a call, or a PDF.
+
+        Raises:
+            InputError: as load_pages(), when the page is asked for that cannot be read.
+        """
+        return (self(image) for image in load_pages(source))
 
     def recognize(self, sources: Sequence[ImageSource]) -> list[Line]:
         """Read pictures of one line each, in one go.
