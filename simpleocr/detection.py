@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -89,8 +90,19 @@ def detect_lines(network: LineNet, image: Image.Image) -> list[Polygon]:
     smaller = scale / 3
     if min(grey.size) * smaller >= MULTIPLE:
         large = [r for r in find_regions(network, grey, smaller) if r.height * scale > LARGE_LETTERS]
+        large = [r for r in large if not _holds_rows(r, found)]
         found = [r for r in found if not any(_covers(other, r) for other in large)] + large
     return [region.polygon for region in found]
+
+
+def _holds_rows(large: Region, found: list[Region]) -> bool:
+    """Whether what looks like one line from afar is several, one under the other."""
+    inside = [r for r in found if _covers(large, r) and r.length > r.height]
+    return any(
+        abs(b.y - a.y - a.slope * (b.x - a.x)) > 0.5 * (a.height + b.height) * 0.8
+        and min(a.x + a.length / 2, b.x + b.length / 2) > max(a.x - a.length / 2, b.x - b.length / 2)
+        for a, b in combinations(inside, 2)
+    )
 
 
 def _covers(large: Region, region: Region) -> bool:

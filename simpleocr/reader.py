@@ -22,7 +22,7 @@ from simpleocr.layout import find_lines, upside_down
 from simpleocr.linenet import LineNet
 from simpleocr.patterns import pattern
 from simpleocr.recognition import recognize
-from simpleocr.retry import DOUBT, Look, looks, placed, recognize_carefully, weigh
+from simpleocr.retry import DOUBT, ON_A_PAGE, Effort, Look, looks, placed, recognize_carefully, weigh
 from simpleocr.vocabulary import Vocabulary, normalize
 
 DEFAULT_MODEL = "english"
@@ -172,7 +172,7 @@ class OCR:
             raise TypeError(
                 "recognize() takes a list of pictures; for one picture give a list of one, or call the reader"
             )
-        return self._recognize([load_image(source) for source in sources])
+        return self._recognize([load_image(source) for source in sources], Effort())
 
     def n_best(self, source: ImageSource, count: int = 5) -> list[Line]:
         """The likeliest readings of a picture of one line, best first, each with its confidence.
@@ -236,11 +236,14 @@ class OCR:
     def _read_lines(self, image: Image.Image, polygons: Sequence[Polygon]) -> list[Line]:
         """A line for each polygon, in the picture's pixels."""
         crops = [crop_line(image, polygon) for polygon in polygons]
-        read = self._recognize([crop for crop, _ in crops])
+        several = Effort() if len(crops) == 1 else ON_A_PAGE
+        read = self._recognize([crop for crop, _ in crops], several)
         return [line.moved(to_page) for line, (_, to_page) in zip(read, crops, strict=True)]
 
-    def _recognize(self, images: Sequence[Image.Image]) -> list[Line]:
-        return (recognize_carefully if self.retry else recognize)(self._fast, images, self.decoder)
+    def _recognize(self, images: Sequence[Image.Image], effort: Effort) -> list[Line]:
+        if not self.retry:
+            return recognize(self._fast, images, self.decoder)
+        return recognize_carefully(self._fast, images, self.decoder, effort=effort)
 
     def _lines(self, look: Look, texts: Sequence[tuple[int, ...]]) -> list[Line]:
         """Any texts as what one picture says; those that are not allowed or do not fit have confidence 0."""

@@ -5,8 +5,9 @@ how they are best undone need not be found out if every way is tried. Pictures t
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from simpleocr.decoding import Decoder, aligned, greedy
 from simpleocr.document import Line
 from simpleocr.geometry import Transform
 from simpleocr.likelihood import NEVER, Likelihood, likelihoods
+from simpleocr.preprocessing import Preprocessing
 from simpleocr.recognition import Reading, readings
 from simpleocr.vocabulary import Vocabulary
 
@@ -27,6 +29,7 @@ TALL_DOUBT = 0.97  # the same for such a picture: a column of print looks like a
 LONG = 12  # characters from which on a text is not easily given up, nor for one of half its length
 CONVINCING = 0.05  # confidence that another text must reach to take the place of one of that length
 PROPOSALS = 6  # texts of other views that are weighed, those the views were surest of
+LINES_AT_ONCE = 16  # doubtful lines whose views are read together: bounds memory
 CELLS = 100_000  # views times texts times states that are computed at a time: bounds memory
 INK_CONTRAST = 0.35  # of the largest difference from the ground: what differs more is ink
 
@@ -98,17 +101,17 @@ class View:
 
 VIEWS: dict[str, View] = {
     "narrower": View(_stretched(0.8)),
-    "wider": View(_stretched(1.25)),
+    "wider": View(_stretched(1.25), 10),
     "trimmed": View(_trimmed(0.06, 0.06)),
-    "trimmed more": View(_trimmed(0.12, 0.12), 20),
-    "trimmed above and below": View(_trimmed(0.08, 0)),
+    "trimmed more": View(_trimmed(0.12, 0.12), 10),
+    "trimmed above and below": View(_trimmed(0.08, 0), 10),
     "padded": View(_trimmed(-0.08, -0.08)),
-    "cropped to its ink": View(_to_ink),
-    "inverted": View(ImageOps.invert),
+    "cropped to its ink": View(_to_ink, 10),
+    "inverted": View(ImageOps.invert, 10),
     "turned left": View(_rotated(5), 6),
     "turned right": View(_rotated(-5), 6),
-    "leaning left": View(_sheared(0.25), 20),
-    "leaning right": View(_sheared(-0.25), 20),
+    "leaning left": View(_sheared(0.25), 10),
+    "leaning right": View(_sheared(-0.25), 10),
 }
 """To add one is one entry."""
 
@@ -145,6 +148,23 @@ TURNS: dict[str, Turn] = {
 
 
 @dataclass(frozen=True)
+class Effort:
+    """From how many sides a doubtful line is looked at.
+
+    Args:
+        views: of VIEWS.
+        turns: of TURNS.
+    """
+
+    views: Mapping[str, View] = field(default_factory=lambda: VIEWS)
+    turns: Mapping[str, Turn] = field(default_factory=lambda: TURNS)
+
+
+ON_A_PAGE = Effort({name: VIEWS[name] for name in ("narrower", "trimmed", "padded")}, {})
+"""Pages have many lines, which lie as most of them do."""
+
+
+@dataclass(frozen=True)
 class Look:
     """What became of one picture.
 
@@ -160,7 +180,11 @@ class Look:
 
 
 def recognize_carefully(
-    network: CRNN, images: Sequence[Image.Image], decoder: Decoder = greedy, doubt: float = DOUBT
+    network: CRNN,
+    images: Sequence[Image.Image],
+    decoder: Decoder = greedy,
+    doubt: float = DOUBT,
+    effort: Effort = Effort(),
 ) -> list[Line]:
     """As recognition.recognize(), but lines with a word that is less likely right than `doubt` are read again.
 
@@ -169,33 +193,59 @@ def recognize_carefully(
     Raises:
         InputError: a line that is too wide for the network.
     """
-    return [look.line for look in looks(network, images, decoder, doubt)]
+    return [look.line for look in looks(network, images, decoder, doubt, effort)]
 
 
-def looks(network: CRNN, images: Sequence[Image.Image], decoder: Decoder = greedy, doubt: float = DOUBT) -> list[Look]:
+def looks(
+    network: CRNN,
+    images: Sequence[Image.Image],
+    decoder: Decoder = greedy,
+    doubt: float = DOUBT,
+    effort: Effort = Effort(),
+) -> list[Look]:
     """As recognize_carefully(), with the readings that led there."""
     found = [Look(reading.to_line(), [reading]) for reading in readings(network, images, decoder)]
+    doubtful = []
     for i, (look, image) in enumerate(zip(found, images, strict=True)):
         # a long line is seldom right as a whole, however surely each of its words is read
         sure = min((word.confidence for word in look.line.words), default=look.line.confidence)
-        if sure < (max(doubt, TALL_DOUBT) if doubt > 0 and _is_tall(image) else doubt):
-            found[i] = _again(network, image.convert("L"), look.readings[0], decoder)
+        tall = bool(effort.turns) and doubt > 0 and _is_tall(image)
+        if sure < (max(doubt, TALL_DOUBT) if tall else doubt):
+            doubtful.append(i)
+    for start in range(0, len(doubtful), LINES_AT_ONCE):
+        part = doubtful[start : start + LINES_AT_ONCE]
+        greys = [images[i].convert("L") for i in part]
+        sides = [_sides(grey, effort, network.config.preprocessing) for grey in greys]
+        read = iter(
+            readings(network, [picture for pictures, turned in sides for picture in (*pictures, *turned)], decoder)
+        )
+        for i, grey, (pictures, turned) in zip(part, greys, sides, strict=True):
+            seen = [found[i].readings[0], *islice(read, len(pictures))]
+            found[i] = _decided(network.vocabulary, grey, seen, list(islice(read, len(turned))), effort)
     return found
 
 
-def _again(network: CRNN, grey: Image.Image, first: Reading, decoder: Decoder) -> Look:
-    """One picture from every side, in one batch."""
+def _sides(
+    grey: Image.Image, effort: Effort, preprocessing: Preprocessing
+) -> tuple[list[Image.Image], list[Image.Image]]:
+    """One picture from every side that is tried: its views, and it turned as a whole."""
     aspect = grey.width / grey.height
-    turns = [turn for turn in TURNS.values() if not turn.quarter or _is_tall(grey)]
-    pictures = [view.apply(grey) for view in VIEWS.values() if aspect <= view.longest]
-    turned = [grey.transpose(turn.apply) for turn in turns]
-    preprocessing = network.config.preprocessing
+    pictures = [view.apply(grey) for view in effort.views.values() if aspect <= view.longest]
     pictures = [p for p in pictures if preprocessing.width(p.size) <= preprocessing.max_width]
-    read = readings(network, [*pictures, *turned], decoder)
-    seen, others = [first, *read[: len(pictures)]], read[len(pictures) :]
-    best, confidence = _agreed(network.vocabulary, seen)
+    return pictures, [grey.transpose(turn.apply) for turn in _turns(grey, effort)]
+
+
+def _turns(grey: Image.Image, effort: Effort) -> list[Turn]:
+    return [turn for turn in effort.turns.values() if not turn.quarter or _is_tall(grey)]
+
+
+def _decided(
+    vocabulary: Vocabulary, grey: Image.Image, seen: Sequence[Reading], turned: Sequence[Reading], effort: Effort
+) -> Look:
+    """What the views agree on, or a turned picture says more surely."""
+    best, confidence = _agreed(vocabulary, seen)
     look = Look(best.to_line(), seen)
-    for turn, other in zip(turns, others, strict=True):
+    for turn, other in zip(_turns(grey, effort), turned, strict=True):
         if turn.quarter and sum(c.isalnum() for c in other.decoded.text) < 2:
             continue
         if turn.odds * math.exp(other.log_confidence) > confidence:
