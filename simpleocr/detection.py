@@ -14,7 +14,7 @@ from simpleocr.geometry import Polygon, Transform, polygon_to_box
 from simpleocr.linenet import LINES, MULTIPLE, STRIDE, LineNet
 
 SIDE = 1280  # pixels of a page's longer side when it is first looked at
-MAX_ENLARGEMENT = 3.0
+FIRST_ENLARGEMENT, MAX_ENLARGEMENT = 1.28, 3.0  # at the first look, and where letters are small
 SMALL_LETTERS, LARGE_LETTERS = (
     11.0,
     45.0,
@@ -25,6 +25,7 @@ TILE, OVERLAP = 1536, 128  # pixels: a larger picture is looked at in parts, whi
 CORE, ENDS = 0.5, 0.25  # a core has this share of a line's height, and ends so many heights before it
 LEAST_STD = 8.0  # grey levels: a blank page is not brought to the contrast of a printed one
 MIN_HEIGHT = 3.0  # pixels of the page as it was looked at
+FILLED_BY_ROWS = 0.3  # of what looks like one line, if it is several
 STEEP = 3.0  # a region so many times longer than high has a direction of its own; a shorter one has that of the page
 DOUBTFUL = 0.5  # mean probability of a region's cells under which it is none
 
@@ -79,7 +80,7 @@ def detect_lines(network: LineNet, image: Image.Image) -> list[Polygon]:
     """
     grey = image.convert("L")
     longer = max(grey.size)
-    scale = min(SIDE / longer, MAX_ENLARGEMENT)
+    scale = min(SIDE / longer, FIRST_ENLARGEMENT)
     found = find_regions(network, grey, scale)
     if found:
         usual = float(np.median([region.height for region in found])) * scale
@@ -98,6 +99,9 @@ def detect_lines(network: LineNet, image: Image.Image) -> list[Polygon]:
 def _holds_rows(large: Region, found: list[Region]) -> bool:
     """Whether what looks like one line from afar is several, one under the other."""
     inside = [r for r in found if _covers(large, r) and r.length > r.height]
+    # parts of letters that are too large to be seen whole fill little of the line
+    if sum(r.length * r.height for r in inside) < FILLED_BY_ROWS * large.length * large.height:
+        return False
     return any(
         abs(b.y - a.y - a.slope * (b.x - a.x)) > 0.5 * (a.height + b.height) * 0.8
         and min(a.x + a.length / 2, b.x + b.length / 2) > max(a.x - a.length / 2, b.x - b.length / 2)

@@ -1,6 +1,9 @@
 """Fixtures that tests of several modules share."""
 
+import os
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two processes run the tests: more threads would wait for one another
 
 import pytest
 
