@@ -28,6 +28,7 @@ from simpleocr.vocabulary import Vocabulary, normalize
 DEFAULT_MODEL = "english"
 DEFAULT_DETECTOR = "lines"
 ORIENTATION_LINES = 6  # the longest, which are read the other way up where a page reads badly
+NO_TEXT = 0.1  # mean confidence of a line's words below which it is none, on a page with others
 UPSIDE_DOWN = 0.6  # mean confidence of a page's words below which it may be upside down
 
 
@@ -142,7 +143,10 @@ class OCR:
             turned = self._read_lines(image, upside_down([line.polygon for line in sample]))
             if _mean_confidence(turned) > max(UPSIDE_DOWN, 2 * _mean_confidence(sample)):
                 lines = self._read_lines(image, upside_down(polygons))
-        return Page(tuple(line for line in lines if line.chars), image.size)
+        found = tuple(line for line in lines if line.chars)
+        if len(found) > 1:  # among others, what hardly reads as anything is a rule, a stain or a face
+            found = tuple(line for line in found if _mean_confidence([line]) >= NO_TEXT) or found
+        return Page(found, image.size)
 
     def read_pages(self, source: ImageSource) -> Iterator[Page]:
         """Read a document page by page: all frames of a TIFF, all pages of a PDF, or the one picture that it is.

@@ -10,6 +10,8 @@ from PIL import Image
 
 import simpleocr
 from simpleocr import CRNN, OCR, ConstraintError, CRNNConfig, InputError, ModelError, Page, Vocabulary
+from simpleocr.document import Char, Line
+from simpleocr.geometry import Polygon, box_to_polygon
 from simpleocr.image import ImageSource
 from tests.test_projection import LINES, page
 
@@ -177,3 +179,23 @@ def test_candidates_and_n_best_agree_with_what_is_read() -> None:
     for one in (best, scored):
         assert one.chars[0].box == pytest.approx(read.chars[0].box, abs=0.5 * upside_down.height)
     assert read.chars[0].box[0] > read.chars[-1].box[0]  # the text runs from right to left there
+
+
+@pytest.mark.parametrize(
+    ("confidences", "kept"), [([0.9, 0.01], ["a0"]), ([0.01], ["a0"]), ([0.01, 0.02], ["a0", "a1"]), ([], [])]
+)
+def test_what_hardly_reads_is_left_out_beside_what_does(
+    confidences: list[float], kept: list[str], ocr: OCR, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(_: OCR, __: Image.Image, polygons: list[Polygon]) -> list[Line]:
+        lines = []
+        for i, (polygon, confidence) in enumerate(zip(polygons, confidences, strict=True)):
+            chars = tuple(Char(c, confidence**0.5, "", 0.0, polygon) for c in f"a{i}")
+            lines.append(Line(chars, polygon, confidence))
+        return lines
+
+    places = [box_to_polygon((0.0, 30.0 * i, 50.0, 30.0 * i + 20)) for i in range(len(confidences))]
+    monkeypatch.setattr("simpleocr.reader.find_lines", lambda *_: places)
+    monkeypatch.setattr(OCR, "_read_lines", read)
+    found = OCR(ocr.network, detector=None)(Image.new("RGB", (100, 100), "white"))
+    assert [line.text for line in found.lines] == kept
