@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from xml.sax.saxutils import quoteattr
 
 from simpleocr.document import Char, Line, Page, Word
-from simpleocr.geometry import Box, Polygon
+from simpleocr.geometry import Box, Polygon, union
 
 HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 <alto xmlns="http://www.loc.gov/standards/alto/ns-v4#" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" \
@@ -32,8 +32,7 @@ def _page(page: Page, number: int) -> str:
 
 
 def _block(lines: Sequence[Line], name: str) -> str:
-    boxes = [line.box for line in lines]
-    around = (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))
+    around = union([line.box for line in lines])
     inside = "".join(_line(line, f"{name}_{i}") for i, line in enumerate(lines, 1))
     return f'<TextBlock ID="block_{name}"{_place(around)}>\n{inside}</TextBlock>\n'
 

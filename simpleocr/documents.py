@@ -1,12 +1,14 @@
 """Documents: every page of a picture file, a multi-page TIFF or a PDF, one at a time."""
 
 from collections.abc import Iterator
+from threading import Lock
 
 from PIL import Image, TiffImagePlugin
 
 from simpleocr.image import MAX_PIXELS, ImageSource, InputError, load_image, open_picture, read_source
 
 PDF_DPI = 200.0  # dots an inch at which a PDF's pages are drawn: print of 6 points is 12 pixels high
+PDFIUM = Lock()  # the library is not made for several threads; the command line reads with several
 MAX_PAGES = 10_000  # of a document; more is a trap or a mistake
 
 
@@ -57,8 +59,9 @@ def _pdf_pages(data: bytes, name: str) -> Iterator[Image.Image]:
     except ImportError as error:
         raise InputError(f"{name} is a PDF: reading those needs pypdfium2, pip install 'simpleocr[pdf]'") from error
     try:
-        document = pdfium.PdfDocument(data)
-        count = len(document)
+        with PDFIUM:
+            document = pdfium.PdfDocument(data)
+            count = len(document)
     except pdfium.PdfiumError as error:
         kind = "needs a password" if "password" in str(error).lower() else "is a damaged PDF"
         raise InputError(f"{name} {kind} ({error})") from error
@@ -69,15 +72,17 @@ def _pdf_pages(data: bytes, name: str) -> Iterator[Image.Image]:
             raise InputError(f"{name} has {count:,} pages: up to {MAX_PAGES:,} are read")
         for number in range(count):
             try:
-                page = document[number]
-                width, height = page.get_size()
-                scale = PDF_DPI / 72
-                if width * height * scale**2 > MAX_PIXELS:  # a poster: fewer dots an inch
-                    scale = (0.99 * MAX_PIXELS / (width * height)) ** 0.5
-                image = page.render(scale=scale, may_draw_forms=True).to_pil()
-                page.close()
+                with PDFIUM:
+                    page = document[number]
+                    width, height = page.get_size()
+                    scale = PDF_DPI / 72
+                    if width * height * scale**2 > MAX_PIXELS:  # a poster: fewer dots an inch
+                        scale = (0.99 * MAX_PIXELS / (width * height)) ** 0.5
+                    image = page.render(scale=scale, may_draw_forms=True).to_pil()
+                    page.close()
             except pdfium.PdfiumError as error:
                 raise InputError(f"page {number + 1} of {name} cannot be drawn ({error})") from error
             yield load_image(image)
     finally:
-        document.close()
+        with PDFIUM:
+            document.close()

@@ -6,7 +6,7 @@ from typing import Any
 
 from simpleocr.alto import to_alto
 from simpleocr.document import Char, Line, Page, Word
-from simpleocr.geometry import Polygon
+from simpleocr.geometry import Polygon, union
 from simpleocr.hocr import to_hocr
 
 TSV_COLUMNS = (
@@ -39,8 +39,7 @@ def to_tsv(pages: Sequence[Page]) -> str:
     for number, page in enumerate(pages, 1):
         add(1, (number, 0, 0, 0, 0), (0, 0, *page.size), -1, "")
         for block, lines in enumerate(page.paragraphs, 1):
-            boxes = [line.box for line in lines]
-            around = (*(min(b[i] for b in boxes) for i in (0, 1)), *(max(b[i] for b in boxes) for i in (2, 3)))
+            around = union([line.box for line in lines])
             add(2, (number, block, 0, 0, 0), around, -1, "")
             add(3, (number, block, 1, 0, 0), around, -1, "")
             for row, line in enumerate(lines, 1):

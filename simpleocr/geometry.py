@@ -4,6 +4,7 @@ Points are (x, y) in pixels, y down. A polygon is four points clockwise from the
 is read; a box is (left, top, right, bottom), right and bottom exclusive.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -25,6 +26,12 @@ def polygon_to_box(polygon: Polygon) -> Box:
     """The smallest box around a polygon."""
     xs, ys = [x for x, _ in polygon], [y for _, y in polygon]
     return (min(xs), min(ys), max(xs), max(ys))
+
+
+def union(boxes: Sequence[Box]) -> Box:
+    """The smallest box around boxes."""
+    left, top, right, bottom = zip(*boxes, strict=True)
+    return (min(left), min(top), max(right), max(bottom))
 
 
 def enclose(polygons: list[Polygon]) -> Polygon:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from html import escape
 
 from simpleocr.document import Char, Line, Page, Word
-from simpleocr.geometry import Box
+from simpleocr.geometry import Box, union
 
 HEAD = """<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Strict//EN" "http://www.w3.org/TR/xhtml1/DTD/xhtml1-strict.dtd">
@@ -32,10 +32,7 @@ def _page(page: Page, number: int) -> str:
 
 
 def _paragraph(lines: Sequence[Line], name: str) -> str:
-    boxes = [line.box for line in lines]
-    around = _bbox(
-        (min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes))
-    )
+    around = _bbox(union([line.box for line in lines]))
     inside = "\n".join(_line(line, f"{name}_{i}") for i, line in enumerate(lines, 1))
     return (
         f'<div class="ocr_carea" id="block_{name}" title="{around}">\n'

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from PIL import Image
 
 from simpleocr.detection import detect_lines
+from simpleocr.document import SAME_ROW
 from simpleocr.geometry import Polygon, Transform, box_to_polygon, polygon_to_box
 from simpleocr.linenet import LineNet
 from simpleocr.projection import split_lines
-from simpleocr.reading_order import SAME_ROW, reading_order
+from simpleocr.reading_order import reading_order
 
 FILLED = 0.45  # of the picture's height: a single row as high as this is a crop of a line, and best read whole
 LEVEL = 2.0  # a page whose lines are so many times longer than high, in the middle, lies the right way or upside down

@@ -11,6 +11,7 @@ from statistics import median
 import numpy as np
 import numpy.typing as npt
 
+from simpleocr.document import SAME_ROW
 from simpleocr.geometry import Polygon, Transform, polygon_to_box
 
 PROSE = 9.0  # a column of text has lines that are so many times longer than high, in the middle
@@ -18,7 +19,6 @@ PROSE_LINES = 3  # and so many of them at least
 Boxes = npt.NDArray[np.float64]
 """(N, 4): left, top, right, bottom."""
 GUTTER = 0.6  # heights of a line that lie between two columns at least
-SAME_ROW = 0.5  # of the lower one's height: lines that overlap by more stand in one row
 
 
 def reading_order(polygons: Sequence[Polygon]) -> list[int]:

@@ -27,6 +27,7 @@ from torch.nn import functional as F  # noqa: N812
 from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
 
+from simpleocr.detection import LEAST_STD
 from simpleocr.inference import has_bf16
 from simpleocr.linenet import SIZES, LineNet, LineNetConfig
 from simpleocr.modelfile import ModelError
@@ -71,7 +72,7 @@ class PageCrops(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
 def to_tensors(crop: PageCrop) -> tuple[Tensor, Tensor, Tensor]:
     """Image (1, H, W) of mean 0 and deviation 1, maps (2, H / 4, W / 4), weights (1, H / 4, W / 4)."""
     image = torch.from_numpy(crop.image.astype(np.float32))
-    image = (image - image.mean()) / image.std().clamp(min=8.0)
+    image = (image - image.mean()) / image.std().clamp(min=LEAST_STD)
     return image[None], torch.from_numpy(crop.maps), torch.from_numpy(crop.weights)[None]
 
 

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# The commands of the weights in simpleocr/weights/lines, on two CPU cores; training/LOG.md has their figures.
+#
+#   training/runs/lines.sh TEXT BACKGROUNDS WORK      as for english.sh, whose fonts it takes from WORK/fonts
+set -euo pipefail
+text=${1:?usage: training/runs/lines.sh TEXT BACKGROUNDS WORK} photos=$2 work=$3
+cd "$(dirname "$0")/../.."
+export OMP_NUM_THREADS=1
+python -m training.pages --fonts "$work/fonts" --text "$text"/books "$text"/frequency/en_50k.txt --backgrounds "$photos" \
+  --out "$work/pages" --samples 1600 --seed 1
+torchrun --nproc_per_node 2 -m training.train_detector --dataset "$work/pages" --backgrounds "$photos" --crop 384 \
+  --batch_size 6 --max_steps 2600 --lr 2e-3 --eval_every 200 --eval_samples 32 --out "$work/runs/lines"
