@@ -1,17 +1,16 @@
 """Detection: page picture -> polygons of its lines, found by a LineNet; and the upright crop of each."""
 
 import math
-from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image
 
-from simpleocr.components import label_regions
 from simpleocr.geometry import Polygon, Transform, polygon_to_box
+from simpleocr.gutters import mend_lines
 from simpleocr.linenet import LINES, MULTIPLE, STRIDE, LineNet
+from simpleocr.regions import Map, Region, regions
 
 SIDE = 1280  # pixels of a page's longer side when it is first looked at
 FIRST_ENLARGEMENT, MAX_ENLARGEMENT = 1.28, 3.0  # at the first look, and where letters are small
@@ -22,50 +21,8 @@ SMALL_LETTERS, LARGE_LETTERS = (
 GOOD_LETTERS = 18.0
 LONGEST_SIDE = 4096  # pixels: more is never looked at
 TILE, OVERLAP = 1536, 128  # pixels: a larger picture is looked at in parts, which see so much of their neighbours
-CORE, ENDS = 0.5, 0.25  # a core has this share of a line's height, and ends so many heights before it
 LEAST_STD = 8.0  # grey levels: a blank page is not brought to the contrast of a printed one
-MIN_HEIGHT = 3.0  # pixels of the page as it was looked at
 FILLED_BY_ROWS = 0.3  # of what looks like one line, if it is several
-STEEP = 3.0  # a region so many times longer than high has a direction of its own; a shorter one has that of the page
-DOUBTFUL = 0.5  # mean probability of a region's cells under which it is none
-
-Map = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Region:
-    """One line as a rotated rectangle, in pixels.
-
-    Args:
-        x, y: its middle.
-        length, height: its sides.
-        slope: its direction: dy / dx.
-        score: mean probability of its core.
-    """
-
-    x: float
-    y: float
-    length: float
-    height: float
-    slope: float
-    score: float
-
-    def scaled(self, factor: float) -> "Region":
-        """In a picture so many times larger."""
-        return Region(
-            self.x * factor, self.y * factor, self.length * factor, self.height * factor, self.slope, self.score
-        )
-
-    @property
-    def polygon(self) -> Polygon:
-        """Its corners."""
-        norm = math.hypot(1, self.slope)
-        along = np.array([1, self.slope]) / norm * self.length / 2
-        across = np.array([-self.slope, 1]) / norm * self.height / 2
-        middle = np.array([self.x, self.y])
-        corners = (middle - along - across, middle + along - across, middle + along + across, middle - along + across)
-        a, b, c, d = ((float(x), float(y)) for x, y in corners)
-        return (a, b, c, d)
 
 
 def detect_lines(network: LineNet, image: Image.Image) -> list[Polygon]:
@@ -93,7 +50,7 @@ def detect_lines(network: LineNet, image: Image.Image) -> list[Polygon]:
         large = [r for r in find_regions(network, grey, smaller) if r.height * scale > LARGE_LETTERS]
         large = [r for r in large if not _holds_rows(r, found)]
         found = [r for r in found if not any(_covers(other, r) for other in large)] + large
-    return [region.polygon for region in found]
+    return [region.polygon for region in mend_lines(found, grey)]
 
 
 def _holds_rows(large: Region, found: list[Region]) -> bool:
@@ -150,64 +107,6 @@ def _tile_map(network: LineNet, pixels: Map) -> Map:
         images = torch.from_numpy(padded)[None, None].to(weight.device, weight.dtype)
         logits = network(images)[0, LINES].float().sigmoid().cpu().numpy()
     return np.asarray(logits[: -(-height // STRIDE), : -(-width // STRIDE)])
-
-
-def regions(probs: Map, threshold: float) -> list[Region]:
-    """The lines of a map, in pixels of the picture that it is of.
-
-    A region's thickness is its mass over its length: cells that a core covers in part count in part, so that a line is
-    measured more finely than in cells.
-    """
-    labels = label_regions(probs > threshold)
-    count = int(labels.max(initial=0)) + 1
-    if count == 1:
-        return []
-    # the mass of cells above and below that are covered too little belongs to the region beside them
-    wide = labels.copy()
-    wide[:-1] = np.where(wide[:-1] == 0, labels[1:], wide[:-1])
-    wide[1:] = np.where(wide[1:] == 0, labels[:-1], wide[1:])
-    y, x = np.nonzero(labels)
-    of, weight = labels[y, x], probs[y, x].astype(np.float64)
-
-    def total(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        return np.asarray(np.bincount(of, weights=values, minlength=count))
-
-    mass = total(weight)
-    mass[0] = 1.0
-    mean_x, mean_y = total(weight * x) / mass, total(weight * y) / mass
-    dx, dy = x - mean_x[of], y - mean_y[of]
-    variance_x = total(weight * dx * dx) / mass + 1 / 12
-    slopes = total(weight * dx * dy) / mass / variance_x
-    spread = np.bincount(wide.ravel(), weights=probs.ravel(), minlength=count)
-    cells = np.bincount(of, minlength=count)
-    ends = np.zeros((2, count))
-    np.minimum.at(ends[0], of, dx)
-    np.maximum.at(ends[1], of, dx)
-    extents = ends[1] - ends[0] + 1
-    heights = spread / extents
-    long = extents > STEEP * np.maximum(heights, 1.0) / CORE
-    long[0] = False
-    usual = float(np.median(np.repeat(slopes[long], np.maximum(1, extents[long].astype(int))))) if long.any() else 0.0
-    found = []
-    for i in range(1, count):
-        slope = float(slopes[i]) if long[i] else usual
-        stretch = math.hypot(1, slope)
-        height = float(heights[i]) / stretch / CORE * STRIDE  # across its direction, a slanting band is thinner
-        score = float(mass[i] / cells[i])
-        if height < MIN_HEIGHT or score < DOUBTFUL:
-            continue
-        middle = float(mean_x[i] + (ends[0][i] + ends[1][i]) / 2)
-        found.append(
-            Region(
-                x=(middle + 0.5) * STRIDE,
-                y=float(mean_y[i] + slope * (middle - mean_x[i]) + 0.5) * STRIDE,
-                length=float(extents[i]) * STRIDE * stretch + 2 * ENDS * height,
-                height=height,
-                slope=slope,
-                score=score,
-            )
-        )
-    return found
 
 
 def crop_line(image: Image.Image, polygon: Polygon) -> tuple[Image.Image, Transform]:

@@ -18,7 +18,11 @@ PROSE = 9.0  # a column of text has lines that are so many times longer than hig
 PROSE_LINES = 3  # and so many of them at least
 Boxes = npt.NDArray[np.float64]
 """(N, 4): left, top, right, bottom."""
-GUTTER = 0.6  # heights of a line that lie between two columns at least
+FULL, FULL_LINES = 0.75, 0.5  # of the column's width, that so many of them fill
+IN_ROWS = 0.4  # of the lines of a column have white above and below that runs on through the other, if they are a table
+WIDE = 0.35  # of the range of gaps, below the widest, that a page is cut at first
+CELL_LINES = 4  # of a cell at most
+GUTTER = 0.12  # heights of a line that lie between two columns at least
 
 
 def reading_order(polygons: Sequence[Polygon]) -> list[int]:
@@ -47,7 +51,8 @@ def _levelled(polygons: Sequence[Polygon]) -> list[Polygon]:
     return [turn.apply_polygon(polygon) for polygon in polygons]
 
 
-def _ordered(boxes: Boxes, members: list[int]) -> list[int]:
+def _ordered(boxes: Boxes, members: list[int], around: float = 0.0) -> list[int]:
+    """Members in order. `around`: the white above and below them all, in pixels."""
     if len(members) < 2:
         return members
     height = median(boxes[i][3] - boxes[i][1] for i in members)
@@ -55,13 +60,43 @@ def _ordered(boxes: Boxes, members: list[int]) -> list[int]:
     if len(columns) > 1 and (parts := _columns(boxes, columns)):
         return [i for part in parts for i in _ordered(boxes, part)]
     bands = _groups(boxes, members, axis=1, gap=0.0)
-    if len(bands) > 1:
-        if merged := _joined(boxes, bands, height):
-            return [i for band in merged for i in _ordered(boxes, band)]
-        return [i for band in bands for i in _ordered(boxes, band)]
-    if len(columns) > 1:
+    if len(bands) < 2:
+        if len(columns) > 1:
+            return [i for part in columns for i in _ordered(boxes, part)]
+        return _rows(boxes, members)
+    if len(columns) > 1 and _are_cells(boxes, columns, bands, around, height):
         return [i for part in columns for i in _ordered(boxes, part)]
-    return _rows(boxes, members)
+    if merged := _joined(boxes, bands, height):
+        return [i for band in merged for i in _ordered(boxes, band)]
+    parts, whites = _parted(boxes, bands)
+    return [i for part, white in zip(parts, whites, strict=True) for i in _ordered(boxes, part, white)]
+
+
+def _parted(boxes: Boxes, bands: Sequence[list[int]]) -> tuple[list[list[int]], list[float]]:
+    """Bands put together between the widest gaps; and of each the white around it."""
+    gaps = [float(boxes[below][:, 1].min() - boxes[above][:, 3].max()) for above, below in pairwise(bands)]
+    cut = max(gaps) - WIDE * (max(gaps) - min(gaps))
+    parts = [list(bands[0])]
+    whites = []
+    for gap, band in zip(gaps, bands[1:], strict=True):
+        if gap >= cut:
+            parts.append([])
+            whites.append(gap)
+        parts[-1] += band
+    around = [min(pair) for pair in pairwise([np.inf, *whites, np.inf])]
+    return parts, [float(white) if np.isfinite(white) else 0.0 for white in around]
+
+
+def _are_cells(
+    boxes: Boxes, columns: Sequence[list[int]], bands: Sequence[list[int]], around: float, height: float
+) -> bool:
+    """Whether columns are cells of several lines: blocks with one left edge, closer inside than what is around them."""
+    if len(bands) > CELL_LINES:
+        return False
+    inside = max(float(boxes[below][:, 1].min() - boxes[above][:, 3].max()) for above, below in pairwise(bands))
+    if inside > 0.6 * around or around - inside < 0.2 * height:
+        return False
+    return all(float(np.ptp(boxes[column][:, 0])) < 0.7 * height for column in columns)
 
 
 def _groups(boxes: Boxes, members: Sequence[int], axis: int, gap: float) -> list[list[int]]:
@@ -84,17 +119,34 @@ def _groups(boxes: Boxes, members: Sequence[int], axis: int, gap: float) -> list
 
 
 def _columns(boxes: Boxes, groups: Sequence[list[int]]) -> list[list[int]]:
-    """The groups beside each other as columns of running text, those that are none joined to their left; [] if none is."""
+    """The groups beside each other as columns to be read one after the other; [] if they are to be read across.
+
+    Running text is read column by column; so is what does not stand in rows.
+    """
     prose = [_is_prose(boxes, group) for group in groups]
-    if sum(prose) < 2:
-        return []
-    parts: list[list[int]] = []
-    for group, text in zip(groups, prose, strict=True):
-        if parts and not text:
-            parts[-1] += group
-        else:
+    parts = [list(groups[0])]
+    flowing = prose[0]
+    for group, text in zip(groups[1:], prose[1:], strict=True):
+        if (flowing and text) or not _in_rows(boxes, parts[-1], group):
             parts.append(list(group))
+            flowing = text
+        else:
+            parts[-1] += group
+            flowing = flowing or text
     return parts if len(parts) > 1 else []
+
+
+def _in_rows(boxes: Boxes, left: Sequence[int], right: Sequence[int]) -> bool:
+    """Whether white runs through both where it runs through one: a table, however many lines its cells have."""
+    if min(len(left), len(right)) < 2:
+        return True
+    low = max(boxes[left][:, 1].min(), boxes[right][:, 1].min())
+    high = min(boxes[left][:, 3].max(), boxes[right][:, 3].max())
+    there = [[i for i in part if boxes[i][3] > low and boxes[i][1] < high] for part in (left, right)]
+    if not all(there):
+        return True
+    together = len(_groups(boxes, [*there[0], *there[1]], axis=1, gap=0.0))
+    return together > IN_ROWS * min(len(_groups(boxes, part, axis=1, gap=0.0)) for part in there)
 
 
 def _is_prose(boxes: Boxes, members: Sequence[int]) -> bool:
@@ -103,6 +155,9 @@ def _is_prose(boxes: Boxes, members: Sequence[int]) -> bool:
         return False
     lengths = [(boxes[i][2] - boxes[i][0]) / max(1e-6, boxes[i][3] - boxes[i][1]) for i in members]
     if median(lengths) < PROSE:
+        return False
+    column = max(boxes[i][2] for i in members) - min(boxes[i][0] for i in members)
+    if sum(boxes[i][2] - boxes[i][0] > FULL * column for i in members) < FULL_LINES * len(members):
         return False
     tops = sorted(members, key=lambda i: boxes[i][1])
     gaps = [boxes[b][1] - boxes[a][3] for a, b in pairwise(tops)]

@@ -30,6 +30,8 @@ LAYERS = [  # lowest first; modules to come are named, too
     {"pretrained", "patterns", "beam", "formats"},
     {"decoding"},
     {"crnn", "linenet"},
+    {"regions"},
+    {"gutters"},
     {"deskew", "detection", "recognition", "inference", "export"},
     {"retry", "layout"},
     {"reader"},

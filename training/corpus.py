@@ -300,7 +300,7 @@ def _single(_: Corpus, vocabulary: Vocabulary, rng: Random) -> str:
 
 
 def _repeated(corpus: Corpus, vocabulary: Vocabulary, rng: Random) -> str:
-    text = _single(corpus, vocabulary, rng) * rng.randint(2, 8)
+    text = _single(corpus, vocabulary, rng) * rng.choice((2, 3, 3, 4, 4, 5, 6, 8, 12))
     draw = rng.random()
     if draw < 0.7:
         return text
@@ -385,11 +385,11 @@ _SHARES: dict[_Kind, int] = {
     _random: 25,
     _pieces: 20,
     _single: 45,
-    _repeated: 14,
+    _repeated: 24,
     _symbols: 12,
     _enumeration: 20,
     _dashed: 12,
-    _look_alikes: 16,
+    _look_alikes: 20,
 }
 _KINDS = list(_SHARES)
 _KIND_WEIGHTS = list(accumulate(_SHARES.values()))

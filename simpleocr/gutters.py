@@ -1,0 +1,234 @@
+"""Gutters: the white between columns; lines found across one are cut there, and pieces of one line are joined.
+
+A wide space is a gap between words in justified text, and the white between columns elsewhere. What stands above and
+below tells them apart: a gutter runs on through the neighbouring rows, a gap between words does not.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from simpleocr.document import SAME_ROW
+from simpleocr.regions import Region
+
+REACH = 4.0  # heights above and below a line within which rows are its neighbours
+ROWS = 3  # of them, the nearest on each side
+WITNESSES = 2  # rows that a gutter runs through at least, and more than do not have it
+SHORTEST = 6.0  # heights: shorter lines are not cut
+WIDEST_GAP = 3.0  # heights between words that belong together
+NARROWEST_GUTTER = 0.5  # heights that neighbouring rows leave free together
+BLANK = 0.6  # heights without ink in a line that is to be cut
+THIN = 0.6  # of its neighbours' height: what lies between two words and is no higher is no letter
+ALIKE = 1.6  # times that lines differ in height at most, to be pieces of one
+INK = 0.3  # of the range of greys: what differs by more from the ground is ink
+
+Gap = tuple[float, float]
+"""Where white begins and ends along the lines."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """A region in the page's own direction.
+
+    Args:
+        region: as it was found.
+        left, right, top, bottom: its sides along and across the lines, in pixels.
+    """
+
+    region: Region
+    left: float
+    right: float
+    top: float
+    bottom: float
+
+    @property
+    def height(self) -> float:
+        """Of the line."""
+        return self.bottom - self.top
+
+    def beside(self, other: "Level") -> bool:
+        """Whether both stand in one row."""
+        shared = min(self.bottom, other.bottom) - max(self.top, other.top)
+        return shared > SAME_ROW * min(self.height, other.height)
+
+
+def mend_lines(regions: Sequence[Region], grey: Image.Image) -> list[Region]:
+    """Cut regions that run across a gutter, join those that are pieces of one line, leave out what lies in gaps.
+
+    Args:
+        regions: of one page, in its pixels.
+        grey: the page, mode "L".
+    """
+    if len(regions) < 2:
+        return list(regions)
+    slope = float(np.median(np.repeat([r.slope for r in regions], [1 + int(r.length / r.height) for r in regions])))
+    lines = _without_thin([_levelled(region, slope) for region in regions])
+    cut = [piece for line in lines for piece in _cut(line, lines, grey)]
+    return _joined([_levelled(region, slope) for region in cut])
+
+
+def _levelled(region: Region, slope: float) -> Level:
+    norm = math.hypot(1, slope)
+    along, across = (region.x + slope * region.y) / norm, (region.y - slope * region.x) / norm
+    half, high = region.length / 2, region.height / 2
+    return Level(region, along - half, along + half, across - high, across + high)
+
+
+def _without_thin(lines: list[Level]) -> list[Level]:
+    """Without what is much lower than the words to its left and right: traces of the white between them."""
+    kept = []
+    for line in lines:
+        row = [
+            other for other in lines if other is not line and other.beside(line) and THIN * other.height > line.height
+        ]
+        left = any(abs(other.right - line.left) < other.height for other in row)
+        right = any(abs(other.left - line.right) < other.height for other in row)
+        if not (left and right):
+            kept.append(line)
+    return kept
+
+
+def _rows(line: Level, lines: Sequence[Level]) -> list[list[Level]]:
+    """The nearest rows above and below a line, each from left to right."""
+    rows = []
+    for sign in (-1, 1):
+        near = [
+            other
+            for other in lines
+            if other is not line
+            and not other.beside(line)
+            and 0 < sign * (other.top + other.bottom - line.top - line.bottom) / 2 < REACH * line.height
+        ]
+        near.sort(key=lambda other: sign * (other.top + other.bottom))
+        found: list[list[Level]] = []
+        while near and len(found) < ROWS:
+            found.append([other for other in near if other.beside(near[0])])
+            near = [other for other in near if not other.beside(near[0])]
+        rows += found
+    return [sorted(row, key=lambda other: other.left) for row in rows]
+
+
+def _is_gutter(gap: Gap, rows: Sequence[Sequence[Level]], height: float) -> bool:
+    """Whether white between or in lines goes on through most of the rows around it."""
+    free = covered = 0
+    for row in rows:
+        low = max((line.right for line in row if line.left < gap[0]), default=-math.inf)
+        high = min((line.left for line in row if line.right > gap[1]), default=math.inf)
+        if low >= gap[1] or high <= gap[0]:
+            covered += 1
+        elif low > -math.inf and high < math.inf and min(high, gap[1]) - max(low, gap[0]) > NARROWEST_GUTTER * height:
+            free += 1
+    return free >= WITNESSES and free > covered
+
+
+def _cut(line: Level, lines: Sequence[Level], grey: Image.Image) -> list[Region]:
+    """A line in pieces, where gutters run through it and it has no ink."""
+    if line.right - line.left < SHORTEST * line.height:
+        return [line.region]
+    rows = _rows(line, lines)
+    pieces, start = [], 0.0
+    cuts = [
+        blank
+        for blank in _blanks(line.region, grey)
+        if _is_gutter((line.left + blank[0], line.left + blank[1]), rows, line.height)
+    ]
+    for begin, end in [*cuts, (line.region.length, line.region.length)]:
+        if begin - start > 0.5 * line.height:
+            pieces.append(_part(line.region, start, begin))
+        start = end
+    return pieces or [line.region]
+
+
+def _part(region: Region, start: float, end: float) -> Region:
+    """What lies between two distances from a region's left end."""
+    norm = math.hypot(1, region.slope)
+    shift = ((start + end) / 2 - region.length / 2) / norm
+    return replace(region, x=region.x + shift, y=region.y + shift * region.slope, length=end - start)
+
+
+def _blanks(region: Region, grey: Image.Image) -> list[Gap]:
+    """Where a region has no ink for long, as distances from its left end."""
+    pixels = _level_pixels(region, grey)
+    ground = float(np.median(pixels))
+    range_ = max(32.0, float(np.percentile(pixels, 98)) - float(np.percentile(pixels, 2)))
+    ink = (np.abs(pixels - ground) > INK * range_).sum(axis=0) >= 2
+    step = region.length / len(ink)
+    edges = np.flatnonzero(np.diff(np.concatenate([[1], ink.astype(np.int8), [1]])))
+    return [
+        (float(begin) * step, float(end) * step)
+        for begin, end in zip(edges[::2], edges[1::2], strict=True)
+        if (end - begin) * step >= BLANK * region.height
+    ]
+
+
+def _level_pixels(region: Region, grey: Image.Image) -> npt.NDArray[np.float32]:
+    """The pixels of a region, turned level."""
+    size = (max(1, round(region.length)), max(1, round(region.height)))
+    a, _, _, d = region.polygon
+    norm = math.hypot(1, region.slope)
+    cos, sin = 1 / norm, region.slope / norm
+    matrix = (cos, (d[0] - a[0]) / size[1], a[0], sin, (d[1] - a[1]) / size[1], a[1])
+    turned = grey.transform(size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
+    return np.asarray(turned, dtype=np.float32)
+
+
+def _joined(lines: list[Level]) -> list[Region]:
+    """Neighbours in a row put together, where no gutter runs between them."""
+    lines = sorted(lines, key=lambda line: line.left)
+    partner: dict[int, int] = {}
+    for i, line in enumerate(lines):
+        after = [k for k, other in enumerate(lines) if k != i and other.beside(line) and other.left > line.left]
+        nearest = min(after, key=lambda k: lines[k].left, default=None)
+        if nearest is not None and _belong(line, lines[nearest], lines):
+            partner[i] = nearest
+    taken, found = set(), []
+    for i in range(len(lines)):
+        if i in taken:
+            continue
+        region, at = lines[i].region, i
+        while at in partner and partner[at] not in taken:
+            at = partner[at]
+            taken.add(at)
+            region = _both(region, lines[at].region)
+        found.append(region)
+    return found
+
+
+def _belong(line: Level, other: Level, lines: Sequence[Level]) -> bool:
+    """Whether two neighbours in a row are pieces of one line: a line close above or below runs on where they part."""
+    low, high = sorted((line.height, other.height))
+    if other.left - line.right > WIDEST_GAP * low or high > ALIKE * low:
+        return False
+    rows = _rows(line, lines)
+    over = [rest for row in rows for rest in row if rest.left < line.right - high and rest.right > other.left + high]
+    alike = [rest for rest in over if rest.height < ALIKE * high and _distance(rest, line) < REACH / 2 * high]
+    return bool(alike) and not _is_gutter((line.right, other.left), rows, low)
+
+
+def _distance(a: Level, b: Level) -> float:
+    return abs(a.top + a.bottom - b.top - b.bottom) / 2
+
+
+def _both(a: Region, b: Region) -> Region:
+    """One region around two pieces of a line."""
+    start, end = _end(a, -1), _end(b, 1)
+    slope = (end[1] - start[1]) / max(1e-6, end[0] - start[0])
+    whole = a.length + b.length
+    return Region(
+        x=(start[0] + end[0]) / 2,
+        y=(start[1] + end[1]) / 2,
+        length=math.hypot(end[0] - start[0], end[1] - start[1]),
+        height=(a.height * a.length + b.height * b.length) / whole,
+        slope=slope,
+        score=(a.score * a.length + b.score * b.length) / whole,
+    )
+
+
+def _end(region: Region, side: int) -> tuple[float, float]:
+    """The middle of its left (-1) or right (1) side."""
+    half = side * region.length / 2 / math.hypot(1, region.slope)
+    return region.x + half, region.y + half * region.slope
