@@ -9,18 +9,17 @@ from PIL import Image
 
 from simpleocr.geometry import Polygon, Transform, polygon_to_box
 from simpleocr.gutters import mend_lines
-from simpleocr.linenet import LINES, MULTIPLE, STRIDE, LineNet
-from simpleocr.regions import Map, Region, regions
+from simpleocr.linenet import LINES, MULTIPLE, STRIDE, WORDS, LineNet
+from simpleocr.regions import WORD_ENDS, Map, Region, regions, without
 
 SIDE = 1280  # pixels of a page's longer side when it is first looked at
 FIRST_ENLARGEMENT, MAX_ENLARGEMENT = 1.28, 3.0  # at the first look, and where letters are small
-SMALL_LETTERS, LARGE_LETTERS = (
-    11.0,
-    45.0,
-)  # pixels, from ascender to descender: beyond these, the page is looked at again
+# pixels, from ascender to descender, beyond which the page is looked at again
+SMALL_LETTERS, LARGE_LETTERS = 14.0, 45.0
 GOOD_LETTERS = 18.0
 LONGEST_SIDE = 4096  # pixels: more is never looked at
 TILE, OVERLAP = 1536, 128  # pixels: a larger picture is looked at in parts, which see so much of their neighbours
+ALONE = 0.45  # probability of a word's cells where no line was found: a single digit in a table is seen less clearly
 LEAST_STD = 8.0  # grey levels: a blank page is not brought to the contrast of a printed one
 FILLED_BY_ROWS = 0.3  # of what looks like one line, if it is several
 
@@ -75,38 +74,41 @@ def _covers(large: Region, region: Region) -> bool:
 def find_regions(network: LineNet, grey: Image.Image, scale: float) -> list[Region]:
     """The lines of a page that is looked at in another size; in pixels of the page."""
     size = (max(1, round(grey.width * scale)), max(1, round(grey.height * scale)))
-    probs = line_map(network, grey.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0))
+    maps = text_maps(network, grey.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0))
     factor = grey.width / size[0]
-    return [region.scaled(factor) for region in regions(probs, network.config.threshold)]
+    found = regions(maps[LINES], network.config.threshold)
+    alone = without(maps[WORDS], maps[LINES] > network.config.threshold, ALONE)
+    found += regions(alone, ALONE, ends=WORD_ENDS, doubtful=ALONE)
+    return [region.scaled(factor) for region in found]
 
 
-def line_map(network: LineNet, grey: Image.Image) -> Map:
-    """(H / 4, W / 4) probability that a cell lies in the core of a line; large pages in overlapping tiles."""
+def text_maps(network: LineNet, grey: Image.Image) -> Map:
+    """(2, H / 4, W / 4) probability that a cell lies in the core of a line, of a word; large pages in overlapping tiles."""
     pixels = np.asarray(grey, dtype=np.float32)
     height, width = pixels.shape
     rows, columns = -(-height // STRIDE), -(-width // STRIDE)
-    probs = np.zeros((rows, columns), dtype=np.float32)
+    maps = np.zeros((2, rows, columns), dtype=np.float32)
     for top in range(0, height, TILE):
         for left in range(0, width, TILE):
             y0, x0 = max(0, top - OVERLAP), max(0, left - OVERLAP)
             part = pixels[y0 : top + TILE + OVERLAP, x0 : left + TILE + OVERLAP]
-            seen = _tile_map(network, part)
+            seen = _tile_maps(network, part)
             a, b = (top - y0) // STRIDE, (left - x0) // STRIDE
-            target = probs[top // STRIDE : (top + TILE) // STRIDE, left // STRIDE : (left + TILE) // STRIDE]
-            target[...] = seen[a : a + target.shape[0], b : b + target.shape[1]]
-    return probs
+            target = maps[:, top // STRIDE : (top + TILE) // STRIDE, left // STRIDE : (left + TILE) // STRIDE]
+            target[...] = seen[:, a : a + target.shape[1], b : b + target.shape[2]]
+    return maps
 
 
-def _tile_map(network: LineNet, pixels: Map) -> Map:
-    """As line_map(), of one tile."""
+def _tile_maps(network: LineNet, pixels: Map) -> Map:
+    """As text_maps(), of one tile."""
     weight = network.stem.weight
     height, width = pixels.shape
     padded = np.zeros((-(-height // MULTIPLE) * MULTIPLE, -(-width // MULTIPLE) * MULTIPLE), dtype=np.float32)
     padded[:height, :width] = (pixels - pixels.mean()) / max(LEAST_STD, float(pixels.std()))
     with torch.inference_mode():
         images = torch.from_numpy(padded)[None, None].to(weight.device, weight.dtype)
-        logits = network(images)[0, LINES].float().sigmoid().cpu().numpy()
-    return np.asarray(logits[: -(-height // STRIDE), : -(-width // STRIDE)])
+        probs = network(images)[0].float().sigmoid().cpu().numpy()
+    return np.asarray(probs[:, : -(-height // STRIDE), : -(-width // STRIDE)])
 
 
 def crop_line(image: Image.Image, polygon: Polygon) -> tuple[Image.Image, Transform]:

@@ -153,7 +153,7 @@ def _part(region: Region, start: float, end: float) -> Region:
 def _blanks(region: Region, grey: Image.Image) -> list[Gap]:
     """Where a region has no ink for long, as distances from its left end."""
     pixels = _level_pixels(region, grey)
-    ground = float(np.median(pixels))
+    ground = float(np.median(pixels[[0, -1]]))  # between the lines, however bold they are
     range_ = max(32.0, float(np.percentile(pixels, 98)) - float(np.percentile(pixels, 2)))
     ink = (np.abs(pixels - ground) > INK * range_).sum(axis=0) >= 2
     step = region.length / len(ink)

@@ -18,7 +18,7 @@ PROSE = 9.0  # a column of text has lines that are so many times longer than hig
 PROSE_LINES = 3  # and so many of them at least
 Boxes = npt.NDArray[np.float64]
 """(N, 4): left, top, right, bottom."""
-FULL, FULL_LINES = 0.75, 0.5  # of the column's width, that so many of them fill
+FULL, FULL_LINES = 0.75, 0.65  # of the column's width, that lines with so much of the text fill
 IN_ROWS = 0.4  # of the lines of a column have white above and below that runs on through the other, if they are a table
 WIDE = 0.35  # of the range of gaps, below the widest, that a page is cut at first
 CELL_LINES = 4  # of a cell at most
@@ -157,7 +157,8 @@ def _is_prose(boxes: Boxes, members: Sequence[int]) -> bool:
     if median(lengths) < PROSE:
         return False
     column = max(boxes[i][2] for i in members) - min(boxes[i][0] for i in members)
-    if sum(boxes[i][2] - boxes[i][0] > FULL * column for i in members) < FULL_LINES * len(members):
+    widths = [float(boxes[i][2] - boxes[i][0]) for i in members]
+    if sum(width for width in widths if width > FULL * column) < FULL_LINES * sum(widths):
         return False
     tops = sorted(members, key=lambda i: boxes[i][1])
     gaps = [boxes[b][1] - boxes[a][3] for a, b in pairwise(tops)]

@@ -10,7 +10,8 @@ from simpleocr.components import label_regions
 from simpleocr.geometry import Polygon
 from simpleocr.linenet import STRIDE
 
-CORE, ENDS = 0.5, 0.25  # a core has this share of a line's height, and ends so many heights before it
+CORE = 0.5  # of a line's height, that its core has
+LINE_ENDS, WORD_ENDS = 0.25, 0.12  # heights that the core of a line, of a word ends before it
 MIN_HEIGHT = 3.0  # pixels of the page as it was looked at
 STEEP = 3.0  # a region so many times longer than high has a direction of its own; a shorter one has that of the page
 DOUBTFUL = 0.5  # mean probability of a region's cells under which it is none
@@ -55,11 +56,24 @@ class Region:
         return (a, b, c, d)
 
 
-def regions(probs: Map, threshold: float) -> list[Region]:
+def without(words: Map, lines: npt.NDArray[np.bool_], threshold: float) -> Map:
+    """The map of words without those that touch a line's core: what no line was found for."""
+    labels = label_regions(words > threshold)
+    touching = np.unique(labels[lines])
+    return np.where(np.isin(labels, touching[touching > 0]), np.float32(0), words)
+
+
+def regions(probs: Map, threshold: float, *, ends: float = LINE_ENDS, doubtful: float = DOUBTFUL) -> list[Region]:
     """The lines of a map, in pixels of the picture that it is of.
 
     A region's thickness is its mass over its length: cells that a core covers in part count in part, so that a line is
     measured more finely than in cells.
+
+    Args:
+        probs: of one kind of core.
+        threshold: above which a cell belongs to one.
+        ends: heights that a core ends before the line does.
+        doubtful: mean probability of a region's cells under which it is none.
     """
     labels = label_regions(probs > threshold)
     count = int(labels.max(initial=0)) + 1
@@ -83,10 +97,10 @@ def regions(probs: Map, threshold: float) -> list[Region]:
     slopes = total(weight * dx * dy) / mass / variance_x
     spread = np.bincount(wide.ravel(), weights=probs.ravel(), minlength=count)
     cells = np.bincount(of, minlength=count)
-    ends = np.zeros((2, count))
-    np.minimum.at(ends[0], of, dx)
-    np.maximum.at(ends[1], of, dx)
-    extents = ends[1] - ends[0] + 1
+    reach = np.zeros((2, count))
+    np.minimum.at(reach[0], of, dx)
+    np.maximum.at(reach[1], of, dx)
+    extents = reach[1] - reach[0] + 1
     heights = spread / extents
     long = extents > STEEP * np.maximum(heights, 1.0) / CORE
     long[0] = False
@@ -97,14 +111,14 @@ def regions(probs: Map, threshold: float) -> list[Region]:
         stretch = math.hypot(1, slope)
         height = float(heights[i]) / stretch / CORE * STRIDE  # across its direction, a slanting band is thinner
         score = float(mass[i] / cells[i])
-        if height < MIN_HEIGHT or score < DOUBTFUL:
+        if height < MIN_HEIGHT or score < doubtful:
             continue
-        middle = float(mean_x[i] + (ends[0][i] + ends[1][i]) / 2)
+        middle = float(mean_x[i] + (reach[0][i] + reach[1][i]) / 2)
         found.append(
             Region(
                 x=(middle + 0.5) * STRIDE,
                 y=float(mean_y[i] + slope * (middle - mean_x[i]) + 0.5) * STRIDE,
-                length=float(extents[i]) * STRIDE * stretch + 2 * ENDS * height,
+                length=float(extents[i]) * STRIDE * stretch + 2 * ends * height,
                 height=height,
                 slope=slope,
                 score=score,

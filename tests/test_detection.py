@@ -10,10 +10,10 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from simpleocr import detection
-from simpleocr.detection import crop_line, detect_lines, line_map
+from simpleocr.detection import crop_line, detect_lines, text_maps
 from simpleocr.geometry import Polygon, box_to_polygon, polygon_to_box
 from simpleocr.linenet import MULTIPLE, STRIDE, LineNet, LineNetConfig
-from simpleocr.regions import regions
+from simpleocr.regions import WORD_ENDS, regions, without
 from training.page_crops import draw_maps
 
 BOXES = [[40.0, 30.0, 400.0, 52.0], [60.0, 70.0, 180.0, 84.0], [220.0, 66.0, 470.0, 95.0], [30.0, 130.0, 66.0, 160.0]]
@@ -52,6 +52,19 @@ def test_noise_below_the_threshold_is_no_line() -> None:
     assert regions(np.zeros((1, 1), dtype=np.float32), 0.4) == []
 
 
+def test_words_alone_are_those_that_touch_no_line() -> None:
+    words = np.zeros((40, 60), dtype=np.float32)
+    words[10:13, 5:20] = words[10:13, 24:40] = 0.9  # in a line
+    words[25:28, 50:53] = 0.5  # a digit by itself
+    lines = np.zeros((40, 60), dtype=bool)
+    lines[11, 6:39] = True
+    alone = without(words, lines, 0.4)
+    assert alone[10:13].max() == 0
+    (region,) = regions(alone, 0.4, ends=WORD_ENDS, doubtful=0.4)
+    assert [region.x, region.y] == pytest.approx([51.5 * STRIDE, 26.5 * STRIDE], abs=1)
+    assert region.length == pytest.approx(3 * STRIDE + 2 * WORD_ENDS * region.height)
+
+
 class DarkNet(LineNet):
     """Takes what is dark for the core of a line."""
 
@@ -64,7 +77,7 @@ class DarkNet(LineNet):
         self.seen.append((images.shape[-1], images.shape[-2]))
         assert images.shape[-1] % MULTIPLE == 0 == images.shape[-2] % MULTIPLE
         cells = torch.nn.functional.avg_pool2d(images.float(), STRIDE)
-        return torch.cat([-8 * cells - 2, cells], dim=1)
+        return torch.cat([-8 * cells - 2, -8 * cells - 2], dim=1)
 
 
 def bars(size: tuple[int, int], *boxes: tuple[int, int, int, int]) -> Image.Image:
@@ -98,15 +111,15 @@ def test_tiles_are_put_together_without_a_seam(monkeypatch: pytest.MonkeyPatch) 
         seen.append(pixels.shape)
         padded = np.pad(pixels, ((0, -pixels.shape[0] % STRIDE), (0, -pixels.shape[1] % STRIDE)), mode="edge")
         cells = padded.reshape(padded.shape[0] // STRIDE, STRIDE, -1, STRIDE).mean(axis=(1, 3))
-        return np.asarray(1 - cells / 255, dtype=np.float32)
+        return np.stack([1 - cells / 255, cells / 255]).astype(np.float32)
 
-    monkeypatch.setattr(detection, "_tile_map", darkness)
+    monkeypatch.setattr(detection, "_tile_maps", darkness)
     grey = bars((703, 501), (50, 100, 650, 130), (100, 240, 620, 270)).convert("L")
-    whole = line_map(DarkNet(), grey)
-    assert whole.shape == (126, 176)
+    whole = text_maps(DarkNet(), grey)
+    assert whole.shape == (2, 126, 176)
     monkeypatch.setattr(detection, "TILE", 256)
     monkeypatch.setattr(detection, "OVERLAP", 64)
-    assert np.allclose(line_map(DarkNet(), grey), whole)
+    assert np.allclose(text_maps(DarkNet(), grey), whole)
     assert len(seen) == 1 + 6
     assert max(max(shape) for shape in seen[1:]) <= 256 + 2 * 64
 

@@ -27,7 +27,7 @@ PHOTO = np.full((40, 40), 90, dtype=np.float32)
 @pytest.fixture(scope="module")
 def stock() -> Stock:
     fonts = [file for file in find_fonts() if "DejaVu" in file.name and file.suffix == ".ttf"]
-    return Stock(load_corpus(), fonts, [])
+    return Stock(load_corpus(), fonts, fonts, [])
 
 
 @pytest.mark.parametrize("kind", LAYOUTS)

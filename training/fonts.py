@@ -27,6 +27,8 @@ NOT_TEXT = re.compile(
     re.IGNORECASE,
 )
 
+ITALIC = re.compile(r"italic|oblique|-it$|ita$", re.IGNORECASE)
+
 Glyph = tuple[npt.NDArray[np.uint8], int, int]
 """A glyph's coverage 0..255 with shape (height, width), and the (left, top) of its first pixel from the pen on the baseline."""
 
@@ -57,6 +59,12 @@ def find_fonts(folders: Sequence[Path] = ()) -> list[Path]:
 def family(file: Path) -> str:
     """What the files of one family share of their names: training and test fonts are told apart by it."""
     return re.split(r"[-_.0-9]|Bold|Bol$|BolIta$|Ita$|Italic|Regular|Oblique|Light|Medium|Black", file.stem)[0].lower()
+
+
+def text_faces(files: Sequence[Path]) -> list[Path]:
+    """Those of families made for running text, which have an italic; all files where no family has one."""
+    families = {family(file) for file in files if ITALIC.search(file.stem)}
+    return [file for file in files if family(file) in families] or list(files)
 
 
 def held_out(file: Path, share: float = 0.06) -> bool:

@@ -20,11 +20,13 @@ class Stock:
     Args:
         corpus: texts.
         fonts: font files that a browser opens.
+        text_fonts: those of them that running text is set in; headings, signatures and posters may have any.
         photos: picture files.
     """
 
     corpus: Corpus
     fonts: Sequence[Path]
+    text_fonts: Sequence[Path]
     photos: Sequence[Path]
 
 
@@ -317,16 +319,18 @@ def lay_out_page(stock: Stock, rng: Random) -> Layout:
     write, _, widths = rng.choices(kinds, [share for _, share, _ in kinds])[0]
     writer = Writer(stock, rng)
     faces = "".join(
-        f"@font-face{{font-family:{name};src:url({rng.choice(stock.fonts).as_uri()})}}"
-        for name in ("one", "two", "three")
+        f"@font-face{{font-family:{name};src:url({rng.choice(fonts).as_uri()})}}"
+        for name, fonts in (("one", stock.text_fonts), ("two", stock.text_fonts), ("three", stock.fonts))
     )
     fallback = rng.choice(("serif", "sans-serif", "monospace"))
-    # ordinary fonts are most of what is read; those of the collection are of every kind
     family = f"one,{fallback}" if rng.random() < 0.6 else fallback
+    heading = "h1,h2,.sign{font-family:three}" if rng.random() < 0.3 else ""
     ink, ground = rng.choice(
         (("#000", "#fff"), ("#111", "#fff"), ("#222", "#f4f0e6"), ("#335", "#eee"), ("#444", "#fff"))
     )
     body = write(writer)
-    style = f"body{{margin:0;padding:{rng.randint(4, 60)}px;font-family:{family};color:{ink};background:{ground}}}"
+    style = (
+        f"body{{margin:0;padding:{rng.randint(4, 60)}px;font-family:{family};color:{ink};background:{ground}}}{heading}"
+    )
     document = f"<!doctype html><meta charset=utf-8><style>{faces}*{{box-sizing:border-box}}{style}</style>{body}"
     return Layout(document, rng.randint(*widths), rng.choice((1, 1, 1.25, 1.5, 2)))

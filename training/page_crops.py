@@ -13,13 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from simpleocr.linenet import LINES, STRIDE, WORDS
+from simpleocr.regions import CORE, LINE_ENDS, WORD_ENDS
 from training import augment
 from training.backgrounds import Grey, clouds
 
 SMALLEST, LARGEST = 8.0, 70.0  # pixels from ascenders to descenders that a line of interest has in a crop
 UNREADABLE = 5.0  # pixels: lower lines are neither asked for nor forbidden
-CORE = 0.25  # of the height, above and below, that a line's core leaves free
-LINE_ENDS, WORD_ENDS = 0.25, 0.12  # of the height, that cores leave free at both ends
 
 Quads = npt.NDArray[np.float64]
 """(N, 4, 2): corners clockwise from the top left, as read."""
@@ -48,10 +47,11 @@ def to_quads(boxes: list[list[float]]) -> Quads:
 
 def core(quads: Quads, ends: float) -> Quads:
     """The middle half of each, `ends` of the height shorter on both sides, though never by more than a third."""
+    free = (1 - CORE) / 2
     top_left, top_right, bottom_right, bottom_left = (quads[:, i] for i in range(4))
     left, right = bottom_left - top_left, bottom_right - top_right
-    tl, bl = top_left + CORE * left, bottom_left - CORE * left
-    tr, br = top_right + CORE * right, bottom_right - CORE * right
+    tl, bl = top_left + free * left, bottom_left - free * left
+    tr, br = top_right + free * right, bottom_right - free * right
     height = np.linalg.norm(left, axis=-1, keepdims=True)
     along = (top_right - top_left + bottom_right - bottom_left) / 2
     length = np.linalg.norm(along, axis=-1, keepdims=True)

@@ -26,7 +26,7 @@ import numpy as np
 from tqdm import tqdm
 
 from training.corpus import load_corpus
-from training.fonts import find_fonts, held_out
+from training.fonts import find_fonts, held_out, text_faces
 from training.layouts import Stock, lay_out_page
 
 SHARD = 64  # pages a file
@@ -253,10 +253,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         corpus, fonts = load_corpus(args.text), [f for f in find_fonts(args.fonts) if f.suffix in BROWSER_SUFFIXES]
         photos = sorted(f.resolve() for folder in args.backgrounds for f in folder.rglob("*.jpg"))
-        seen, unseen = [f for f in fonts if not held_out(f)], [f for f in fonts if held_out(f)] or fonts
+        seen, unseen = [f for f in fonts if not held_out(f)] or fonts, [f for f in fonts if held_out(f)] or fonts
         kept = photos[::10] or photos  # photographs that training never sees
-        stocks = {"train": Stock(corpus, seen or fonts, [p for p in photos if p not in set(kept)] or photos)}
-        stocks |= {"validation": Stock(corpus, unseen, kept), "test": Stock(corpus, unseen, kept)}
+        stocks = {
+            "train": Stock(corpus, seen, text_faces(seen), [p for p in photos if p not in set(kept)] or photos),
+            "validation": Stock(corpus, unseen, text_faces(unseen), kept),
+            "test": Stock(corpus, unseen, text_faces(unseen), kept),
+        }
         rate = write_pages(args.out, stocks, counts, args.seed, args.processes)
     except (ValueError, OSError) as error:
         sys.exit(f"training.pages: {error}")

@@ -1,0 +1,90 @@
+"""simpleocr.gutters: what runs across a gutter is cut, what is parted by a wide space is joined."""
+
+import math
+
+import pytest
+from PIL import Image, ImageDraw
+
+from simpleocr.geometry import Transform
+from simpleocr.gutters import mend_lines
+from simpleocr.regions import Region
+
+HEIGHT, PITCH = 20.0, 30.0
+
+
+def word(left: float, right: float, row: int) -> Region:
+    return Region(x=(left + right) / 2, y=50 + row * PITCH, length=right - left, height=HEIGHT, slope=0.0, score=0.9)
+
+
+def page(regions: list[Region], size: tuple[int, int] = (700, 400)) -> Image.Image:
+    image = Image.new("L", size, 250)
+    for region in regions:
+        box = (region.x - region.length / 2, region.y - 6, region.x + region.length / 2, region.y + 6)
+        ImageDraw.Draw(image).rectangle(box, fill=20)
+    return image
+
+
+def turned(regions: list[Region], degrees: float, size: tuple[int, int]) -> list[Region]:
+    angle = math.radians(degrees)
+    cos, sin = math.cos(angle), math.sin(angle)
+    turn = (
+        Transform.translate(-size[0] / 2, -size[1] / 2)
+        .then(Transform(((cos, -sin, 0), (sin, cos, 0), (0, 0, 1))))
+        .then(Transform.translate(size[0] / 2, size[1] / 2))
+    )
+    found = []
+    for r in regions:
+        x, y = turn.apply((r.x, r.y))
+        found.append(Region(x, y, r.length, r.height, math.tan(angle + math.atan(r.slope)), r.score))
+    return found
+
+
+def spans(regions: list[Region]) -> list[tuple[int, int, int]]:
+    return sorted((round((r.y - 50) / PITCH), round(r.x - r.length / 2), round(r.x + r.length / 2)) for r in regions)
+
+
+COLUMNS = [word(left, right, row) for row in range(8) for left, right in ((40, 330), (370, 660)) if row != 3]
+
+
+@pytest.mark.parametrize("degrees", [0, 4, -7])
+def test_a_line_across_a_gutter_is_cut_in_two(degrees: float) -> None:
+    size = (700, 400)
+    ink = [*COLUMNS, word(40, 330, 3), word(370, 660, 3)]
+    image = page(ink, size).rotate(-degrees, Image.Resampling.BICUBIC, fillcolor=250)
+    found = mend_lines(turned([*COLUMNS, word(40, 660, 3)], degrees, size), image)
+    level = turned(found, -degrees, size)
+    assert len(level) == 16
+    assert [span for row, *span in spans(level) if row == 3] == [
+        [pytest.approx(40, abs=4), pytest.approx(330, abs=4)],
+        [pytest.approx(370, abs=4), pytest.approx(660, abs=4)],
+    ]
+
+
+def test_a_heading_over_both_columns_stays_whole() -> None:
+    heading = word(40, 660, -1)
+    found = mend_lines([*COLUMNS, heading], page([*COLUMNS, heading]))
+    assert heading in found
+
+
+def test_wide_spaces_of_justified_text_are_joined() -> None:
+    words = [word(40, 120, 3), word(165, 230, 3), word(280, 330, 3)]
+    found = mend_lines([*COLUMNS, *words, word(370, 660, 3)], page([*COLUMNS, *words]))
+    assert [span for row, *span in spans(found) if row == 3] == [[40, 330], [370, 660]]
+
+
+def test_cells_of_a_table_stay_apart() -> None:
+    cells = [word(left, left + 60, row) for row in range(6) for left in (40, 140, 240)]
+    assert spans(mend_lines(cells, page(cells))) == spans(cells)
+
+
+def test_what_lies_between_two_words_and_is_flat_is_none() -> None:
+    words = [word(40, 120, 0), word(170, 260, 0)]
+    trace = Region(x=145, y=52, length=48, height=7, slope=0.0, score=0.6)
+    assert trace not in mend_lines([*words, trace], page(words))
+    under = Region(x=145, y=90, length=48, height=7, slope=0.0, score=0.6)  # small print is not in their row
+    assert under in mend_lines([*words, under], page(words))
+
+
+def test_no_lines_and_one_line() -> None:
+    assert mend_lines([], page([])) == []
+    assert mend_lines(COLUMNS[:1], page([])) == COLUMNS[:1]
