@@ -12,7 +12,8 @@ from simpleocr.projection import split_lines
 from simpleocr.reading_order import reading_order
 
 FILLED = 0.45  # of the picture's height: a single row as high as this is a crop of a line, and best read whole
-LEVEL = 2.0  # a page whose lines are so many times longer than high, in the middle, lies the right way or upside down
+LEVEL = 8.0  # a page whose lines are so many times longer than high, in the middle, lies the right way or upside down
+MORE_LEVEL = 1.35  # times longer for their height that the lines of a sideways page are, once it is turned
 
 
 def find_lines(detector: LineNet | None, image: Image.Image) -> list[Polygon]:
@@ -35,7 +36,7 @@ def find_lines(detector: LineNet | None, image: Image.Image) -> list[Polygon]:
         turned = image.transpose(Image.Transpose.ROTATE_90)
         back = Transform(((0, -1, image.width), (1, 0, 0), (0, 0, 1)))
         sideways = detect_lines(detector, turned)
-        if _levelness(sideways) > 1.5 * _levelness(found) and _length(sideways) > _length(found):
+        if _levelness(sideways) > MORE_LEVEL * _levelness(found) and _length(sideways) > 0.6 * _length(found):
             return [back.apply_polygon(sideways[i]) for i in reading_order(sideways)]
     return [found[i] for i in reading_order(found)]
 

@@ -152,3 +152,17 @@ def test_a_page_without_text_gives_empty_maps() -> None:
     page = np.full((300, 200), 200, dtype=np.uint8)
     for seed in range(5):
         assert not crop_page(page, [], PHOTO, 128, Random(seed)).maps.any()
+
+
+@pytest.mark.parametrize("height", [8, 11, 16, 40])
+def test_maps_are_as_thick_as_cores_and_centred_on_them(height: int) -> None:
+    thick, off, long = [], [], []
+    for top in np.arange(50, 54, 0.4):  # wherever a line lies in its cells
+        maps, _ = draw_maps(*(to_quads([[20.0, top, 180.0, top + height]]),) * 2, 256)
+        column = maps[LINES][:, 25].astype(float)
+        thick.append(column.sum() * STRIDE)
+        off.append((column * (np.arange(64) + 0.5) * STRIDE).sum() / column.sum() - top - height / 2)
+        long.append(maps[LINES].sum() / column.sum() * STRIDE)
+    assert np.mean(thick) == pytest.approx(height / 2, abs=0.55)
+    assert np.mean(off) == pytest.approx(0, abs=0.15)
+    assert np.mean(long) == pytest.approx(160 - height / 2, abs=1)

@@ -1,6 +1,7 @@
 """Measure page reading: which words are found and read, in which order, how fast.
 
     python -m training.evaluate_pages --dataset FOLDER... --model english --detector lines --out reports
+    python -m training.evaluate_pages --dataset FOLDER --turn 0 -10 5 90 180 270      the same, with turned pages
 
 A set is a folder with pages.jsonl (file_name; words or boxes, a list of {"box", "text"}) or a corpus of training.pages.
 Words are compared without case and outer punctuation, and without their order (precision, recall, F1 over the set); on
@@ -18,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
@@ -57,16 +59,28 @@ def pages_of(name: str, split: str) -> Iterator[tuple[Image.Image, list[str], st
         yield picture(page), texts, " ".join(texts)
 
 
-def measure(ocr: OCR, name: str, split: str, limit: int | None) -> dict[str, float]:
-    """Figures over a set."""
+def turned(image: Image.Image, degrees: float) -> Image.Image:
+    """A page as it lies on a scanner's glass or in a hand: turned counter-clockwise, and larger so that all is on it."""
+    quarters = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
+    if degrees % 360 in quarters:
+        return image.transpose(quarters[int(degrees % 360)])
+    if not degrees:
+        return image
+    ground = tuple(int(v) for v in np.median(np.asarray(image.convert("RGB"))[[0, -1]].reshape(-1, 3), axis=0))
+    return image.convert("RGB").rotate(degrees, Image.Resampling.BICUBIC, expand=True, fillcolor=ground)
+
+
+def measure(ocr: OCR, name: str, split: str, limit: int | None, degrees: float = 0.0) -> dict[str, float]:
+    """Figures over a set, each page turned by so many degrees."""
     both, read_count, true_count, seconds = 0, 0, 0, []
     predictions, targets = [], []
     for number, (image, texts, ordered) in enumerate(tqdm(pages_of(name, split), unit="page")):
         if number == limit:
             break
+        page = turned(image, degrees)
         started = time.perf_counter()
         try:
-            read = ocr(image).text
+            read = ocr(page).text
         except InputError:  # what the reader refuses, it has not read
             read = ""
         seconds.append(time.perf_counter() - started)
@@ -100,6 +114,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", default="english")
     parser.add_argument("--detector", default="lines", help='a LineNet, or "none" for the profile of the ink')
     parser.add_argument("--limit", type=int, help="pages of each set")
+    parser.add_argument(
+        "--turn", type=float, nargs="+", default=[0.0], help="degrees by which every page is turned first"
+    )
     parser.add_argument("--no-retry", action="store_true", help="do not look at doubtful lines again")
     parser.add_argument("--out", type=Path, help="folder for SET-pages.json")
     args = parser.parse_args(argv)
@@ -107,12 +124,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         detector = None if args.detector == "none" else LineNet.from_pretrained(args.detector)
         ocr = OCR.from_pretrained(args.model, detector=detector, retry=not args.no_retry)
         for name in args.dataset:
-            figures = measure(ocr, name, args.split, args.limit)
-            print(Path(name).name, "  ".join(f"{key} {value:.4f}" for key, value in figures.items()), flush=True)
-            if args.out:
-                args.out.mkdir(parents=True, exist_ok=True)
-                report = {"set": name, "model": args.model, "detector": args.detector, "figures": figures}
-                (args.out / f"{Path(name).name}-pages.json").write_text(json.dumps(report, indent=1) + "\n")
+            for degrees in args.turn:
+                figures = measure(ocr, name, args.split, args.limit, degrees)
+                label = f"{Path(name).name}-{degrees:g}" if degrees else Path(name).name
+                print(label, "  ".join(f"{key} {value:.4f}" for key, value in figures.items()), flush=True)
+                if args.out:
+                    args.out.mkdir(parents=True, exist_ok=True)
+                    report = {"set": name, "model": args.model, "detector": args.detector, "turned": degrees}
+                    text = json.dumps(report | {"figures": figures}, indent=1)
+                    (args.out / f"{label}-pages.json").write_text(text + "\n")
     except (DataError, ModelError, ValueError, OSError) as error:
         sys.exit(f"training.evaluate_pages: {error}")
 

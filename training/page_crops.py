@@ -20,6 +20,8 @@ from training.backgrounds import Grey, clouds
 SMALLEST, LARGEST = 8.0, 70.0  # pixels from ascenders to descenders that a line of interest has in a crop
 UNREADABLE = 5.0  # pixels: lower lines are neither asked for nor forbidden
 
+FINER = 2  # pixels of a drawn map for one of the crop: an outline half a pixel wide makes cores of small print thicker
+
 Quads = npt.NDArray[np.float64]
 """(N, 4, 2): corners clockwise from the top left, as read."""
 
@@ -63,9 +65,9 @@ def draw_maps(lines: Quads, words: Quads, size: int) -> tuple[npt.NDArray[np.flo
     """The maps of a crop of `size` x `size` pixels, and where they count; cells at an edge are covered in part."""
     maps = np.zeros((2, size // STRIDE, size // STRIDE), dtype=np.float32)
     for channel, quads, ends in ((LINES, lines, LINE_ENDS), (WORDS, words, WORD_ENDS)):
-        drawn = np.zeros((size, size), dtype=np.uint8)
-        for quad in core(quads, ends):
-            cv2.fillConvexPoly(drawn, np.round(quad * 16).astype(np.int32), 255, shift=4)
+        drawn = np.zeros((FINER * size, FINER * size), dtype=np.uint8)
+        for quad in core(quads, ends):  # a pixel's number is that of its middle, and the outline is drawn too
+            cv2.fillConvexPoly(drawn, np.round((quad * FINER - 0.5) * 16).astype(np.int32), 255, shift=4)
         maps[channel] = cv2.resize(drawn, maps.shape[1:], interpolation=cv2.INTER_AREA).astype(np.float32) / 255
     ignored = np.zeros((size, size), dtype=np.uint8)
     for quad in lines:
