@@ -140,16 +140,15 @@ def align(log_probs: LogProbs, ids: Sequence[int]) -> list[tuple[int, int]]:
     if not ids:
         return []
     states, skips = (table[0] for table in _chains([ids], len(ids)))
-    emitted = log_probs.astype(np.float64)[:, states]  # (T, S)
     best = np.full(len(states), NEVER)
-    best[:2] = emitted[0, :2]
+    best[:2] = log_probs[0, states[:2]]
     back = np.zeros((len(log_probs), len(states)), dtype=np.int8)  # how many states each was before
     for t in range(1, len(log_probs)):
         ways = np.full((3, len(states)), NEVER)
         ways[0], ways[1, 1:] = best, best[:-1]
         ways[2, 2:] = np.where(skips[2:], best[:-2], NEVER)
         back[t] = ways.argmax(axis=0)
-        best = np.maximum(ways.max(axis=0) + emitted[t], NEVER)
+        best = np.maximum(ways.max(axis=0) + log_probs[t, states], NEVER)
     state = len(states) - 1 if best[-1] > best[-2] else len(states) - 2
     path = [state]
     for t in range(len(log_probs) - 1, 0, -1):

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from PIL import Image
@@ -15,6 +16,7 @@ from simpleocr.geometry import box_to_polygon
 from simpleocr.likelihood import NEVER, Likelihood, LogProbs, likelihoods
 from simpleocr.preprocessing import line_to_tensor, padded, stack_lines
 from simpleocr.vocabulary import Vocabulary
+from simpleocr.windows import stitched, windows
 
 BATCH_COLUMNS = 16_384  # columns of a batch, padding included: bounds memory whatever the widths
 
@@ -90,8 +92,9 @@ def readings(network: CRNN, images: Sequence[Image.Image], decoder: Decoder = gr
     assert not network.training, "a network in train mode reads every batch differently: call eval()"
     tensors = [line_to_tensor(image, network.config.preprocessing) for image in images]
     found: list[Reading | None] = [None] * len(images)
+    every = line_log_probs(network, tensors)
     for batch in _batches([tensor.shape[-1] for tensor in tensors]):
-        rows = log_probabilities(network, [tensors[i] for i in batch])
+        rows = [every[i] for i in batch]
         decoded = [decoder(log_probs, network.vocabulary) for log_probs in rows]
         likely = likelihoods_of(network.vocabulary, decoded, rows)
         for i, text, likelihood, log_probs in zip(batch, decoded, likely, rows, strict=True):
@@ -111,6 +114,17 @@ def likelihoods_of(vocabulary: Vocabulary, decoded: Sequence[Decoded], rows: Seq
         likelihoods([row], [text], vocabulary.space if of_all else -1)[0]
         for row, text, of_all in zip(rows, texts, free, strict=True)
     ]
+
+
+def line_log_probs(network: CRNN, tensors: Sequence[Tensor]) -> list[LogProbs]:
+    """As log_probabilities(), of any number of lines of any width, in batches; wide lines in windows."""
+    cuts = [windows(tensor.shape[-1], network.config.preprocessing) for tensor in tensors]
+    pieces = [tensor[..., start:end] for tensor, cut in zip(tensors, cuts, strict=True) for start, end in cut]
+    read: dict[int, LogProbs] = {}
+    for batch in _batches([piece.shape[-1] for piece in pieces]):
+        read.update(zip(batch, log_probabilities(network, [pieces[i] for i in batch]), strict=True))
+    parts = (read[i] for i in range(len(pieces)))
+    return [stitched(list(islice(parts, len(cut))), [start // COLUMN_STRIDE for start, _ in cut]) for cut in cuts]
 
 
 def log_probabilities(network: CRNN, tensors: list[Tensor]) -> list[LogProbs]:

@@ -30,7 +30,7 @@ LAYERS = [  # lowest first; modules to come are named, too
     {"pretrained", "patterns", "beam", "formats"},
     {"decoding"},
     {"crnn", "linenet"},
-    {"regions"},
+    {"regions", "windows"},
     {"gutters"},
     {"deskew", "detection", "recognition", "inference", "export"},
     {"retry", "layout"},

@@ -22,6 +22,7 @@ from simpleocr.likelihood import LogProbs, log_likelihood
 from simpleocr.preprocessing import Preprocessing, line_to_tensor
 from simpleocr.recognition import BATCH_COLUMNS, log_probabilities, readings, recognize
 from simpleocr.vocabulary import Vocabulary
+from simpleocr.windows import WIDEST
 from tests.test_crnn import random_network
 
 pytestmark = pytest.mark.usefixtures("exact")
@@ -244,9 +245,9 @@ def test_batches_stay_within_the_limit(widths: list[int]) -> None:
 def test_the_real_limit_of_a_batch() -> None:
     network = InkNetwork()
     recognize(network, [bars((3000, 10)), *[bars((300, 30))] * 60, bars((6000, 10)), bars((4000, 10))])
-    assert all(count * columns <= BATCH_COLUMNS or count == 1 for count, columns in network.batches)
-    assert max(columns for _, columns in network.batches) > BATCH_COLUMNS
-    assert len(network.batches) < 10
+    assert all(count * columns <= BATCH_COLUMNS for count, columns in network.batches)  # wide ones are cut
+    assert max(columns for _, columns in network.batches) <= WIDEST
+    assert len(network.batches) < 14
 
 
 def test_one_line_too_wide_is_refused_by_its_size() -> None:
