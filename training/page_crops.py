@@ -97,7 +97,7 @@ def crop_page(
     if len(line_quads):
         line_quads = np.asarray(cv2.perspectiveTransform(line_quads, matrix), dtype=np.float64)
         word_quads = np.asarray(cv2.perspectiveTransform(word_quads, matrix), dtype=np.float64)
-    image = _photographed(view, letters, rng)
+    image = photographed(view, letters, rng)
     if rng.random() < 0.12:
         image = 255 - image
     maps, weights = draw_maps(line_quads, word_quads, size)
@@ -152,7 +152,7 @@ def _warp(
     return np.asarray(seen + beyond * (1 - share), dtype=np.float32)
 
 
-def _photographed(image: Grey, letters: float, rng: Random) -> Grey:
+def photographed(image: Grey, letters: float, rng: Random) -> Grey:
     """What printing, light, lens, sensor and copier do; letters stay as large as can be read."""
     strength = rng.random()
     if rng.random() < 0.12:  # the other side of a thin sheet shines through
