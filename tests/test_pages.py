@@ -68,6 +68,30 @@ def test_boxes_lie_around_the_ink(stock: Stock) -> None:
 
 
 @needs_browser
+def test_a_word_broken_over_lines_has_the_text_of_each_part() -> None:
+    from playwright.sync_api import sync_playwright
+
+    html = """<style>body { font: 20px 'DejaVu Sans'; width: 150px; margin: 10px }</style>
+    <p>aa well-known-state-of-the-art end</p>
+    <p style='overflow-wrap: anywhere'>Donaudampfschiffe\u0301\U0001d538 x</p>
+    <p>uni&shy;ver&shy;sal&shy;ity&shy;of&shy;things ty&shy;pe</p>
+    <p>two<b>four-five</b>-six-seven</p>"""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=pages.find_browser(), args=pages.ARGUMENTS)
+        page = browser.new_page(viewport={"width": 400, "height": 600})
+        page.set_content(html)
+        lines = page.evaluate(pages.MEASURE)
+        browser.close()
+    texts = [" ".join(word["text"] for word in line) for line in lines]
+    assert texts[:3] == ["aa well-", "known-state-", "of-the-art end"]
+    assert "".join(texts[3:5]) == "Donaudampfschiffe\u0301\U0001d538 x"
+    assert texts[5:] == ["universalityof-", "things type", "twofour-five-", "six-seven"]
+    for line in lines:
+        assert all(word["box"][2] <= 175 for word in line), "a part is as long as its own letters"
+        assert all(one["box"][2] < other["box"][0] for one, other in zip(line, line[1:], strict=False))
+
+
+@needs_browser
 @pytest.mark.slow
 def test_a_corpus_of_pages_is_read_back(stock: Stock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")

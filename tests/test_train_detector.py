@@ -12,7 +12,7 @@ from accelerate.state import AcceleratorState
 from simpleocr.linenet import LineNet
 from tests.test_pages import made_page
 from training import train_detector
-from training.train_detector import map_loss
+from training.train_detector import join_pages, map_loss
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +51,39 @@ def test_a_run_gives_a_model_and_goes_on(corpus: str, tmp_path: Path) -> None:
     train_detector.main(arguments(corpus, out, "--max_steps", "8", "--resume"))
     assert LineNet.from_pretrained(out / "final").training_summary["samples"] == 16
     assert len((out / "metrics.csv").read_text().splitlines()) == 2
+
+
+def test_pages_of_several_corpora_are_drawn(corpus: str, tmp_path: Path) -> None:
+    page, lines = made_page()
+    data = bytes(cv2.imencode(".png", page)[1])
+    columns = {"image": [{"bytes": data, "path": None}], "width": [500], "height": [600], "lines": [lines[:3]]}
+    (tmp_path / "other" / "data").mkdir(parents=True)
+    for split in ("train", "validation"):
+        table = datasets.Dataset.from_dict(columns).cast_column("image", datasets.Image())
+        table.to_parquet(tmp_path / "other" / "data" / f"{split}-00000-of-00001.parquet")
+    both = join_pages([corpus, str(tmp_path / "other")], "train")
+    assert [len(row["lines"]) for row in both] == [len(lines), 0, 3]
+    assert set(both.column_names) == {"image", "lines"}, "what only one of them has is of no use"
+    out = tmp_path / "run"
+    train_detector.main(["--dataset", str(tmp_path / "other"), *arguments(corpus, out, "--max_steps", "1")[1:]])
+    assert (out / "final").is_dir()
+    with pytest.raises(SystemExit, match="no such corpus"):
+        train_detector.main(["--dataset", corpus, "nowhere/", *arguments(corpus, tmp_path / "x")[2:]])
+
+
+def test_a_run_starts_from_a_model(corpus: str, tmp_path: Path) -> None:
+    """With a rate of nothing, what comes out is what was given, to the precision of the file."""
+    for name, more in (("lines", ()), ("given", ("--seed", "5", "--max_steps", "1"))):
+        start = name
+        if more:
+            start = str(tmp_path / name / "final")
+            train_detector.main(arguments(corpus, tmp_path / name, *more))
+        out = tmp_path / f"from_{name}"
+        train_detector.main(arguments(corpus, out, "--init", start, "--lr", "0", "--max_steps", "1"))
+        old, new = LineNet.from_pretrained(start), LineNet.from_pretrained(out / "final")
+        assert new.config == old.config, "the size is that of the model, not --size"
+        for (key, a), b in zip(old.named_parameters(), new.parameters(), strict=True):
+            assert torch.allclose(a.float(), b.float(), atol=1e-3), key
 
 
 def test_other_corpora_are_refused(tmp_path: Path) -> None:

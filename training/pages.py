@@ -54,20 +54,31 @@ MEASURE = """
       range.setStart(node, match.index);
       range.setEnd(node, match.index + match[0].length);
       const rects = [...range.getClientRects()].filter(r => r.width > 0);
+      const texts = rects.map(() => '');
+      let at = match.index, part = 0;
+      for (const character of rects.length > 1 ? match[0] : '') {  // broken over lines: which letters stand in which?
+        range.setStart(node, at);
+        range.setEnd(node, at += character.length);
+        const c = [...range.getClientRects()].filter(c => c.width > 0).pop();  // after that of a hyphen put before it
+        const x = c && (c.left + c.right) / 2, y = c && (c.top + c.bottom) / 2;
+        const found = c ? rects.findIndex(r => r.left <= x && x <= r.right && r.top <= y && y <= r.bottom) : -1;
+        part = found < 0 ? part : found;  // a mark without a width stands with the letter before it
+        texts[part] += character === '\\u00ad' && c ? '-' : character;  // a soft hyphen is drawn at the end of a line
+      }
       rects.forEach((r, i) => {
         // the content area lies around the baseline as the font's own metrics say
         const share = of.fontBoundingBoxAscent / (of.fontBoundingBoxAscent + of.fontBoundingBoxDescent);
         const baseline = r.top + r.height * share;
         const box = [r.left, baseline - above, r.right, baseline + below];
-        const glued = i === 0 && match.index === 0 && last && last.node !== node && home === block
-          && Math.abs(r.left - last.right) < 1 && !/\\s$/.test(last.node.data);
+        const glued = last && home === block && Math.abs(r.left - last.right) < 1
+          && (i > 0 || match.index === 0 && last.node !== node && !/\\s$/.test(last.node.data));
         const same = last && home === block && r.left >= last.right - 3 && Math.abs(baseline - last.baseline) < 0.4 * (above + below);
-        const text = rects.length > 1 ? null : match[0];  // broken over two lines: nobody knows where
+        const text = (rects.length > 1 ? texts[i] : match[0]).replaceAll('\\u00ad', '');
         if (!same) lines.push([]);
         const line = lines[lines.length - 1];
         if (same && glued) {
           const word = line[line.length - 1];
-          word.text = word.text === null || text === null ? null : word.text + text;
+          word.text += text;
           word.box = [Math.min(word.box[0], box[0]), Math.min(word.box[1], box[1]), Math.max(word.box[2], box[2]), Math.max(word.box[3], box[3])];
         } else line.push({box, text});
         last = {node, right: r.right, baseline}; home = block;

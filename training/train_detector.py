@@ -69,6 +69,18 @@ class PageCrops(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
             yield to_tensors(crop_page(page, lines, photo, self.size, rng))
 
 
+def join_pages(names: Sequence[str], split: str) -> Any:
+    """The pages of several corpora, one after another; each page is as likely to be drawn as any other.
+
+    Raises:
+        DataError: as open_pages().
+    """
+    from datasets import concatenate_datasets
+
+    corpora = [open_pages(name, split) for name in names]
+    return concatenate_datasets([corpus.select_columns(["image", "lines"]) for corpus in corpora])
+
+
 def to_tensors(crop: PageCrop) -> tuple[Tensor, Tensor, Tensor]:
     """Image (1, H, W) of mean 0 and deviation 1, maps (2, H / 4, W / 4), weights (1, H / 4, W / 4)."""
     image = torch.from_numpy(crop.image.astype(np.float32))
@@ -106,7 +118,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Train the line detector.", formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument("--dataset", required=True, help="a corpus of training.pages")
+    parser.add_argument("--dataset", nargs="+", required=True, help="corpora of training.pages or training.pdf_pages")
     parser.add_argument("--backgrounds", type=Path, nargs="*", default=[], help="folders of photographs")
     parser.add_argument("--init", help="a model to start from instead of random weights")
     parser.add_argument("--size", choices=sorted(SIZES), default="small")
@@ -153,9 +165,9 @@ def run(args: argparse.Namespace) -> LineNet:
     elif checkpoint.exists():
         raise CheckpointError(f"{checkpoint} is there already: --resume goes on from it, another --out starts anew")
     # a run that goes on sees new crops, so that no state of the crops need be kept
-    stream = PageCrops(open_pages(args.dataset, "train"), photos, args.crop, f"{args.seed}/{rank}/{step}")
+    stream = PageCrops(join_pages(args.dataset, "train"), photos, args.crop, f"{args.seed}/{rank}/{step}")
     loader = DataLoader(stream, args.batch_size, num_workers=args.workers)
-    held_out = iter(PageCrops(open_pages(args.dataset, "validation"), photos, args.crop, "held out"))
+    held_out = iter(PageCrops(join_pages(args.dataset, "validation"), photos, args.crop, "held out"))
     crops = [next(held_out) for _ in range(args.eval_samples)] if is_main else []
     wrapped, optimizer = accelerator.prepare(network, optimizer)
     log = (args.out / "metrics.csv").open("a", newline="")
