@@ -24,6 +24,7 @@ LAYERS = [  # lowest first; modules to come are named, too
         "alto",
         "pdf",
         "drawing",
+        "evidence",
         "reading_order",
         "projection",
     },
