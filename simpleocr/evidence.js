@@ -104,18 +104,20 @@
     if (char) section.querySelector("figure svg").append(draw("polygon", { class: "evidence-letter", points: joined(char) }));
   }
 
-  // which letter lies under the pointer
+  // which letter is nearest to the pointer
   function letterAt(section, event) {
     const svg = section.querySelector("figure svg");
     const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
-    const found = (section.evidenceShown ?? []).findIndex((char) => {
+    let [nearest, least] = [null, Infinity];
+    (section.evidenceShown ?? []).forEach((char, i) => {
       const corners = points(char);
-      return corners.every(([ax, ay], i) => {
-        const [bx, by] = corners[(i + 1) % 4];
-        return (bx - ax) * (y - ay) - (by - ay) * (x - ax) >= 0;
-      });
+      const middle = [0, 1].map((axis) => corners.reduce((sum, corner) => sum + corner[axis] / 4, 0));
+      const [[ax, ay], [bx, by]] = corners;
+      const length = Math.hypot(bx - ax, by - ay) || 1;
+      const away = Math.abs((x - middle[0]) * (bx - ax) + (y - middle[1]) * (by - ay)) / length; // along the line
+      if (away < least) [nearest, least] = [i, away];
     });
-    return found < 0 ? null : found;
+    return nearest;
   }
 
   // what an event is about: a section, and a word, a line or a letter in it

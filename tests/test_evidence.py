@@ -72,7 +72,22 @@ def test_every_word_is_there_with_its_place_its_confidence_and_its_characters() 
         assert [char[4:] for char in chars] == [[edge for point in c.polygon for edge in point] for c in word.chars]
         assert [char[1:4] for char in chars] == [[c.confidence, c.runner_up, c.runner_up_score] for c in word.chars]
         corners = [tuple(map(float, point.split(","))) for point in (box["points"] or "").split()]
-        assert corners == [pytest.approx(point) for point in word.polygon]
+        assert corners == [pytest.approx(point) for point in word.polygon]  # its letters touch
+
+
+def test_the_box_of_a_word_holds_letters_that_were_seen_in_narrow_slices() -> None:
+    slices = tuple(
+        Char(c, 0.9, "", 0.0, box_to_polygon((x, 0, x + 2, 20))) for c, x in zip("abc", (9, 29, 49), strict=True)
+    )
+    seen = Line(slices, box_to_polygon((0, 0, 60, 20)), 0.9)
+    turn = Transform.from_array([[0.6, -0.8, 30], [0.8, 0.6, 5], [0, 0, 1]])
+    for page, expected in (
+        (seen, box_to_polygon((0, 0, 60, 20))),
+        (seen.moved(turn), turn.apply_polygon(seen.polygon)),
+    ):
+        (box,) = Elements(to_fragment(Page((page,), (99, 99)))).of("evidence-box")
+        corners = [tuple(map(float, point.split(","))) for point in (box["points"] or "").split()]
+        assert corners == [pytest.approx(point, abs=0.06) for point in expected]
 
 
 def test_what_is_doubtful_is_marked_in_the_picture_in_the_text_and_in_words() -> None:
