@@ -155,6 +155,7 @@ header p, .welcome, #status p, .footer p { color: var(--body-text-color-subdued)
 #examples .gallery { display: grid; grid-template-columns: repeat(3, 1fr); }
 #examples .container { position: relative; height: 4.5rem; width: 100%; max-width: none; background: var(--block-background-fill); }
 #examples img { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: contain; padding: 2px; }
+#status, #seen, #said { padding: 0 !important; }
 #status { min-height: 1.75rem; }
 #status [role=alert], #said [role=alert] { color: var(--error-text-color); }
 #status .busy::before { content: ""; display: inline-block; width: 0.8em; height: 0.8em; margin-right: 0.5em; border-radius: 50%;
@@ -554,7 +555,7 @@ def build_demo(
         gr.HTML(HEADER)
         with gr.Tabs():
             with gr.Tab("Read"), gr.Row():
-                with gr.Column(scale=2, min_width=320):
+                with gr.Column(scale=3, min_width=320):
                     with gr.Tabs():
                         with gr.Tab("Picture"):
                             picture = gr.Image(
@@ -573,7 +574,7 @@ def build_demo(
                         kind = gr.Radio([ANYTHING, CHARSET, LEXICON, PATTERN], value=ANYTHING, label="A line may say")
                         held = gr.Textbox(label="Which", lines=2, placeholder="0123456789.,$", elem_id="held")
                         weight = gr.Slider(0, 1, value=0, step=0.05, label="How much the language has to say")
-                with gr.Column(scale=3, min_width=320):
+                with gr.Column(scale=5, min_width=320):
                     status = gr.HTML(elem_id="status", apply_default_css=False)
                     seen = gr.HTML(WELCOME, elem_id="seen", apply_default_css=False)
                     text = gr.Textbox(
