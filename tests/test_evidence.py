@@ -80,7 +80,7 @@ def test_the_box_of_a_word_holds_letters_that_were_seen_in_narrow_slices() -> No
         Char(c, 0.9, "", 0.0, box_to_polygon((x, 0, x + 2, 20))) for c, x in zip("abc", (9, 29, 49), strict=True)
     )
     seen = Line(slices, box_to_polygon((0, 0, 60, 20)), 0.9)
-    turn = Transform.from_array([[0.6, -0.8, 30], [0.8, 0.6, 5], [0, 0, 1]])
+    turn = Transform.from_array([[0.6, -0.8, 30.0], [0.8, 0.6, 5.0], [0.0, 0.0, 1.0]])
     for page, expected in (
         (seen, box_to_polygon((0, 0, 60, 20))),
         (seen.moved(turn), turn.apply_polygon(seen.polygon)),
