@@ -393,6 +393,18 @@ def test_a_question_that_cannot_be_asked_is_answered_with_a_sentence(url: str, t
     assert SENTENCE.fullmatch(answer["error"]), answer
 
 
+def test_the_client_of_the_readme_works(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python no-run\n(from gradio_client.*?)```", readme, flags=re.DOTALL)
+    for name in ("receipt.jpg", "sign.jpg"):
+        (tmp_path / name).write_bytes(BLACK)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(block.replace("http://127.0.0.1:7860", url), names)
+    assert names["text"] == "a <b>"
+    assert [score["text"] for score in names["scores"]] == ["Bakery", "Bakers"]
+
+
 def test_health_is_told_without_the_queue(url: str) -> None:
     answer = httpx.get(f"{url}/health", timeout=5)
     assert (answer.status_code, answer.json()) == (200, {"status": "ok", "model": "english"})
