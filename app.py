@@ -3,6 +3,7 @@
     python app.py [--model NAME] [--host NAME] [--port NUMBER]
 
 The same file runs as a Hugging Face Space. Nothing is sent anywhere: no analytics, no fonts, no scripts of others.
+What is here is wiring: the evidence is a format of the package, what bounds requests is its guard.
 """
 
 import argparse
@@ -10,14 +11,18 @@ import binascii
 import html
 import logging
 import os
+import re
 import signal
 import sys
 import tempfile
 import time
 from base64 import b64decode
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, Self
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read by gradio when it is imported, and a Space sets it to True
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
@@ -26,40 +31,106 @@ os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = "100"
 
 import gradio as gr
 import torch
-from gradio.data_classes import ImageData
+from gradio.data_classes import FileData, ImageData, ListFiles
 from PIL import Image
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 import simpleocr
-from simpleocr.drawing import draw
-from simpleocr.formats import page_to_dict
+from simpleocr import evidence
+from simpleocr.decoding import DECODERS
+from simpleocr.detection import crop_line
+from simpleocr.documents import load_pages
+from simpleocr.formats import FORMATS, page_to_dict
+from simpleocr.guard import Guard, keep_swept
 from simpleocr.image import InputError, load_image
+from simpleocr.metrics import edit_distance
+from simpleocr.pdf import PdfWriter
 from simpleocr.reader import DEFAULT_MODEL
 
-Reader = Callable[[Image.Image], simpleocr.Page]
+
+class Reader(Protocol):
+    """What the page needs of an OCR."""
+
+    def __call__(self, source: Image.Image, /) -> simpleocr.Page:
+        """Read a picture."""
+
+    def score(self, source: Image.Image, candidates: Sequence[str], /) -> Sequence[simpleocr.Line]:
+        """How likely a line says each of these texts."""
+
+    def with_options(
+        self,
+        *,
+        decoder: str = ...,
+        charset: str | None = ...,
+        lexicon: Iterable[str] | None = ...,
+        pattern: str | None = ...,
+        language_weight: float = ...,
+    ) -> Self:
+        """The same with another decoder or constraint."""
+
+
+class Seen(Protocol):
+    """What a watcher made of the frames until now."""
+
+    @property
+    def page(self) -> simpleocr.Page:
+        """What they say together."""
+
+    @property
+    def stable(self) -> bool:
+        """Whether that has settled."""
+
+
+class Watcher(Protocol):
+    """Reads the frames of one camera, one after the other."""
+
+    def see(self, image: Image.Image) -> Seen:
+        """Read a frame and fuse it with those before."""
+
+
 Source = str | bytes | None
-Outputs = tuple[Any, str, Any]
+Outputs = tuple[Any, ...]
 
 EXAMPLES = sorted(str(path) for path in (Path(simpleocr.__file__).parent / "examples").glob("*.*g"))
 AT_ONCE = 2  # pictures read at the same time; they share the processor's cores
+DOCUMENTS_AT_ONCE = 1  # several files or a PDF; they have a queue of their own, or pictures would wait behind them
+WATCHED_AT_ONCE = 4  # cameras
+WATCHED_FOR = 60  # seconds until a camera gives its place to the next
+WATCHED_EVERY = 0.3  # seconds between two frames
 WAITING = 64  # pictures in the queue; more are refused at once
 MAX_FILE = 20 * 2**20  # bytes of an upload
+MAX_FILES = 20  # that are read in one go
+MAX_UPLOAD = 5 * MAX_FILE  # bytes of all files that are sent together
+MAX_BODY = MAX_FILE * 4 // 3 + 2**16  # bytes of a request that uploads nothing: a picture as base64 fits
+MAX_PAGES = 50  # that are read in one go
+SHOWN_PAGES = 12  # with their evidence; the text and the downloads have all
+MAX_CANDIDATES, MAX_CANDIDATE = 20, 200  # texts that are asked about, characters of each
+MAX_CONSTRAINT = 20_000  # characters of a charset, lexicon or pattern
 KEPT = 1800  # seconds until an upload is deleted
+SUFFIXES = {"alto": "alto.xml"}  # of downloads; the others are called as their format
+LABELS = {"txt": "Text", "json": "JSON", "tsv": "TSV", "hocr": "hOCR", "alto": "ALTO", "html": "HTML", "pdf": "PDF"}
+ANYTHING, CHARSET, LEXICON, PATTERN = "anything", "only these characters", "one of these lines", "a pattern"
+PLAIN = ("greedy", ANYTHING, "", 0.0)  # decoder, what lines are held to, which, how much the language has to say
 WEBCAM = gr.WebcamOptions(
     mirror=False,  # mirrored text cannot be read
     constraints={"video": {"facingMode": {"ideal": "environment"}, "width": {"ideal": 1920}}},
 )
 
 HEADER = """<header><h1>Simple<span>OCR</span></h1>
-<p>Give it a picture of printed text; it gives back the text. Upload, paste or photograph one, or try an example.</p></header>"""
+<p>Give it a picture of printed text; it gives back the text, and shows for every letter why it reads so.</p></header>"""
 FOOTER = """<div class="footer"><details><summary>How it works</summary>
-<p>The picture is split into lines where its rows hold no ink. Each line, 32 pixels high, goes through a convolutional network
-that looks at strokes and a bidirectional LSTM that looks at their order; together they name one character, or none, for each
-narrow column (CTC). Repeats and blanks are dropped, and the rest is the text. Its confidence is the chance
-that all of it is right, added up over every way in which the network may have seen it.</p>
-<p>Best at upright print in one column on an even ground; handwriting and other scripts are not read. JPEG, PNG, WebP, GIF,
-BMP, TIFF and AVIF, up to 25 million pixels and 20 MB. Only the machine that serves this page sees the pictures, and it deletes
-them within the hour.</p><p><a href="?view=api">Use it from a program</a></p></details></div>"""
+<p>A small network finds the lines of the picture, whichever way they run. Each line, 32 pixels high, goes through a convolutional
+network that looks at strokes and a bidirectional LSTM that looks at their order; together they name one character, or none, for
+each narrow column (CTC). Repeats and blanks are dropped, and the rest is the text. Its confidence is the chance that all of it is
+right, added up over every way in which the network may have seen it. What is doubtful is looked at again from other sides.</p>
+<p>Print, in any direction, columns, tables and forms; handwriting and other scripts than the Latin are not read. JPEG, PNG, WebP,
+GIF, BMP, TIFF, AVIF and PDF, up to 25 million pixels, 20 MB and 50 pages. Only the machine that serves this page sees the
+pictures, and it deletes them within the hour.</p><p><a href="?view=api">Use it from a program</a></p></details></div>"""
 PLACEHOLDER = "The text will appear here."
+WELCOME = '<p class="welcome">What is read appears here: the picture with a box around each word, and the evidence of each letter.</p>'
 
 THEME = gr.themes.Base(
     primary_hue=gr.themes.colors.teal,
@@ -69,40 +140,62 @@ THEME = gr.themes.Base(
     font_mono=["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"],
 ).set(body_background_fill="*neutral_50")
 CSS = """
-.gradio-container { width: 100%; max-width: 1120px !important; margin: 0 auto !important; --input-background-fill: #fff;
+.gradio-container { width: 100%; max-width: 1240px !important; margin: 0 auto !important; --input-background-fill: #fff;
   --body-text-color-subdued: var(--neutral-500); --input-placeholder-color: var(--neutral-500);
   --button-primary-background-fill: var(--primary-700); --button-primary-background-fill-hover: var(--primary-800); }
 .dark .gradio-container, .gradio-container.dark { --input-background-fill: var(--neutral-900);
   --body-text-color-subdued: var(--neutral-400); --input-placeholder-color: var(--neutral-400); }
-header h1 { font-size: 1.75rem; font-weight: 650; letter-spacing: -0.02em; margin: 0.5rem 0; }
+header { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 1.25rem; }
+header h1 { font-size: 1.6rem; font-weight: 650; letter-spacing: -0.02em; margin: 0.4rem 0; }
 header h1 span { margin-left: 0.12em; padding: 0 0.14em; outline: 2px solid var(--color-accent); }
-header p, #lines p, #lines th, #lines caption, .footer p { color: var(--body-text-color-subdued); line-height: 1.5; }
-#text textarea { font-family: var(--font-mono); font-size: 1.05rem; line-height: 1.6; }
-#picture .image-frame, #drawn .image-frame { padding-top: 2rem; }
+header p, .welcome, #status p, .footer p { color: var(--body-text-color-subdued); line-height: 1.5; margin: 0.25rem 0; }
+.welcome { border: 1px dashed var(--border-color-primary); border-radius: 6px; padding: 2.5rem 1.5rem; text-align: center; }
+#text textarea, #frozen { font-family: var(--font-mono); font-size: 1.02rem; line-height: 1.6; }
+#picture .image-frame { padding-top: 2rem; }
 #examples .gallery { display: grid; grid-template-columns: repeat(3, 1fr); }
 #examples .container { position: relative; height: 4.5rem; width: 100%; max-width: none; background: var(--block-background-fill); }
 #examples img { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: contain; padding: 2px; }
-#lines [role=alert] { color: var(--error-text-color); }
-#lines table { width: 100%; border-collapse: collapse; }
-#lines :is(table, thead, tbody, tr, th, td) { border: 0 solid var(--border-color-primary) !important; }
-#lines :is(th, td) { border-top-width: 1px !important; }
-#lines :is(th, td, caption) { padding: 0.35rem 0.6rem 0.35rem 0; text-align: left; font-weight: 400; }
-#lines :is(th, td):nth-child(2) { width: 100%; overflow-wrap: anywhere; }
+#status, #seen, #said { padding: 0 !important; }
+#status { min-height: 1.75rem; }
+#status [role=alert], #said [role=alert] { color: var(--error-text-color); }
+#status .busy::before { content: ""; display: inline-block; width: 0.8em; height: 0.8em; margin-right: 0.5em; border-radius: 50%;
+  border: 2px solid var(--color-accent); border-top-color: transparent; animation: turn 0.9s linear infinite; vertical-align: -0.05em; }
+@keyframes turn { to { transform: rotate(1turn); } }
+#downloads { gap: 0.4rem; }
+#downloads button { min-width: 4.2rem; flex: 1 1 4.2rem; }
+#said table { width: 100%; border-collapse: collapse; }
+#said :is(table, thead, tbody, tr, th, td) { border: 0 solid var(--border-color-primary) !important; }
+#said :is(th, td) { border-top-width: 1px !important; padding: 0.35rem 0.6rem 0.35rem 0; text-align: left; font-weight: 400; }
+#said td:first-child { width: 60%; overflow-wrap: anywhere; font-family: var(--font-mono); }
+#said meter { width: 6rem; margin-right: 0.5rem; vertical-align: middle; }
+#frozen { border: 1px solid var(--border-color-primary); border-radius: 6px; padding: 0.9rem 1rem; min-height: 9rem; white-space: pre-wrap; overflow-wrap: anywhere; }
+#frozen.moving { border-style: dashed; color: var(--body-text-color-subdued); }
 .footer summary { cursor: pointer; color: var(--link-text-color); }
-"""
-NAMES = """() => {  // for screen readers: Gradio leaves the examples and the text without a name
+""" + evidence.style()
+NAMES = """  // for screen readers: Gradio leaves the examples and the text without a name
   const name = () => {
     document.querySelectorAll("#examples img").forEach(img => { img.alt = img.src.split("/").pop().split(".")[0]; });
     document.querySelectorAll("#text textarea").forEach(area => { area.ariaLabel = "Text"; });
   };
   name();
   new MutationObserver(name).observe(document.body, {childList: true, subtree: true});
-}"""
+"""
+
+
+async def health(request: Request) -> JSONResponse:
+    """Whether the server answers; asked for without a place in the queue."""
+    return JSONResponse({"status": "ok", "model": getattr(request.app.get_blocks(), "model_name", "")})
+
 
 LAUNCH: dict[str, Any] = {  # what build_demo(...).launch() takes beside host and port
     "prevent_thread_lock": True, "quiet": True, "share": False, "show_error": False, "max_file_size": MAX_FILE,
     "ssr_mode": False, "pwa": False, "mcp_server": False, "enable_monitoring": False, "run_history": False,
-    "state_session_capacity": 200, "footer_links": [], "theme": THEME, "css": CSS, "js": NAMES,
+    "state_session_capacity": 200, "footer_links": [], "theme": THEME, "css": CSS,
+    "js": "() => {" + evidence.script() + NAMES + "}",  # scripts inside of gr.HTML do not run
+    "app_kwargs": {
+        "routes": [Route("/health", health)],
+        "middleware": [Middleware(Guard, max_upload=MAX_UPLOAD, max_body=MAX_BODY)],
+    },
 }  # fmt: skip
 
 
@@ -129,9 +222,28 @@ def admit(image: gr.Image, payload: ImageData | None) -> Source:
             return b64decode(body, validate=True)
         except binascii.Error:
             raise sorry("The picture arrived damaged; please send it again.") from None
+    return uploaded(image, payload.path)
+
+
+def admit_files(block: gr.File, payload: ListFiles | FileData | None) -> list[str]:
+    """As admit(), for a list of uploaded files."""
+    if payload is None:
+        return []
+    files = list(payload.root) if isinstance(payload, ListFiles) else [payload]
+    if len(files) > MAX_FILES:
+        raise sorry(f"Up to {MAX_FILES} files are read in one go; please send fewer.")
+    return [uploaded(block, getattr(file, "path", None)) for file in files]
+
+
+def uploaded(block: gr.blocks.Block, name: str | None) -> str:
+    """The path of a file, if it is one in the upload folder.
+
+    Raises:
+        gr.Error: it is not.
+    """
     try:
-        path = Path(payload.path or "").resolve()
-        inside = path.is_relative_to(Path(image.GRADIO_CACHE).resolve()) and path.is_file()
+        path = Path(name or "").resolve()
+        inside = path.is_relative_to(Path(block.GRADIO_CACHE).resolve()) and path.is_file()
     except (OSError, ValueError):  # a name that no file system takes
         inside = False
     if not inside:
@@ -139,17 +251,21 @@ def admit(image: gr.Image, payload: ImageData | None) -> Source:
     return str(path)
 
 
-async def keep(image: gr.Image, source: str | Path | None) -> str | None:
+async def keep(block: gr.blocks.Block, source: str | Path | None) -> str | None:
     """Gradio's move of a file into the upload folder, but never by a download."""
     if source is not None and str(source).lower().startswith(("http:", "https:")):
         raise sorry("Pictures are not fetched from the web; please upload yours.")
-    return await gr.blocks.Block.async_move_resource_to_block_cache(image, source)
+    if source is not None and Path(source).is_absolute() and Path(source).is_relative_to(block.GRADIO_CACHE):
+        return str(source)  # written there by us; Gradio would remember the name of each for ever
+    return await gr.blocks.Block.async_move_resource_to_block_cache(block, source)
 
 
 # On the class: Gradio makes a component anew for each session that updates it, which a guard on the instance would not
 # outlive. Not in a subclass: it would write an interface file beside this module.
 gr.Image.preprocess = admit  # type: ignore[assignment]
-gr.Image.async_move_resource_to_block_cache = keep  # type: ignore[assignment]
+gr.File.preprocess = admit_files  # type: ignore[assignment]
+for guarded in (gr.Image, gr.File, gr.DownloadButton):
+    guarded.async_move_resource_to_block_cache = keep  # type: ignore[method-assign, assignment]
 
 
 def look(source: Source, ocr: Reader) -> tuple[Image.Image, simpleocr.Page]:
@@ -161,53 +277,265 @@ def look(source: Source, ocr: Reader) -> tuple[Image.Image, simpleocr.Page]:
     if source is None:
         raise sorry("There is no picture yet: upload, paste or photograph one, or click an example.")
     try:
-        data = source if isinstance(source, bytes) else Path(source).read_bytes()  # so that messages name no path
-        image = load_image(data)
+        image = load_image(content(source))
         return image, ocr(image)
-    except InputError as error:
-        message = str(error).replace("the picture given as bytes", "The file")
-        raise sorry(f"{message[0].upper()}{message[1:]}.") from None
-    except Exception:
-        logging.getLogger("simpleocr.app").exception("reading failed")
-        raise sorry("Something went wrong here while reading; please try again, or another picture.") from None
+    except Exception as error:  # noqa: BLE001 - each becomes a sentence
+        raise excuse(error) from None
 
 
-def to_table(page: simpleocr.Page, seconds: float) -> str:
-    """The lines with their confidence, as HTML."""
-    if not page.lines:
-        return "<p>Text reads best upright, sharp and at least 12 pixels high.</p>"
-    rows = "".join(
-        f"<tr><td>{i}</td><td>{html.escape(line.text)}</td><td>{line.confidence:.2f}</td></tr>"
-        for i, line in enumerate(page.lines, start=1)
-    )
-    count = f"{len(page.lines)} line{'s' * (len(page.lines) != 1)} read in {seconds:.1f} seconds"
-    head = f"<caption>{count}</caption><thead><tr><th>Line</th><th>Text</th><th>Confidence</th></tr></thead>"
-    return f"<table>{head}<tbody>{rows}</tbody></table>"
+def content(source: str | bytes) -> bytes:
+    """The bytes of an upload, so that messages name no path."""
+    return source if isinstance(source, bytes) else Path(source).read_bytes()
+
+
+def excuse(error: Exception) -> gr.Error:
+    """What is said of any exception; those that are no fault of the picture are logged."""
+    if isinstance(error, gr.Error):
+        return error
+    if isinstance(error, InputError | simpleocr.ConstraintError):
+        message = str(error).replace("the picture given as bytes", "the file").rstrip(".")
+        message = " ".join(message.split())[:390]
+        return sorry(f"{message[0].upper()}{message[1:]}.")
+    logging.getLogger("simpleocr.app").error("reading failed", exc_info=error)
+    return sorry("Something went wrong here while reading; please try again, or another picture.")
+
+
+@dataclass
+class Reading:
+    """What was read of what one user gave, and the files it is written to page by page."""
+
+    name: str
+    pages: list[simpleocr.Page] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)  # with their evidence
+
+    def add(self, image: Image.Image, page: simpleocr.Page) -> None:
+        """One page more."""
+        self.pages.append(page)
+        if len(self.pages) <= SHOWN_PAGES:
+            self.shown.append(evidence.to_fragment(page, image, number=len(self.pages)))
+
+    @property
+    def seen(self) -> str:
+        """All evidence, as HTML."""
+        return "".join(self.shown)
+
+    @property
+    def text(self) -> str:
+        """All text; a blank line between pages, which in a text field is better than a form feed."""
+        return "\n\n".join(page.text for page in self.pages if page.text)
+
+    def write(self, folder: Path) -> list[str]:
+        """A file of each format, in the order of LABELS; the PDF is there already."""
+        paths = []
+        for kind in LABELS:
+            path = folder / f"{self.name}.{SUFFIXES.get(kind, kind)}"
+            if kind != "pdf":
+                whole = len(self.shown) == len(self.pages)  # else with boxes only: pictures of all would be too much
+                text = evidence.to_document(self.shown) if kind == "html" and whole else FORMATS[kind](self.pages)
+                path.write_text(text, encoding="utf-8", newline="\n")
+            paths.append(str(path))
+        return paths
+
+
+def file_name(sources: Sequence[str | bytes]) -> str:
+    """What the downloads are called: as the one file that was given, as far as that is a harmless name."""
+    stem = Path(sources[0]).stem if len(sources) == 1 and isinstance(sources[0], str) else ""
+    return re.sub(r"[^\w-]+", "-", stem, flags=re.ASCII).strip("-")[:60] or "simpleocr"
+
+
+def images_of(sources: Sequence[str | bytes]) -> Iterator[Image.Image]:
+    """All pages of all files."""
+    for source in sources:
+        yield from load_pages(content(source))
+
+
+def note(message: str, *, busy: bool = False) -> str:
+    """A line below the button, which screen readers read out."""
+    return f'<p role="status"{" class=busy" * busy}>{message}</p>'
+
+
+def alert(message: str) -> str:
+    """The same of what went wrong; the message is HTML already."""
+    return f'<p role="alert">{message}</p>'
+
+
+def many(count: int, noun: str) -> str:
+    """A count with its noun."""
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def unread() -> Outputs:
     """The outputs as they are before anything was read; anew each time, because Gradio takes updates apart."""
-    return gr.update(value="", placeholder=PLACEHOLDER), "", gr.update(value=None, visible=False)
+    files = [gr.update(value=None) for _ in LABELS]
+    return "", WELCOME, gr.update(value="", placeholder=PLACEHOLDER), gr.update(visible=False), *files
 
 
-def build_demo(ocr: Reader) -> gr.Blocks:
-    """The page and its one public endpoint, "/read", for a reader that threads may share; serve it with its launch(**LAUNCH)."""
-
-    def show(source: Source) -> Iterator[Outputs]:
-        yield unread()  # nothing of an earlier picture may stay beside this one
-        start = time.perf_counter()
+def read_all(sources: Sequence[str | bytes], ocr: Reader) -> Iterator[Outputs]:
+    """The outputs after each page of each file."""
+    _, seen, text, row, *files = unread()  # nothing of an earlier picture may stay beside this one
+    if not sources:
+        yield (
+            alert("There is no picture yet: upload, paste or photograph one, or click an example."),
+            seen,
+            text,
+            row,
+            *files,
+        )
+        return
+    yield note("Reading …", busy=True), "", text, row, *files
+    start = time.perf_counter()
+    reading = Reading(file_name(sources))
+    folder = Path(tempfile.mkdtemp(dir=os.environ.get("GRADIO_TEMP_DIR")))
+    fault = ""
+    with ExitStack() as stack:
+        pdf = stack.enter_context(PdfWriter(stack.enter_context((folder / f"{reading.name}.pdf").open("wb"))))
         try:
-            image, page = look(source, ocr)
-        except gr.Error as error:  # shown here, where it stays; Gradio would cover the text with the word "Error"
-            text, _, drawn = unread()
-            yield text, f'<p role="alert">{error.message}</p>', drawn
-        else:
-            text = gr.update(value=page.text, placeholder="" if page.lines else "No text found in this picture.")
-            drawn = gr.update(value=draw(image, page), visible=True) if page.lines else gr.update(visible=False)
-            yield text, to_table(page, time.perf_counter() - start), drawn
+            for image in images_of(sources):
+                if len(reading.pages) == MAX_PAGES:
+                    fault = f"Only the first {MAX_PAGES} pages were read."
+                    break
+                page = ocr(image)
+                pdf.add(image, page)
+                reading.add(image, page)
+                done = note(f"{many(len(reading.pages), 'page')} read, reading on …", busy=True)
+                yield done, reading.seen, gr.update(value=reading.text), row, *files
+        except Exception as error:  # noqa: BLE001 - each becomes a sentence
+            fault = excuse(
+                error
+            ).message  # shown here, where it stays; Gradio would cover the text with the word "Error"
+    if not reading.pages:
+        yield alert(fault), *unread()[1:]
+        return
+    lines = sum(len(page.lines) for page in reading.pages)
+    count = (
+        f"{many(lines, 'line')} on {many(len(reading.pages), 'page')}"
+        if len(reading.pages) > 1
+        else many(lines, "line")
+    )
+    said = note(f"{count} read in {time.perf_counter() - start:.1f} seconds") + (alert(fault) if fault else "")
+    hidden = len(reading.pages) - len(reading.shown)
+    more = note(f"{many(hidden, 'page')} more in the text and the downloads.") if hidden else ""
+    empty = "" if lines else "No text found in this picture."
+    written = [gr.update(value=path) for path in reading.write(folder)]
+    yield said, reading.seen + more, gr.update(value=reading.text, placeholder=empty), gr.update(visible=True), *written
 
-    def show_or_clear(source: Source) -> Iterator[Outputs]:
-        yield from [unread()] if source is None else show(source)
+
+def likelihoods(source: Source, texts: str, ocr: Reader) -> list[dict[str, Any]]:
+    """How likely a picture says each of these texts, one a line: {"text", "probability", "line"}, in their order.
+
+    Of a picture of several lines, each text is compared with the line that reads most like it, whose number is given.
+
+    Raises:
+        gr.Error: as look(); no texts, too many or too long ones, or characters that the model cannot write.
+    """
+    candidates = [text for text in (line.strip() for line in texts.splitlines()) if text]
+    if not candidates:
+        raise sorry("Write one or several texts, each on a line of its own, and ask again.")
+    if len(candidates) > MAX_CANDIDATES or max(map(len, candidates)) > MAX_CANDIDATE:
+        raise sorry(f"Up to {MAX_CANDIDATES} texts of up to {MAX_CANDIDATE} characters are compared.")
+    image, page = look(source, ocr)
+    try:
+        chosen = [closest(text, page) for text in candidates]
+        found: dict[int, float] = {}
+        for line in sorted(set(chosen)):
+            crop = crop_line(image, page.lines[line].polygon)[0] if len(page.lines) > 1 else image
+            mine = [i for i, other in enumerate(chosen) if other == line]
+            scored = ocr.score(crop, [candidates[i] for i in mine])
+            found |= {i: one.confidence for i, one in zip(mine, scored, strict=True)}
+    except Exception as error:  # noqa: BLE001 - each becomes a sentence
+        raise excuse(error) from None
+    return [
+        {"text": text, "probability": round(found[i], 4), "line": chosen[i] + 1} for i, text in enumerate(candidates)
+    ]
+
+
+def closest(text: str, page: simpleocr.Page) -> int:
+    """Which line reads most like a text; 0 where there is none."""
+    distances = [edit_distance(prediction=line.text, target=text) for line in page.lines]
+    return min(range(len(distances)), key=distances.__getitem__, default=0)
+
+
+def to_table(scores: Sequence[Mapping[str, Any]]) -> str:
+    """What likelihoods() gives, as HTML."""
+    rows = "".join(
+        f'<tr><td>{html.escape(one["text"])}</td><td><meter value="{one["probability"]}" aria-hidden="true"></meter>'
+        f"{evidence.percent(one['probability'])}</td></tr>"
+        for one in scores
+    )
+    return f"<table><thead><tr><th>Text</th><th>How likely</th></tr></thead><tbody>{rows}</tbody></table>"
+
+
+def options(decoder: str, kind: str, held: str, weight: float) -> dict[str, Any]:
+    """The settings of the page -> arguments of OCR.with_options().
+
+    Raises:
+        gr.Error: a constraint without what it is to be.
+    """
+    chosen: dict[str, Any] = {"decoder": decoder, "language_weight": weight}
+    if kind == ANYTHING:
+        return chosen
+    if not held.strip() or len(held) > MAX_CONSTRAINT:
+        raise sorry(f"Write what lines may be, in up to {MAX_CONSTRAINT:,} characters, or let them be anything.")
+    if kind == LEXICON:
+        return {**chosen, "lexicon": tuple(line.strip() for line in held.splitlines() if line.strip())}
+    return {**chosen, "charset" if kind == CHARSET else "pattern": held.strip("\n")}
+
+
+def build_demo(
+    ocr: Reader,
+    *,
+    name: str = DEFAULT_MODEL,
+    others: Mapping[str, Reader] | None = None,
+    live: Callable[[], Watcher] | None = None,
+) -> gr.Blocks:
+    """The page and its public endpoints, "/read" and "/score"; serve it with its launch(**LAUNCH).
+
+    Args:
+        ocr: a reader that threads may share.
+        name: what its model is called.
+        others: more readers to choose from, by the names of their models.
+        live: makes a reader of camera frames for each user; without it there is no such tab.
+    """
+    readers = {name: ocr, **(others or {})}
+
+    @lru_cache(maxsize=32)
+    def held_reader(model: str, decoder: str, kind: str, held: str, weight: float) -> Reader:
+        chosen = options(decoder, kind, held, weight)
+        return readers[model] if chosen == options(*PLAIN) else readers[model].with_options(**chosen)
+
+    def reader(*settings: Any) -> Reader:
+        try:
+            return held_reader(*settings)
+        except (gr.Error, ValueError) as error:
+            wrong = (
+                error
+                if isinstance(error, gr.Error | simpleocr.ConstraintError)
+                else simpleocr.ConstraintError(str(error))
+            )
+            raise excuse(wrong) from None
+
+    def show(sources: Sequence[str | bytes], settings: Sequence[Any]) -> Iterator[Outputs]:
+        try:
+            chosen = reader(*settings)
+        except gr.Error as error:
+            yield alert(error.message), *unread()[1:]
+        else:
+            yield from read_all(sources, chosen)
+
+    def show_picture(source: Source, *settings: Any) -> Iterator[Outputs]:
+        yield from [unread()] if source is None else show([source], settings)
+
+    def show_files(files: list[str], *settings: Any) -> Iterator[Outputs]:
+        yield from [unread()] if not files else show(files, settings)
+
+    def show_given(source: Source, files: list[str], *settings: Any) -> Iterator[Outputs]:
+        yield from show([*([source] if source is not None else []), *files], settings)
+
+    def says(source: Source, files: list[str], texts: str, *settings: Any) -> str:
+        try:
+            return to_table(likelihoods(source or next(iter(files), None), texts, reader(*settings)))
+        except gr.Error as error:
+            return alert(error.message)
 
     def read(image: Source) -> tuple[str, list[dict[str, Any]]]:
         """Reads a picture: its text, and its lines, each with text, confidence, and polygon in the upright picture's pixels."""
@@ -215,36 +543,120 @@ def build_demo(ocr: Reader) -> gr.Blocks:
         lines = page_to_dict(page)["lines"]
         return page.text, [{key: line[key] for key in ("text", "confidence", "polygon")} for line in lines]
 
+    def score(image: Source, texts: str) -> list[dict[str, Any]]:
+        """How likely a picture says each of some texts, one a line; each with its probability and the line it was compared with."""
+        return likelihoods(image, texts, ocr)
+
     shared: dict[str, Any] = {"concurrency_limit": AT_ONCE, "concurrency_id": "reading"}
-    demo = gr.Blocks(title="SimpleOCR", analytics_enabled=False, delete_cache=(KEPT // 3, KEPT))
+    documents: dict[str, Any] = {"concurrency_limit": DOCUMENTS_AT_ONCE, "concurrency_id": "documents"}
+    demo = gr.Blocks(title="SimpleOCR", analytics_enabled=False)
+    demo.model_name = name  # type: ignore[attr-defined]  # for health()
     with demo:
         gr.HTML(HEADER)
-        with gr.Row():
-            with gr.Column(min_width=320):
-                picture = gr.Image(
-                    label="Picture", alt_text="The picture to read", type="filepath", image_mode=None, height=320,
-                    sources=["upload", "webcam", "clipboard"], webcam_options=WEBCAM, elem_id="picture",
-                )  # fmt: skip
-                button = gr.Button("Read", variant="primary", elem_id="read")
-                gr.Examples(EXAMPLES, picture, elem_id="examples", api_visibility="private")
-            with gr.Column(min_width=320):
-                text = gr.Textbox(
-                    label="Text", lines=5, max_lines=16, placeholder=PLACEHOLDER, buttons=["copy"], elem_id="text",
-                )  # fmt: skip
-                table = gr.HTML(elem_id="lines")
-                drawn = gr.Image(
-                    label="What was read, and where", alt_text="The picture with a box around each line, and its text",
-                    buttons=["download", "fullscreen"], interactive=False, elem_id="drawn", visible=False,
-                )  # fmt: skip
+        with gr.Tabs():
+            with gr.Tab("Read"), gr.Row():
+                with gr.Column(scale=3, min_width=320):
+                    with gr.Tabs():
+                        with gr.Tab("Picture"):
+                            picture = gr.Image(
+                                label="Picture", alt_text="The picture to read", type="filepath", image_mode=None, height=300,
+                                sources=["upload", "webcam", "clipboard"], webcam_options=WEBCAM, elem_id="picture",
+                            )  # fmt: skip
+                        with gr.Tab("Files, PDF"):
+                            files = gr.File(
+                                label="Pictures and PDFs", file_count="multiple", height=300, elem_id="files"
+                            )
+                    button = gr.Button("Read", variant="primary", elem_id="read")
+                    gr.Examples(EXAMPLES, picture, elem_id="examples", api_visibility="private")
+                    with gr.Accordion("Settings", open=False, elem_id="settings"):
+                        model = gr.Dropdown(list(readers), value=name, label="Model")
+                        decoder = gr.Radio(list(DECODERS), value=PLAIN[0], label="Decoder")
+                        kind = gr.Radio([ANYTHING, CHARSET, LEXICON, PATTERN], value=ANYTHING, label="A line may say")
+                        held = gr.Textbox(label="Which", lines=2, placeholder="0123456789.,$", elem_id="held")
+                        weight = gr.Slider(0, 1, value=0, step=0.05, label="How much the language has to say")
+                with gr.Column(scale=5, min_width=320):
+                    status = gr.HTML(elem_id="status", apply_default_css=False)
+                    seen = gr.HTML(WELCOME, elem_id="seen", apply_default_css=False)
+                    text = gr.Textbox(
+                        label="Text", lines=3, max_lines=16, placeholder=PLACEHOLDER, buttons=["copy"], elem_id="text",
+                    )  # fmt: skip
+                    with gr.Row(visible=False, elem_id="downloads") as row:
+                        saved = [
+                            gr.DownloadButton(label, size="sm", min_width=60, elem_id=f"save-{format_name}")
+                            for format_name, label in LABELS.items()
+                        ]
+                    with gr.Accordion("Does it say … ?", open=False, elem_id="asking"):
+                        texts = gr.Textbox(
+                            label="Texts, each on a line of its own",
+                            lines=2,
+                            placeholder="Bakery\nBakers",
+                            elem_id="texts",
+                        )
+                        ask = gr.Button("How likely?", size="sm", elem_id="ask")
+                        said = gr.HTML(elem_id="said", apply_default_css=False)
+            if live is not None:
+                with gr.Tab("Live"):
+                    watch_live(live)
+            # a third tab, Teach, has its place here
         gr.HTML(FOOTER)
-        outputs: list[Any] = [text, table, drawn]
-        ours: dict[str, Any] = {"api_visibility": "private", "show_progress_on": text, **shared}
-        picture.change(show_or_clear, picture, outputs, trigger_mode="always_last", **ours)
-        button.click(show, picture, outputs, **ours)
+        settings: list[Any] = [model, decoder, kind, held, weight]
+        outputs: list[Any] = [status, seen, text, row, *saved]
+        ours: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        picture.change(show_picture, [picture, *settings], outputs, trigger_mode="always_last", **ours, **shared)
+        files.change(show_files, [files, *settings], outputs, trigger_mode="always_last", **ours, **documents)
+        button.click(show_given, [picture, files, *settings], outputs, **ours, **documents)
+        ask.click(says, [picture, files, texts, *settings], said, **ours, **shared)
         answer = [gr.Textbox(visible=False, label="text"), gr.JSON(visible=False, label="lines")]
         gr.Button(visible=False).click(read, picture, answer, api_name="read", **shared)
+        scores = gr.JSON(visible=False, label="scores")
+        gr.Button(visible=False).click(score, [picture, texts], scores, api_name="score", **shared)
     demo.queue(max_size=WAITING, default_concurrency_limit=AT_ONCE)
     return demo
+
+
+def watch_live(live: Callable[[], Watcher]) -> None:
+    """The tab of the camera: its picture, the text as it is, and the last that was stable, with its confidence."""
+
+    def watch(frame: Source, watcher: Watcher | None) -> tuple[Watcher | None, Any]:
+        if frame is None:
+            return watcher, gr.skip()
+        watcher = watcher or live()
+        try:
+            now = watcher.see(load_image(content(frame)))
+        except Exception as error:  # noqa: BLE001 - each becomes a sentence
+            return watcher, alert(excuse(error).message)
+        return watcher, frozen(now)
+
+    with gr.Row():
+        with gr.Column(scale=1, min_width=320):
+            camera = gr.Image(
+                label="Camera", sources=["webcam"], streaming=True, type="filepath", image_mode=None,
+                webcam_options=WEBCAM, elem_id="camera",
+            )  # fmt: skip
+            gr.HTML(
+                f'<p class="welcome">Hold text before the camera. After {WATCHED_FOR} seconds the place is the next one\'s.</p>'
+            )
+        with gr.Column(scale=1, min_width=320):
+            now = gr.HTML('<div id="frozen" class="moving"></div>', apply_default_css=False)
+            again = gr.Button("Start over")
+    state = gr.State(None, time_to_live=KEPT)  # not a Live: Gradio would copy it, with its networks, for every user
+    ours: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    camera.stream(
+        watch, [camera, state], [state, now], stream_every=WATCHED_EVERY, time_limit=WATCHED_FOR,
+        concurrency_limit=WATCHED_AT_ONCE, concurrency_id="live", **ours,
+    )  # fmt: skip
+    again.click(lambda: (None, '<div id="frozen" class="moving"></div>'), None, [state, now], queue=False, **ours)
+
+
+def frozen(seen: Seen) -> str:
+    """What the camera says now, as HTML: settled, or still moving."""
+    page = seen.page
+    if not page.lines or not seen.stable:
+        return f'<div id="frozen" class="moving" role="status">{html.escape(page.text)}</div>'
+    sure = evidence.percent(min(line.confidence for line in page.lines))
+    return (
+        f'<div id="frozen" role="status">{html.escape(page.text)}</div><p>Settled; every line at least {sure} sure.</p>'
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -263,7 +675,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that the uploads go, too
     with tempfile.TemporaryDirectory(prefix="simpleocr-", ignore_cleanup_errors=True) as uploads:
         os.environ["GRADIO_TEMP_DIR"] = uploads  # of its own: Gradio's is shared by all its users on the machine
-        demo = build_demo(ocr)
+        keep_swept(Path(uploads), KEPT, KEPT / 3)  # Gradio's own clean-up leaves half-sent files, and dies under load
+        # only the name: a visitor need not know where the model lies
+        demo = build_demo(ocr, name=Path(args.model).name)
         _, url, _ = demo.launch(server_name=args.host, server_port=args.port, **LAUNCH)
         print(f"SimpleOCR is at {url}", flush=True)  # noqa: T201 - said once, to the user
         demo.block_thread()

@@ -17,6 +17,7 @@ from simpleocr.decoding import DECODERS
 from simpleocr.document import Page
 from simpleocr.documents import load_pages
 from simpleocr.drawing import draw
+from simpleocr.evidence import to_document, to_fragment
 from simpleocr.formats import FORMATS, page_to_dict
 from simpleocr.image import InputError
 from simpleocr.inputs import Input, find_inputs, in_order, with_suffix
@@ -149,6 +150,7 @@ def _read_one(ocr: OCR, one: Input, args: argparse.Namespace) -> Done:
     """Read all pages of an input, and write its files if there is a folder for them."""
     pages: list[Page] = []
     texts: list[str] = []
+    seen: list[str] = []  # of HTML: with its pictures, which are not kept
     fault = ""
     target = args.out / one.name if args.out is not None else None
     try:
@@ -164,9 +166,11 @@ def _read_one(ocr: OCR, one: Input, args: argparse.Namespace) -> Done:
                 pages.append(page)
                 if pdf is not None:
                     pdf.add(image, page)
+                if args.format == "html":
+                    seen.append(to_fragment(page, image, number=number))
                 if target is not None and args.visualize:
-                    seen = with_suffix(target, f"{number}.seen.png" if number > 1 else "seen.png")
-                    draw(image, page).save(seen)
+                    drawn = with_suffix(target, f"{number}.seen.png" if number > 1 else "seen.png")
+                    draw(image, page).save(drawn)
     except InputError as error:
         fault = str(error)
     except OSError as error:
@@ -180,6 +184,8 @@ def _read_one(ocr: OCR, one: Input, args: argparse.Namespace) -> Done:
         text = "\f".join(page.sure_text(args.min_confidence) + "\n" * bool(page.lines) for page in pages)
     elif args.format == "pdf" or (fault and not pages):
         text = ""
+    elif args.format == "html":
+        text = to_document(seen)
     else:
         text = FORMATS[args.format](pages)
     if target is not None and args.format != "pdf" and pages:

@@ -12,6 +12,8 @@ from itertools import groupby, pairwise
 
 from simpleocr.geometry import Box, Polygon, Transform, enclose, polygon_to_box
 
+UNSURE_BELOW = 0.8  # confidence under which words and lines are marked as doubtful where they are shown
+
 
 @dataclass(frozen=True)
 class Char:

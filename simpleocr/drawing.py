@@ -2,12 +2,14 @@
 
 from PIL import Image, ImageDraw, ImageFont
 
-from simpleocr.document import Line, Page
+from simpleocr.document import UNSURE_BELOW, Line, Page
 from simpleocr.geometry import Transform, polygon_to_box
 
 SIDES = (900, 1600)  # pixels: a smaller picture is enlarged and a larger one reduced until its longer side is between
-UNSURE_BELOW = 0.8  # confidence under which a line's box and a word are drawn in the second colour
-SURE, UNSURE = (13, 110, 104), (190, 84, 10)  # the two can be told apart without seeing red or green
+SURE, UNSURE = (
+    (13, 110, 104),
+    (190, 84, 10),
+)  # of words and boxes from UNSURE_BELOW on and below; they can be told apart without seeing red or green
 PAPER, INK, RULE = (255, 255, 255), (24, 28, 33), (214, 219, 224)
 
 

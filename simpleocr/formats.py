@@ -1,4 +1,4 @@
-"""Formats: pages -> text, JSON, TSV, hOCR or ALTO; pure functions of the result."""
+"""Formats: pages -> text, JSON, TSV, hOCR, ALTO or HTML; pure functions of the result."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -6,6 +6,7 @@ from typing import Any
 
 from simpleocr.alto import to_alto
 from simpleocr.document import Char, Line, Page, Word
+from simpleocr.evidence import to_html
 from simpleocr.geometry import Polygon, union
 from simpleocr.hocr import to_hocr
 
@@ -94,5 +95,6 @@ FORMATS: dict[str, Callable[[Sequence[Page]], str]] = {
     "tsv": to_tsv,
     "hocr": to_hocr,
     "alto": to_alto,
+    "html": to_html,
 }
 """The named formats of text; to add one is one function and one entry. PDF needs the pictures too: see pdf.py."""

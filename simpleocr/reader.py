@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Self
 
@@ -122,6 +123,26 @@ class OCR:
             retry=retry,
             detector=detector,
         )
+
+    def with_options(
+        self,
+        *,
+        decoder: str = "greedy",
+        charset: str | None = None,
+        lexicon: Iterable[str] | None = None,
+        pattern: str | None = None,
+        language_weight: float = 0.0,
+    ) -> Self:
+        """Another reader with the same networks, which are not copied; options that are not given are those of OCR().
+
+        Raises:
+            ValueError: as OCR().
+        """
+        other = copy(self)
+        other.constraint = _constraint(self.network.vocabulary, charset, lexicon, pattern)
+        other.decoder = _decoder(self.network, decoder, other.constraint, language_weight)
+        other.language_weight = language_weight
+        return other
 
     def __call__(self, source: ImageSource) -> Page:
         """Read a picture with one or several lines.

@@ -9,17 +9,19 @@ import struct
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from xml.etree import ElementTree
 
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
-from simpleocr import Char, Line, Page
+from simpleocr import Char, ConstraintError, Line, Page
 from simpleocr.drawing import draw
 from simpleocr.geometry import box_to_polygon
 
@@ -31,20 +33,67 @@ ROOT = Path(__file__).parent.parent
 SENTENCE = re.compile(r"[A-Z][^\n]{10,400}[.]")  # one line, a capital, a stop
 
 
-def fake_ocr(image: Image.Image) -> Page:
-    """Reads two words in any picture that has ink, and nothing in a white one."""
-    if np.asarray(image).min() == 255:
-        return Page((), image.size)
-    width, height = image.size
-    chars = [
-        Char(text, confidence, "", 0.0, box_to_polygon((i * width / 5, 0, (i + 1) * width / 5, height)))
-        for i, (text, confidence) in enumerate(zip("a <b>", (0.9, 0.9, 0.5, 0.5, 0.5), strict=True))
-    ]
-    return Page((Line(tuple(chars), box_to_polygon((0, 0, width, height)), 0.1),), image.size)
+class FakeOCR:
+    """Reads two words in any picture that has ink, and nothing in a white one; held to something, it says to what."""
+
+    def __init__(self, **options: Any) -> None:
+        self.options = options
+
+    def __call__(self, image: Image.Image) -> Page:
+        if np.asarray(image).min() == 255:
+            return Page((), image.size)
+        width, height = image.size
+        said = "a <b>" if not self.options else " ".join(f"{name}={value}" for name, value in self.options.items())
+        step = width / len(said)
+        chars = [
+            Char(text, 0.9 if i < 2 else 0.5, "", 0.0, box_to_polygon((i * step, 0, (i + 1) * step, height)))
+            for i, text in enumerate(said)
+        ]
+        return Page((Line(tuple(chars), box_to_polygon((0, 0, width, height)), 0.1),), image.size)
+
+    def score(self, image: Image.Image, candidates: Sequence[str]) -> list[Line]:
+        if any("€" in candidate for candidate in candidates):
+            raise ConstraintError("the model cannot write ['€'] of '5 €'")
+        polygon = box_to_polygon((0, 0, *image.size))
+        return [Line((), polygon, 0.75 if text == "a <b>" else 0.0) for text in candidates]
+
+    def with_options(
+        self,
+        *,
+        decoder: str = "greedy",
+        charset: str | None = None,
+        lexicon: Iterable[str] | None = None,
+        pattern: str | None = None,
+        language_weight: float = 0.0,
+    ) -> "FakeOCR":
+        if pattern == "(":
+            raise ConstraintError("the pattern '(' is not understood")
+        if language_weight:
+            raise ValueError("the model has no language")
+        given = {"decoder": decoder, "charset": charset, "lexicon": lexicon, "pattern": pattern}
+        return FakeOCR(**{name: value for name, value in given.items() if value})
 
 
-def broken_ocr(image: Image.Image) -> Page:
-    raise RuntimeError("/srv/secret: out of memory")
+class BrokenOCR(FakeOCR):
+    def __call__(self, image: Image.Image) -> Page:
+        raise RuntimeError("/srv/secret: out of memory")
+
+
+class FakeLive:
+    """Says how many frames it saw, and is sure from the third on."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+
+    def see(self, image: Image.Image) -> SimpleNamespace:
+        self.frames += 1
+        text = f"frame {min(self.frames, 3)}"
+        chars = tuple(Char(c, 0.9, "", 0.0, box_to_polygon((i, 0, i + 1, 9))) for i, c in enumerate(text))
+        line = Line(chars, box_to_polygon((0, 0, len(text), 9)), 0.9)
+        return SimpleNamespace(page=Page((line,), image.size), stable=self.frames >= 3)
+
+
+fake_ocr, broken_ocr = FakeOCR(), BrokenOCR()
 
 
 def png(image: Image.Image) -> bytes:
@@ -82,7 +131,7 @@ def serve(port: int, hosts: Path) -> None:
 
     hosts.write_text("")
     sys.addaudithook(listen)
-    demo = app.build_demo(fake_ocr)
+    demo = app.build_demo(fake_ocr, live=FakeLive)
     _, url, _ = demo.launch(server_name="127.0.0.1", server_port=port, **app.LAUNCH)
     sys.stdout.write(f"{url}\n")
     sys.stdout.flush()
@@ -111,13 +160,27 @@ def url(tmp_path_factory: pytest.TempPathFactory, hosts: Path) -> Iterator[str]:
         process.terminate()
 
 
-def call(url: str, payload: object) -> tuple[str, Any]:
-    """(event, data) of the endpoint's answer to a raw payload."""
-    started = httpx.post(f"{url}/gradio_api/call/read", json={"data": [payload]}, timeout=20)
+def call(url: str, *payload: object, name: str = "read") -> tuple[str, Any]:
+    """(event, data) of the endpoint's answer to raw payloads."""
+    started = httpx.post(f"{url}/gradio_api/call/{name}", json={"data": payload}, timeout=20)
     assert started.status_code == 200, started.text
-    answer = httpx.get(f"{url}/gradio_api/call/read/{started.json()['event_id']}", timeout=20).text
+    answer = httpx.get(f"{url}/gradio_api/call/{name}/{started.json()['event_id']}", timeout=20).text
     event, data = re.findall(r"event: (\w+)\ndata: (.*)", answer)[-1]
     return event, json.loads(data)
+
+
+def run(url: str, name: str, *payload: object, session: str | None = None) -> Any:
+    """What the page itself would get of one of its own events: the last outputs, or what is said of an error."""
+    session = session or f"session-{os.urandom(8).hex()}"
+    numbers = {
+        dependency["api_name"]: dependency["id"] for dependency in httpx.get(f"{url}/config").json()["dependencies"]
+    }
+    job = {"fn_index": numbers[name], "data": payload, "session_hash": session}
+    assert httpx.post(f"{url}/gradio_api/queue/join", json=job, timeout=20).status_code == 200
+    answer = httpx.get(f"{url}/gradio_api/queue/data?session_hash={session}", timeout=30).text
+    messages = [json.loads(line) for line in re.findall(r"^data: (.*)$", answer, flags=re.MULTILINE)]
+    (done,) = [message for message in messages if message["msg"] == "process_completed"]
+    return done["output"].get("data", done["output"])
 
 
 def upload(url: str, data: bytes, name: str = "picture.png") -> str:
@@ -164,12 +227,117 @@ def test_a_transparent_picture_is_read_over_white() -> None:
     assert (image.mode, image.getpixel((0, 0)), image.getpixel((12, 8))) == ("RGB", (255, 255, 255), (0, 0, 0))
 
 
-def test_the_table_escapes_what_was_read_and_says_when_nothing_was() -> None:
-    table = app.to_table(fake_ocr(Image.new("RGB", (50, 20))), 0.25)
-    assert "a &lt;b&gt;" in table
-    assert "<b>" not in table
-    assert "1 line read" in table
-    assert "reads best" in app.to_table(Page((), (50, 20)), 0.25)
+def outputs(*sources: bytes, **options: Any) -> list[tuple[Any, ...]]:
+    return list(app.read_all(sources, FakeOCR(**options)))
+
+
+def test_pages_are_shown_one_after_the_other_and_written_in_every_format(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    frames = [Image.new("RGB", size, "black") for size in ((50, 20), (60, 30), (70, 40))]
+    buffer = BytesIO()
+    frames[0].save(buffer, "TIFF", save_all=True, append_images=frames[1:])
+    steps = outputs(buffer.getvalue(), BLACK)
+    assert [step[1].count("<section") for step in steps[1:]] == [1, 2, 3, 4, 4]
+    assert ["reading on" in step[0] for step in steps[1:]] == [True] * 4 + [False]
+    assert "4 lines on 4 pages read in" in steps[-1][0]
+    assert "a &lt;b&gt;" not in steps[-1][1]  # each word for itself
+    assert "&lt;b&gt;" in steps[-1][1]
+    assert "<b>" not in steps[-1][1]
+    files = dict(zip(app.LABELS, (Path(update["value"]) for update in steps[-1][4:]), strict=True))
+    assert {path.name for path in files.values()} == {
+        *("simpleocr.txt", "simpleocr.json", "simpleocr.tsv", "simpleocr.hocr"),
+        *("simpleocr.alto.xml", "simpleocr.html", "simpleocr.pdf"),
+    }
+    assert files["txt"].read_text().split("\f") == ["a <b>\n"] * 4
+    assert [json.loads(row)["size"] for row in files["json"].read_text().splitlines()] == [
+        [50, 20],
+        [60, 30],
+        [70, 40],
+        [50, 20],
+    ]
+    words = [row.split("\t")[-1] for row in files["tsv"].read_text().splitlines() if row.startswith("5")]
+    assert words == ["a", "<b>"] * 4
+    hocr = ElementTree.fromstring(files["hocr"].read_text())
+    assert len([e for e in hocr.iter() if e.get("class") == "ocrx_word"]) == 8
+    alto = ElementTree.fromstring(files["alto"].read_bytes())
+    assert [e.get("CONTENT") for e in alto.iter() if e.tag.endswith("String")] == ["a", "<b>"] * 4
+    assert files["html"].read_text().count("data:image/jpeg;base64,") == 4
+    pdfium = pytest.importorskip("pypdfium2")
+    document = pdfium.PdfDocument(files["pdf"])
+    try:
+        assert [page.get_textpage().get_text_bounded().split() for page in document] == [["a", "<b>"]] * 4
+    finally:
+        document.close()
+
+
+def test_what_could_be_read_before_a_fault_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    last = outputs(BLACK, b"nothing", BLACK)[-1]
+    assert last[1].count("<section") == 1
+    assert 'role="alert"' in last[0]
+    assert Path(last[-1]["value"]).read_bytes().endswith(b"%%EOF\n")  # a PDF to its end
+
+
+def test_an_endless_document_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    last = outputs(*[BLACK] * (app.MAX_PAGES + 1))[-1]
+    assert f"first {app.MAX_PAGES} pages" in last[0]
+    assert last[1].count("<section") == app.SHOWN_PAGES
+    assert last[2]["value"].count("a <b>") == app.MAX_PAGES
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        (["/up/scan 1.png"], "scan-1"),
+        (["/up/..png"], "simpleocr"),
+        (["/up/a.png", "/up/b.png"], "simpleocr"),
+        ([b"data"], "simpleocr"),
+        (["/up/" + "a" * 250 + ".png"], "a" * 60),
+        (['/up/<"\u202e$(rm)>.pdf'], "rm"),
+    ],
+)
+def test_downloads_have_harmless_names(given: list[str | bytes], name: str) -> None:
+    assert app.file_name(given) == name
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (("greedy", app.ANYTHING, "", 0.0), {"decoder": "greedy", "language_weight": 0.0}),
+        (("beam", app.CHARSET, "0123 ", 0.5), {"decoder": "beam", "language_weight": 0.5, "charset": "0123 "}),
+        (("greedy", app.PATTERN, r"\d+", 0), {"decoder": "greedy", "language_weight": 0, "pattern": r"\d+"}),
+        (("greedy", app.LEXICON, "Open\n\n Closed ", 0), {"decoder": "greedy", "language_weight": 0, "lexicon": ("Open", "Closed")}),
+    ],
+)  # fmt: skip
+def test_settings_become_options(settings: tuple[Any, ...], expected: dict[str, Any]) -> None:
+    assert app.options(*settings) == expected
+
+
+@pytest.mark.parametrize("held", ["", " \n", "x" * (app.MAX_CONSTRAINT + 1)])
+def test_a_constraint_that_says_nothing_or_too_much_is_a_sentence(held: str) -> None:
+    with pytest.raises(gr.Error) as caught:
+        app.options("greedy", app.PATTERN, held, 0)
+    assert SENTENCE.fullmatch(caught.value.message)
+
+
+def test_each_text_is_asked_of_the_line_that_reads_most_like_it() -> None:
+    first = fake_ocr(Image.new("RGB", (50, 20))).lines[0]
+    other = Line(tuple(Char(c, 0.9, "", 0.0, first.polygon) for c in "Total 12.15"), first.polygon, 0.9)
+    page = Page((first, other), (50, 40))
+    assert [app.closest(text, page) for text in ("a b", "TOTAL 12.16", "Total 12")] == [0, 1, 1]
+    assert app.closest("x", Page((), (5, 5))) == 0
+
+
+def test_a_camera_without_text_or_at_rest_is_said_so() -> None:
+    live = FakeLive()
+    shown = [app.frozen(live.see(Image.new("RGB", (50, 20)))) for _ in range(3)]
+    assert ["Settled" in text for text in shown] == [False, False, True]
+    assert "90 % sure" in shown[-1]
+    empty = SimpleNamespace(page=Page((), (5, 5)), stable=True)
+    assert "Settled" not in app.frozen(empty)
 
 
 def test_examples_are_there_small_and_readable() -> None:
@@ -212,7 +380,87 @@ def test_the_endpoint_answers_a_client_with_text_and_lines(url: str, tmp_path: P
     assert [set(line) for line in lines] == [{"text", "confidence", "polygon"}]
     assert lines[0]["polygon"] == [[0, 0], [50, 0], [50, 20], [0, 20]]
     endpoints = answering.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert list(endpoints) == ["/read"]
+    assert set(endpoints) == {"/read", "/score"}
+    scores = answering.predict(client.handle_file(tmp_path / "a.png"), "a <b>\nabc", api_name="/score")
+    assert scores == [{"text": "a <b>", "probability": 0.75, "line": 1}, {"text": "abc", "probability": 0.0, "line": 1}]
+
+
+@pytest.mark.parametrize("texts", ["", "\n \n", "x\n" * 21, "x" * 201, "5 €"])
+def test_a_question_that_cannot_be_asked_is_answered_with_a_sentence(url: str, texts: str) -> None:
+    payload = {"path": upload(url, BLACK), "meta": {"_type": "gradio.FileData"}}
+    event, answer = call(url, payload, texts, name="score")
+    assert event == "error"
+    assert SENTENCE.fullmatch(answer["error"]), answer
+
+
+def test_the_client_of_the_readme_works(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python no-run\n(from gradio_client.*?)```", readme, flags=re.DOTALL)
+    for name in ("receipt.jpg", "sign.jpg"):
+        (tmp_path / name).write_bytes(BLACK)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(block.replace("http://127.0.0.1:7860", url), names)
+    assert names["text"] == "a <b>"
+    assert [score["text"] for score in names["scores"]] == ["Bakery", "Bakers"]
+
+
+def test_health_is_told_without_the_queue(url: str) -> None:
+    answer = httpx.get(f"{url}/health", timeout=5)
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok", "model": "english"})
+
+
+def test_settings_are_kept_to_over_http_and_a_wrong_one_is_a_sentence(url: str) -> None:
+    picture = {"path": upload(url, BLACK), "meta": {"_type": "gradio.FileData"}}
+
+    def said(*settings: Any) -> str:
+        return json.dumps(run(url, "show_picture", picture, "english", *settings))
+
+    assert "lexicon=" in said("greedy", app.LEXICON, "Open\nClosed", 0)
+    assert "charset=" in said("beam", app.CHARSET, "0123", 0)
+    assert "not understood." in said("greedy", app.PATTERN, "(", 0)
+    assert "The model has no language." in said("greedy", app.ANYTHING, "", 0.5)
+    for wrong in (("magic", app.ANYTHING, "", 0), ("greedy", "nothing", "", 0), ("greedy", app.ANYTHING, "", 7)):
+        assert "a <b>" not in said(*wrong)
+        assert "Traceback" not in said(*wrong)
+    assert "&lt;b&gt;" not in json.dumps(
+        run(url, "show_picture", picture, "user/some-model", "greedy", app.ANYTHING, "", 0)
+    )
+
+
+def test_files_and_a_pdf_are_read_and_only_uploaded_ones(url: str, tmp_path: Path) -> None:
+    (tmp_path / "server.png").write_bytes(BLACK)
+    plain = ["english", "greedy", app.ANYTHING, "", 0]
+    meta = {"meta": {"_type": "gradio.FileData"}}
+    sent = [{"path": upload(url, BLACK, name), **meta} for name in ("a.png", "b.png")]
+    assert "2 pages" in json.dumps(run(url, "show_files", sent, *plain))
+    for path in (str(tmp_path / "server.png"), "/etc/passwd", "http://127.0.0.1:9/a.png", f"{sent[0]['path']}/../../x"):
+        for kind in (meta, {}):
+            answer = json.dumps(run(url, "show_files", [{"path": path, **kind}], *plain))
+            assert "&lt;b&gt;" not in answer
+            assert "Traceback" not in answer
+            assert "root:" not in answer
+    many = json.dumps(run(url, "show_files", sent * 11, *plain))
+    assert "Up to 20 files" in many
+
+
+def test_a_download_is_served_and_nothing_beside_it(url: str) -> None:
+    answer = run(
+        url, "show_picture", {"path": upload(url, BLACK, "my scan.png")}, "english", "greedy", app.ANYTHING, "", 0
+    )
+    served = [update["value"] for update in answer[4:]]
+    assert [file["orig_name"] for file in served][:2] == ["my-scan.txt", "my-scan.json"]
+    got = httpx.get(f"{url}/gradio_api/file={served[0]['path']}", timeout=10)
+    assert (got.status_code, got.text) == (200, "a <b>\n")
+    folder = Path(served[0]["path"]).parent
+    root = folder.parent.parent
+    for wrong in (
+        f"{folder}/../../../../../../etc/passwd", "/etc/passwd", "//etc/passwd", "file:///etc/passwd", f"{root}", f"{folder}",
+        str(ROOT / "app.py"), "app.py", "../app.py", "..%2f..%2fetc%2fpasswd", "%2fetc%2fpasswd", "http://127.0.0.1:9/",
+        "HTTPS://example.com/", "%68ttps://example.com/", "ftp://example.com/",
+    ):  # fmt: skip
+        assert httpx.get(f"{url}/gradio_api/file={wrong}", timeout=10).status_code in (400, 403, 404), wrong
+    assert httpx.get(f"{url}/gradio_api/proxy=https://example.com/", timeout=10).status_code == 403
 
 
 def test_a_data_url_is_read(url: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LAYERS = [  # lowest first; modules to come are named, too
-    {"vocabulary", "geometry", "metrics", "components"},
+    {"vocabulary", "geometry", "metrics", "components", "guard"},
     {"document", "image", "inputs", "modelfile", "likelihood", "language"},
     {
         "preprocessing",
@@ -24,6 +24,7 @@ LAYERS = [  # lowest first; modules to come are named, too
         "alto",
         "pdf",
         "drawing",
+        "evidence",
         "reading_order",
         "projection",
     },

@@ -5,8 +5,11 @@ import shutil
 import socket
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -62,7 +65,9 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         f"--use-file-for-fake-video-capture={film}",
     ]
     with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *camera])
+        chromium = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", *camera]
+        )
         yield chromium
         chromium.close()
 
@@ -95,8 +100,7 @@ def test_an_upload_is_read(page: Page, tmp_path: Path) -> None:
     picture().save(tmp_path / "sign.png")
     page.locator("#picture input[type=file]").set_input_files(tmp_path / "sign.png")
     wait_for_text(page, TEXT)
-    page.locator("#drawn img").wait_for()
-    assert TEXT in page.locator("#lines table").inner_text()
+    assert page.locator("#seen .evidence-word").all_inner_texts() == TEXT.split()
     (tmp_path / "notes.png").write_text("no picture")
     page.locator("#picture").get_by_label("Remove Image").click()
     wait_for_text(page, "")
@@ -119,14 +123,14 @@ def test_a_webcam_still_is_read(page: Page) -> None:
 
 def test_an_example_is_read_on_a_click(page: Page) -> None:
     page.get_by_role("button", name="sign").click()
-    page.locator("#lines table").wait_for()
-    page.locator("#drawn img").wait_for()
+    page.locator("#seen .evidence-word").first.wait_for()
+    page.locator("#status", has_text="seconds").wait_for()
     assert page.locator("#text textarea").input_value()
 
 
 def test_the_page_fits_a_phone_and_everything_has_a_name(page: Page) -> None:
     page.get_by_role("button", name="receipt").click()
-    page.locator("#drawn img").wait_for()
+    page.locator("#status", has_text="seconds").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
     assert page.evaluate("[...document.images].filter(image => !image.alt).map(image => image.src)") == []
     unnamed = """[...document.querySelectorAll('button, textarea, input:not([type=file])')].filter(element =>
@@ -140,3 +144,100 @@ def test_the_page_fits_a_phone_and_everything_has_a_name(page: Page) -> None:
 def test_asking_to_read_nothing_is_answered_kindly(page: Page) -> None:
     page.get_by_role("button", name="Read", exact=True).click()
     page.get_by_role("alert").filter(has_text="There is no picture yet").wait_for()
+
+
+def test_a_pasted_picture_is_read(page: Page) -> None:
+    buffer = BytesIO()
+    picture().save(buffer, "PNG")
+    paste = """data => {
+        const bytes = Uint8Array.from(atob(data), c => c.charCodeAt(0));
+        const clipboard = new DataTransfer();
+        clipboard.items.add(new File([bytes], 'pasted.png', {type: 'image/png'}));
+        const blob = new Blob([bytes], {type: 'image/png'});
+        navigator.clipboard.read = async () => [new ClipboardItem({'image/png': blob})];
+    }"""
+    page.evaluate(paste, b64encode(buffer.getvalue()).decode())
+    page.get_by_label("Paste from clipboard").click()
+    page.locator("#seen .evidence-word").first.wait_for()
+
+
+def test_files_and_a_pdf_are_read_page_by_page_and_each_download_comes(page: Page, tmp_path: Path) -> None:
+    picture().save(tmp_path / "one.png")
+    picture().save(tmp_path / "two.pdf", save_all=True, append_images=[picture()])
+    page.get_by_role("tab", name="Files, PDF").click()
+    page.locator("#files input[type=file]").set_input_files([tmp_path / "one.png", tmp_path / "two.pdf"])
+    page.locator("#status", has_text="on 3 pages read").wait_for()
+    assert page.locator("#seen section.evidence").count() == 3
+    for kind in ("txt", "json", "tsv", "hocr", "alto.xml", "html", "pdf"):
+        with page.expect_download() as waiting:
+            page.locator(f"#save-{kind.split('.')[0]}").click()
+        assert waiting.value.suggested_filename == f"simpleocr.{kind}"
+        assert waiting.value.path().stat().st_size > 0
+
+
+def test_the_evidence_of_a_letter_is_shown_to_the_pointer_and_to_the_keyboard(page: Page) -> None:
+    page.get_by_role("button", name="receipt").click()
+    page.locator("#status", has_text="seconds").wait_for()
+    box = page.locator("#seen polygon.evidence-box").first
+    box.scroll_into_view_if_needed()
+    box.hover()
+    panel = page.locator("#seen .evidence-panel")
+    first = page.locator("#seen .evidence-word").first
+    assert panel.locator(".evidence-head b").inner_text() == first.inner_text()
+    assert panel.locator(".evidence-char").count() == len(first.inner_text())
+    assert panel.locator("svg use").count() == 1
+    assert page.locator("#seen .evidence-letter").count() == 1
+    sure = page.locator("#seen .evidence-sure").first
+    page.locator("#seen [tabindex='0'].evidence-word").focus()
+    page.keyboard.press("Home")
+    assert sure.evaluate("element => element === document.activeElement")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")  # to its letters
+    label = page.evaluate("document.activeElement.ariaLabel")
+    assert label.startswith(f"{first.inner_text()[0]}: ")
+    assert "or else" in label
+    page.keyboard.press("Escape")
+    assert first.evaluate("element => element === document.activeElement")
+
+
+def test_nothing_that_is_asked_becomes_markup(page: Page, tmp_path: Path) -> None:
+    page.get_by_role("button", name="sign").click()
+    page.locator("#status", has_text="seconds").wait_for()
+    page.get_by_role("button", name="Does it say … ?").click()
+    page.locator("#texts textarea").fill("<img src=x onerror=alert(1)> ${1+1} {{value}}\nBakery")
+    page.get_by_role("button", name="How likely?").click()
+    page.locator("#said table").wait_for()
+    cells = page.locator("#said td:first-child").all_inner_texts()
+    assert cells == ["<img src=x onerror=alert(1)> ${1+1} {{value}}", "Bakery"]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_text_can_be_told_from_its_ground_at_any_size_and_in_either_theme(
+    browser: Browser, url: str, theme: Literal["light", "dark"], width: int
+) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=theme)
+    context.set_default_timeout(SECONDS)
+    tab = context.new_page()
+    tab.goto(url)
+    tab.get_by_role("button", name="receipt").click()
+    tab.locator("#status", has_text="seconds").wait_for()
+    tab.locator("#seen .evidence-word").first.click()
+    assert tab.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+    contrast = """() => [".evidence-word", ".evidence figcaption", ".evidence-sure", ".evidence-char span", "#status p", "header p"].map(name => {
+        const parse = colour => {
+            const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+            canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+            return [...canvas.getImageData(0, 0, 1, 1).data];
+        };
+        const light = ([r, g, b]) => [r, g, b].map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+            .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+        const element = document.querySelector(name);
+        let ground = element;
+        while (ground && parse(getComputedStyle(ground).backgroundColor)[3] < 255) ground = ground.parentElement;
+        const [a, b] = [getComputedStyle(element).color, ground ? getComputedStyle(ground).backgroundColor : "white"].map(c => light(parse(c)));
+        return [name, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)];
+    })"""
+    for name, ratio in tab.evaluate(contrast):
+        assert ratio >= 4.5, (name, ratio)
+    context.close()

@@ -29,6 +29,20 @@ RECEIPT = (
     "TOTAL            12.15",
     "Thank you, come again!",
 )
+FIELDS = (
+    ("Name", "Ada Example"),
+    ("Date", "14 March 2026"),
+    ("Order number", "4711-B"),
+    ("Amount due", "$1,284.50"),
+    ("Street", "24 Mill Lane"),
+    ("City", "Northport"),
+)
+ROWS = (
+    ("holiday-photos.zip", "412 MB", "Finished"),
+    ("report_final.pdf", "1.8 MB", "Finished"),
+    ("setup-2.14.exe", "96 MB", "72 %"),
+    ("notes.txt", "4 KB", "Finished"),
+)
 
 Fonts = dict[str, Path]
 
@@ -54,54 +68,88 @@ def receipt(fonts: Fonts) -> Image.Image:
     return image.filter(ImageFilter.GaussianBlur(0.6))
 
 
-def paragraph(fonts: Fonts) -> Image.Image:
-    """Printed prose with its punctuation."""
-    image = Image.new("RGB", (900, 380), "white")
+def sideways(fonts: Fonts) -> Image.Image:
+    """A printed page with its punctuation that was laid on the scanner the wrong way."""
+    image = Image.new("RGB", (900, 560), (252, 251, 247))
     pen = ImageDraw.Draw(image)
+    pen.text((50, 50), "The Morning Ferry", (20, 20, 20), font=_font(fonts, "DejaVuSerif-Bold.ttf", 46))
     for i, text in enumerate(PROSE):
-        pen.text((50, 40 + 62 * i), text, (20, 20, 20), font=_font(fonts, "DejaVuSerif.ttf", 36))
-    return image
+        pen.text((50, 160 + 62 * i), text, (20, 20, 20), font=_font(fonts, "DejaVuSerif.ttf", 36))
+    return image.rotate(90, expand=True)
 
 
 def form(fonts: Fonts) -> Image.Image:
-    """Lines of a form: labels, numbers and a date."""
-    image = Image.new("RGB", (820, 250), (250, 250, 252))
+    """Boxes of a form: what is asked for in small print, what was typed in below."""
+    image = Image.new("RGB", (900, 460), (253, 253, 254))
     pen = ImageDraw.Draw(image)
-    for i, text in enumerate(("Order no. 4711-B", "Date: 14 March 2026", "Signed by: Ada Example")):
-        pen.text((44, 32 + 68 * i), text, (24, 44, 110), font=_font(fonts, "DejaVuSans.ttf", 40))
+    pen.text((36, 28), "Delivery note", (20, 26, 40), font=_font(fonts, "DejaVuSans-Bold.ttf", 38))
+    for i, (asked, typed) in enumerate(FIELDS):
+        left, top = 36 + 414 * (i % 2), 108 + 110 * (i // 2)
+        pen.rectangle((left, top, left + 400, top + 96), outline=(120, 128, 140), width=2)
+        pen.text((left + 14, top + 10), asked, (84, 92, 106), font=_font(fonts, "DejaVuSans.ttf", 19))
+        pen.text((left + 14, top + 44), typed, (24, 44, 110), font=_font(fonts, "DejaVuSansMono.ttf", 30))
+    return image
+
+
+def screenshot(fonts: Fonts) -> Image.Image:
+    """A window of a program: a bar with buttons, a list, light on dark."""
+    image = Image.new("RGB", (900, 470), (31, 36, 46))
+    pen = ImageDraw.Draw(image)
+    small, bold = _font(fonts, "DejaVuSans.ttf", 22), _font(fonts, "DejaVuSans-Bold.ttf", 22)
+    pen.rectangle((0, 0, 900, 56), fill=(46, 53, 67))
+    for i, text in enumerate(("File", "Edit", "View", "Help")):
+        pen.text((28 + 104 * i, 28), text, (222, 228, 236), font=small, anchor="lm")
+    pen.text((28, 100), "Downloads (3 of 4 finished)", (240, 243, 247), font=bold, anchor="lm")
+    for i, (name, size, state) in enumerate(ROWS):
+        y = 166 + 62 * i
+        pen.line((28, y + 31, 872, y + 31), fill=(62, 70, 86))
+        pen.text((28, y), name, (214, 220, 230), font=small, anchor="lm")
+        pen.text((540, y), size, (214, 220, 230), font=small, anchor="lm")
+        pen.text((700, y), state, (126, 206, 152) if state == "Finished" else (240, 190, 96), font=small, anchor="lm")
+    pen.rounded_rectangle((700, 408, 872, 452), 8, fill=(38, 110, 190))
+    pen.text((786, 430), "Close", "white", font=bold, anchor="mm")
     return image
 
 
 def photo(fonts: Fonts) -> Image.Image:
-    """A line as a camera sees it: a little turned, out of focus, unevenly lit, noisy."""
+    """A sign at a wall as a camera sees it from the side: a little out of focus, unevenly lit, noisy."""
     rng = np.random.default_rng(7)
-    flat = Image.new("L", (900, 220), 0)
-    pen = ImageDraw.Draw(flat)
-    pen.text((450, 110), "Platform 9 closes at 18:30", 255, font=_font(fonts, "DejaVuSans-Bold.ttf", 56), anchor="mm")
-    ink = flat.rotate(1.5, Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(1.8))
-    coverage = np.asarray(ink, dtype=np.float32)[..., None] / 255
-    light = np.linspace(1.0, 0.78, 900, dtype=np.float32)[None, :, None]
-    ground, text = np.array([226, 220, 206], np.float32), np.array([52, 48, 60], np.float32)
-    pixels = (ground + (text - ground) * coverage) * light + rng.normal(0, 6, (220, 900, 1))
-    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
-
-
-def price(fonts: Fonts) -> Image.Image:
-    """A price tag: two sizes of print."""
-    image = Image.new("RGB", (560, 340), (250, 214, 62))
-    pen = ImageDraw.Draw(image)
-    pen.text((280, 130), "$4.99", (30, 24, 20), font=_font(fonts, "DejaVuSans-Bold.ttf", 150), anchor="mm")
-    pen.text((280, 275), "per kilo", (30, 24, 20), font=_font(fonts, "DejaVuSans.ttf", 60), anchor="mm")
-    return image
+    width, height = 960, 640
+    bricks = np.full((height, width, 3), (150, 92, 72), np.float32)
+    for row in range(0, height, 44):
+        bricks[row : row + 4] = (186, 178, 168)
+        for column in range((row // 44 % 2) * 55, width, 110):
+            bricks[row : row + 44, column : column + 4] = (186, 178, 168)
+    board = Image.new("RGB", (700, 330), (26, 74, 128))
+    pen = ImageDraw.Draw(board)
+    pen.rectangle((10, 10, 689, 319), outline="white", width=5)
+    pen.text((350, 118), "Harbour Street", "white", font=_font(fonts, "DejaVuSans-Bold.ttf", 76), anchor="mm")
+    pen.text((350, 232), "No parking 7-18", (255, 214, 74), font=_font(fonts, "DejaVuSans.ttf", 56), anchor="mm")
+    # where the board's corners are in the photo: top left, top right, bottom right, bottom left
+    corners = np.array([(140, 150), (810, 190), (800, 470), (150, 500)], np.float64)
+    rows = []
+    for (u, v), (x, y) in zip(((0, 0), (700, 0), (700, 330), (0, 330)), corners, strict=True):
+        rows += [(x, y, 1, 0, 0, 0, -u * x, -u * y, u), (0, 0, 0, x, y, 1, -v * x, -v * y, v)]
+    system = np.array(rows, np.float64)
+    back = tuple(np.linalg.solve(system[:, :8], system[:, 8]))
+    bicubic, way = Image.Resampling.BICUBIC, Image.Transform.PERSPECTIVE
+    seen = np.asarray(board.transform((width, height), way, back, bicubic), np.float32)
+    covered = np.asarray(Image.new("L", board.size, 255).transform((width, height), way, back, bicubic), np.float32)
+    share = covered[..., None] / 255
+    flat = Image.fromarray((bricks * (1 - share) + seen * share).clip(0, 255).astype(np.uint8))
+    blurred = np.asarray(flat.filter(ImageFilter.GaussianBlur(1.3)), np.float32)
+    light = np.linspace(1.05, 0.72, width, dtype=np.float32)[None, :, None]
+    pixels = blurred * light + rng.normal(0, 3, (height, width, 1))
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).resize((720, 480), Image.Resampling.BICUBIC)
 
 
 EXAMPLES: dict[str, Callable[[Fonts], Image.Image]] = {
-    "paragraph.png": paragraph,
-    "receipt.jpg": receipt,
-    "sign.jpg": sign,
     "photo.jpg": photo,
-    "price.jpg": price,
+    "receipt.jpg": receipt,
     "form.png": form,
+    "screenshot.png": screenshot,
+    "sideways.png": sideways,
+    "sign.jpg": sign,
 }
 """The pictures by file name; to add one is one function and one entry."""
 
