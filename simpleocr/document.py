@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby, pairwise
 
-from simpleocr.geometry import Box, Polygon, Transform, enclose, polygon_to_box
+from simpleocr.geometry import Box, Polygon, Transform, enclose, levelled, polygon_to_box
 
 UNSURE_BELOW = 0.8  # confidence under which words and lines are marked as doubtful where they are shown
 
@@ -174,7 +174,8 @@ class Page:
     @cached_property
     def _gaps(self) -> tuple[str, ...]:
         """What is written before each line."""
-        return ("", *(_gap(above.box, line.box) for above, line in pairwise(self.lines)))[: len(self.lines)]
+        boxes = [polygon_to_box(polygon) for polygon in levelled([line.polygon for line in self.lines])]
+        return ("", *(_gap(above, box) for above, box in pairwise(boxes)))[: len(self.lines)]
 
     def _joined(self, texts: list[str]) -> str:
         return "".join(gap + text for gap, text in zip(self._gaps, texts, strict=True))

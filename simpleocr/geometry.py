@@ -132,3 +132,18 @@ class Transform:
         """Where a polygon's corners go."""
         a, b, c, d = (self.apply(point) for point in polygon)
         return (a, b, c, d)
+
+
+def levelled(polygons: Sequence[Polygon]) -> list[Polygon]:
+    """Polygons of the lines of a page, turned together so that most lines are level: each votes by its length."""
+    if not polygons:
+        return []
+    tops = np.array([(b[0] - a[0], b[1] - a[1]) for a, b, _, _ in polygons])
+    lengths = np.hypot(tops[:, 0], tops[:, 1])
+    angles = np.arctan2(tops[:, 1], tops[:, 0])
+    order = np.argsort(angles)
+    heavy = np.searchsorted(np.cumsum(lengths[order]), lengths.sum() / 2)
+    angle = float(angles[order][min(int(heavy), len(angles) - 1)])
+    cos, sin = float(np.cos(-angle)), float(np.sin(-angle))
+    turn = Transform(((cos, -sin, 0), (sin, cos, 0), (0, 0, 1)))
+    return [turn.apply_polygon(polygon) for polygon in polygons]

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simpleocr.document import SAME_ROW
-from simpleocr.geometry import Polygon, Transform, polygon_to_box
+from simpleocr.geometry import Polygon, levelled, polygon_to_box
 
 PROSE = 9.0  # a column of text has lines that are so many times longer than high, in the middle
 PROSE_LINES = 3  # and so many of them at least
@@ -33,22 +33,8 @@ def reading_order(polygons: Sequence[Polygon]) -> list[int]:
     """
     if not polygons:
         return []
-    level = _levelled(polygons)
-    boxes = np.array([polygon_to_box(polygon) for polygon in level])
+    boxes = np.array([polygon_to_box(polygon) for polygon in levelled(polygons)])
     return _ordered(boxes, list(range(len(polygons))))
-
-
-def _levelled(polygons: Sequence[Polygon]) -> list[Polygon]:
-    """The polygons turned so that most lines are level: each line's vote counts by its length."""
-    tops = np.array([(b[0] - a[0], b[1] - a[1]) for a, b, _, _ in polygons])
-    lengths = np.hypot(tops[:, 0], tops[:, 1])
-    angles = np.arctan2(tops[:, 1], tops[:, 0])
-    order = np.argsort(angles)
-    heavy = np.searchsorted(np.cumsum(lengths[order]), lengths.sum() / 2)
-    angle = float(angles[order][min(int(heavy), len(angles) - 1)])
-    cos, sin = float(np.cos(-angle)), float(np.sin(-angle))
-    turn = Transform(((cos, -sin, 0), (sin, cos, 0), (0, 0, 1)))
-    return [turn.apply_polygon(polygon) for polygon in polygons]
 
 
 def _ordered(boxes: Boxes, members: list[int], around: float = 0.0) -> list[int]:

@@ -155,3 +155,15 @@ def test_what_is_written_between_two_lines(second: Line, between: str) -> None:
     assert page.text == f"a{between}b"
     assert page.sure_text(0.99, "?") == f"?{between}?"
     assert [len(lines) for lines in page.paragraphs] == ([2] if between == "\n" else [1, 1])
+
+
+@pytest.mark.parametrize("degrees", [0, 7, 90, 180, 270])
+def test_rows_and_paragraphs_are_those_of_the_turned_page(degrees: float) -> None:
+    angle = math.radians(degrees)
+    turn = Transform(((math.cos(angle), -math.sin(angle), 0), (math.sin(angle), math.cos(angle), 0), (0, 0, 1)))
+    boxes = [(0, 0, 200, 20), (0, 30, 90, 50), (120, 30, 200, 50), (0, 120, 200, 140)]
+    lines = [
+        Line((Char(text, 0.9, "", 0.0, polygon := turn.apply_polygon(box_to_polygon(box))),), polygon, 0.9)
+        for text, box in zip("abcd", boxes, strict=True)
+    ]
+    assert Page(tuple(lines), (400, 400)).text == "a\nb\tc\n\nd"
