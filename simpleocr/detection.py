@@ -19,6 +19,7 @@ SMALL_LETTERS, LARGE_LETTERS = 14.0, 45.0
 GOOD_LETTERS = 18.0
 LONGEST_SIDE = 4096  # pixels: more is never looked at
 TILE, OVERLAP = 1536, 128  # pixels: a larger picture is looked at in parts, which see so much of their neighbours
+ABOVE, BESIDE = 0.08, 0.05  # heights of a line that are read beyond its polygon
 ALONE = 0.45  # probability of a word's cells where no line was found: a single digit in a table is seen less clearly
 LEAST_STD = 8.0  # grey levels: a blank page is not brought to the contrast of a printed one
 FILLED_BY_ROWS = 0.3  # of what looks like one line, if it is several
@@ -109,6 +110,16 @@ def _tile_maps(network: LineNet, pixels: Map) -> Map:
         images = torch.from_numpy(padded)[None, None].to(weight.device, weight.dtype)
         probs = network(images)[0].float().sigmoid().cpu().numpy()
     return np.asarray(probs[:, : -(-height // STRIDE), : -(-width // STRIDE)])
+
+
+def with_room(polygon: Polygon) -> Polygon:
+    """A line's polygon with the room around it with which lines are read best: what hangs over it, and its ends."""
+    a, b, c, d = (np.array(corner) for corner in polygon)
+    up = a - d
+    along = (b - a) / max(1e-6, float(np.linalg.norm(b - a))) * np.linalg.norm(up)
+    corners = (a + ABOVE * up - BESIDE * along, b + ABOVE * up + BESIDE * along, c + BESIDE * along, d - BESIDE * along)
+    p, q, r, s = ((float(x), float(y)) for x, y in corners)
+    return (p, q, r, s)
 
 
 def crop_line(image: Image.Image, polygon: Polygon) -> tuple[Image.Image, Transform]:

@@ -13,7 +13,7 @@ from simpleocr.beam import WIDTH, beam_search
 from simpleocr.constraints import Constraint, ConstraintError, charset, lexicon
 from simpleocr.crnn import CRNN
 from simpleocr.decoding import DECODERS, Decoder, constrained
-from simpleocr.detection import crop_line
+from simpleocr.detection import crop_line, with_room
 from simpleocr.document import Line, Page
 from simpleocr.documents import load_pages
 from simpleocr.geometry import Polygon
@@ -160,9 +160,9 @@ class OCR:
         polygons = find_lines(self._fast_detector, image)
         lines = self._read_lines(image, polygons)
         if self._fast_detector is not None and _doubtful(lines):
-            sample = sorted(lines, key=lambda line: -len(line.chars))[:ORIENTATION_LINES]
-            turned = self._read_lines(image, upside_down([line.polygon for line in sample]))
-            if _mean_confidence(turned) > max(UPSIDE_DOWN, 2 * _mean_confidence(sample)):
+            longest = sorted(range(len(lines)), key=lambda i: -len(lines[i].chars))[:ORIENTATION_LINES]
+            turned = self._read_lines(image, upside_down([polygons[i] for i in longest]))
+            if _mean_confidence(turned) > max(UPSIDE_DOWN, 2 * _mean_confidence([lines[i] for i in longest])):
                 lines = self._read_lines(image, upside_down(polygons))
         found = tuple(line for line in lines if line.chars)
         if len(found) > 1:  # among others, what hardly reads as anything is a rule, a stain or a face
@@ -260,7 +260,7 @@ class OCR:
 
     def _read_lines(self, image: Image.Image, polygons: Sequence[Polygon]) -> list[Line]:
         """A line for each polygon, in the picture's pixels."""
-        crops = [crop_line(image, polygon) for polygon in polygons]
+        crops = [crop_line(image, with_room(polygon)) for polygon in polygons]
         several = Effort() if len(crops) == 1 else ON_A_PAGE
         read = self._recognize([crop for crop, _ in crops], several)
         return [line.moved(to_page) for line, (_, to_page) in zip(read, crops, strict=True)]
