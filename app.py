@@ -20,7 +20,7 @@ from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -46,6 +46,7 @@ from simpleocr.documents import load_pages
 from simpleocr.formats import FORMATS, page_to_dict
 from simpleocr.guard import Guard, keep_swept
 from simpleocr.image import InputError, load_image
+from simpleocr.live import Live
 from simpleocr.metrics import edit_distance
 from simpleocr.pdf import PdfWriter
 from simpleocr.reader import DEFAULT_MODEL
@@ -677,7 +678,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         os.environ["GRADIO_TEMP_DIR"] = uploads  # of its own: Gradio's is shared by all its users on the machine
         keep_swept(Path(uploads), KEPT, KEPT / 3)  # Gradio's own clean-up leaves half-sent files, and dies under load
         # only the name: a visitor need not know where the model lies
-        demo = build_demo(ocr, name=Path(args.model).name)
+        demo = build_demo(ocr, name=Path(args.model).name, live=partial(Live, ocr))
         _, url, _ = demo.launch(server_name=args.host, server_port=args.port, **LAUNCH)
         print(f"SimpleOCR is at {url}", flush=True)  # noqa: T201 - said once, to the user
         demo.block_thread()

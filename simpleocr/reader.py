@@ -16,13 +16,13 @@ from simpleocr.decoding import DECODERS, Decoder, constrained
 from simpleocr.detection import crop_line, with_room
 from simpleocr.document import Line, Page
 from simpleocr.documents import load_pages
-from simpleocr.geometry import Polygon
+from simpleocr.geometry import Polygon, Transform
 from simpleocr.image import ImageSource, load_image
 from simpleocr.inference import for_inference
 from simpleocr.layout import find_lines, upside_down
 from simpleocr.linenet import LineNet
 from simpleocr.patterns import pattern
-from simpleocr.recognition import recognize
+from simpleocr.recognition import Reading, readings, recognize
 from simpleocr.retry import DOUBT, ON_A_PAGE, Effort, Look, looks, placed, recognize_carefully, weigh
 from simpleocr.vocabulary import Vocabulary, normalize
 
@@ -179,6 +179,17 @@ class OCR:
             InputError: as load_pages(), when the page is asked for that cannot be read.
         """
         return (self(image) for image in load_pages(source))
+
+    def look_once(self, image: Image.Image) -> list[tuple[Polygon, Reading, Transform]]:
+        """Each line of a picture at one look, in reading order: polygon, reading, and from its crop to the picture.
+
+        Args:
+            image: as load_image gives it.
+        """
+        polygons = find_lines(self._fast_detector, image)
+        crops = [crop_line(image, with_room(polygon)) for polygon in polygons]
+        read = readings(self._fast, [crop for crop, _ in crops], self.decoder)
+        return [(polygon, one, back) for polygon, one, (_, back) in zip(polygons, read, crops, strict=True)]
 
     def recognize(self, sources: Sequence[ImageSource]) -> list[Line]:
         """Read pictures of one line each, in one go.

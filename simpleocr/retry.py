@@ -243,7 +243,7 @@ def _decided(
     vocabulary: Vocabulary, grey: Image.Image, seen: Sequence[Reading], turned: Sequence[Reading], effort: Effort
 ) -> Look:
     """What the views agree on, or a turned picture says more surely."""
-    best, confidence = _agreed(vocabulary, seen)
+    best, confidence = agreed(vocabulary, seen)
     look = Look(best.to_line(), seen)
     for turn, other in zip(_turns(grey, effort), turned, strict=True):
         if turn.quarter and sum(c.isalnum() for c in other.decoded.text) < 2:
@@ -319,17 +319,25 @@ def placed(vocabulary: Vocabulary, seen: Sequence[Reading], ids: Sequence[int], 
     return replace(place, decoded=decoded, likelihood=weighed.likelihood)
 
 
-def _agreed(vocabulary: Vocabulary, seen: Sequence[Reading]) -> tuple[Reading, float]:
-    """The text that views of one line agree on, placed in the first of them, and its confidence."""
+def agreed(vocabulary: Vocabulary, seen: Sequence[Reading], others: Sequence[str] = ()) -> tuple[Reading, float]:
+    """The text that views of one line agree on, placed in the first of them, and its confidence.
+
+    Args:
+        vocabulary: of the readings.
+        seen: readings of one text, the first of which says where its letters are.
+        others: texts to be weighed too, which none of them is.
+    """
     first = seen[0].decoded.text
     # a view in which hardly anything is left to see may be sure of that little
     enough = len(first) / 2 if len(first) >= LONG else 0
     proposed = sorted(seen, key=lambda reading: -reading.log_confidence)
     texts = dict.fromkeys([first, *(r.decoded.text for r in proposed if len(r.decoded.text) >= enough)])
-    chosen = list(texts)[: PROPOSALS + 1]
+    chosen = list(dict.fromkeys([*list(texts)[: PROPOSALS + 1], *others]))
     found = weigh(vocabulary, seen, [vocabulary.encode(text) for text in chosen])
     priors = {reading.decoded.text: reading.decoded.log_prior for reading in seen}
-    logs = [math.log(max(one.confidence, 1e-300)) + priors[text] for text, one in zip(chosen, found, strict=True)]
+    logs = [
+        math.log(max(one.confidence, 1e-300)) + priors.get(text, 0.0) for text, one in zip(chosen, found, strict=True)
+    ]
     best = max(range(len(chosen)), key=logs.__getitem__)
     if found[best].confidence <= 0:
         return seen[0], 0.0

@@ -36,6 +36,7 @@ LAYERS = [  # lowest first; modules to come are named, too
     {"deskew", "detection", "recognition", "inference", "export"},
     {"retry", "layout"},
     {"reader"},
+    {"live"},
     {"cli"},
 ]
 ABOVE_ALL = {"__init__", "__main__"}  # may import anything of the package

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Literal
@@ -31,10 +32,37 @@ needs_weights = pytest.mark.skipif(
 )
 
 
-def picture() -> Image.Image:
+def picture(text: str = TEXT) -> Image.Image:
     image = Image.new("RGB", (640, 480), "white")
-    ImageDraw.Draw(image).text((320, 240), TEXT, "black", font_size=90, anchor="mm")
+    ImageDraw.Draw(image).text((320, 240), text, "black", font_size=90, anchor="mm")
     return image
+
+
+def film(path: Path, *texts: str, frames: int = 10) -> Path:
+    """What a camera sees, over and over: each text for so many frames, ten a second."""
+    with path.open("wb") as file:
+        file.write(b"YUV4MPEG2 W640 H480 F10:1 Ip A1:1 C420jpeg\n")
+        for text in texts:
+            planes = np.asarray(picture(text).convert("YCbCr"))
+            frame = planes[..., 0].tobytes() + planes[::2, ::2, 1].tobytes() + planes[::2, ::2, 2].tobytes()
+            file.write(frames * (b"FRAME\n" + frame))
+    return path
+
+
+@contextmanager
+def chromium(film: Path) -> Iterator[Browser]:
+    """Chromium with a camera that shows a film."""
+    camera = [
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-video-capture={film}",
+    ]
+    with sync_playwright() as driver:
+        found = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", *camera]
+        )
+        yield found
+        found.close()
 
 
 @pytest.fixture(scope="module")
@@ -55,21 +83,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """Chromium with a camera that shows the picture."""
-    film = tmp_path_factory.mktemp("camera") / "camera.y4m"
-    planes = np.asarray(picture().convert("YCbCr"))
-    frame = planes[..., 0].tobytes() + planes[::2, ::2, 1].tobytes() + planes[::2, ::2, 2].tobytes()
-    film.write_bytes(b"YUV4MPEG2 W640 H480 F10:1 Ip A1:1 C420jpeg\n" + 10 * (b"FRAME\n" + frame))
-    camera = [
-        "--use-fake-ui-for-media-stream",
-        "--use-fake-device-for-media-stream",
-        f"--use-file-for-fake-video-capture={film}",
-    ]
-    with sync_playwright() as driver:
-        chromium = driver.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", *camera]
-        )
-        yield chromium
-        chromium.close()
+    with chromium(film(tmp_path_factory.mktemp("camera") / "camera.y4m", TEXT)) as found:
+        yield found
 
 
 @pytest.fixture
