@@ -1,6 +1,7 @@
 """training.layouts, pages and page_crops: boxes lie around the words, and follow every view of the page."""
 
 import shutil
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -88,7 +89,7 @@ def test_a_word_broken_over_lines_has_the_text_of_each_part() -> None:
     assert texts[5:] == ["universalityof-", "things type", "twofour-five-", "six-seven"]
     for line in lines:
         assert all(word["box"][2] <= 175 for word in line), "a part is as long as its own letters"
-        assert all(one["box"][2] < other["box"][0] for one, other in zip(line, line[1:], strict=False))
+        assert all(one["box"][2] < other["box"][0] for one, other in pairwise(line))
 
 
 @needs_browser
