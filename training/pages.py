@@ -2,34 +2,28 @@
 
     python -m training.pages --out DIR --samples N --fonts DIR... --text FILE... --backgrounds DIR...
 
-The corpus is read as others are: columns image, width, height, lines. A line is {"box": [left, top, right, bottom] in
-pixels, "text", "words": [{"box", "text"}]}; lines are in reading order, which is that of the document. Boxes reach from
-the top of a tall letter to the bottom of a hanging one, whatever the letters are. Needs Playwright and Chromium.
+The corpus has the columns that training.shards says; lines are in reading order, which is that of the document. Needs
+Playwright and Chromium.
 """
 
 import argparse
-import json
-import multiprocessing
 import os
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from training.corpus import load_corpus
 from training.fonts import find_fonts, held_out, text_faces
 from training.layouts import Stock, lay_out_page
+from training.shards import PageSample, split_counts, to_sample, write_corpus
 
-SHARD = 64  # pages a file
 MAX_HEIGHT = 1800  # CSS pixels that are looked at; a page that goes on is cut
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--font-render-hinting=none"]
@@ -90,21 +84,6 @@ MEASURE = """
 """
 
 
-@dataclass(frozen=True)
-class PageSample:
-    """A page as it was laid out.
-
-    Args:
-        data: a picture's file.
-        size: (width, height) in pixels.
-        lines: in reading order, as the module says.
-    """
-
-    data: bytes
-    size: tuple[int, int]
-    lines: list[dict[str, Any]]
-
-
 def find_browser() -> str:
     """The command of a Chromium.
 
@@ -136,112 +115,23 @@ def render_pages(stock: Stock, seed: int, numbers: range) -> Iterator[PageSample
             lines = page.evaluate(MEASURE)
             shot = page.screenshot(type="png")
             page.close()
-            yield _sample(shot, lines, layout.scale, rng)
+            grey = np.asarray(cv2.imdecode(np.frombuffer(shot, np.uint8), cv2.IMREAD_GRAYSCALE), dtype=np.uint8)
+            for word in (word for line in lines for word in line):
+                word["box"] = [edge * layout.scale for edge in word["box"]]
+            yield to_sample(grey, lines, rng)
         browser.close()
 
 
-def _sample(shot: bytes, lines: list[list[dict[str, Any]]], scale: float, rng: Random) -> PageSample:
-    """A screenshot and what the browser measured -> grey picture, and boxes in its pixels that lie inside."""
-    grey = np.asarray(cv2.imdecode(np.frombuffer(shot, np.uint8), cv2.IMREAD_GRAYSCALE), dtype=np.uint8)
-    height, width = grey.shape
-    kept = []
-    for line in lines:
-        words: list[dict[str, Any]] = []
-        for word in line:
-            box, whole = _clipped([edge * scale for edge in word["box"]], width, height)
-            if box is not None:
-                words.append({"box": box, "text": word["text"] if whole and word["text"] else ""})
-        if not words:
-            continue
-        edges = np.array([word["box"] for word in words])
-        box = [*edges[:, :2].min(axis=0).tolist(), *edges[:, 2:].max(axis=0).tolist()]
-        whole = all(word["text"] for word in words) and len(words) == len(line)
-        text = " ".join(str(word["text"]) for word in words) if whole else ""
-        kept.append({"box": box, "text": text, "words": words})
-    quality = [cv2.IMWRITE_JPEG_QUALITY, rng.randint(75, 97)]
-    return PageSample(bytes(cv2.imencode(".jpg", grey, quality)[1]), (width, height), kept)
-
-
-def _clipped(box: list[float], width: int, height: int) -> tuple[list[float] | None, bool]:
-    """What of a box lies on the page, None where nothing does; and whether all of it does, but for a pixel."""
-    left, top, right, bottom = max(0.0, box[0]), max(0.0, box[1]), min(float(width), box[2]), min(float(height), box[3])
-    if right - left < 1 or bottom - top < 1:
-        return None, False
-    lost = max(left - box[0], top - box[1], box[2] - right, box[3] - bottom)
-    return [round(edge, 2) for edge in (left, top, right, bottom)], lost <= 1
-
-
-_worker: dict[str, Stock] = {}
-
-
-def _start_worker(stocks: dict[str, Stock]) -> None:
-    import datasets
-
-    datasets.disable_progress_bars()
-    cv2.setNumThreads(1)
-    _worker.update(stocks)
-
-
-def _write_shard(job: tuple[str, int, int, int, str]) -> int:
-    from datasets import Dataset, Features, List, Value
-    from datasets import Image as ImageFeature
-
-    split, seed, first, count, path = job
-    samples = list(render_pages(_worker[split], seed, range(first, first + count)))
-    word = {"box": List(Value("float32")), "text": Value("string")}
-    features = Features(
-        {
-            "image": ImageFeature(),
-            "width": Value("int32"),
-            "height": Value("int32"),
-            "lines": List({**word, "words": List(word)}),
-        }
-    )
-    columns = {
-        "image": [{"bytes": sample.data, "path": None} for sample in samples],
-        "width": [sample.size[0] for sample in samples],
-        "height": [sample.size[1] for sample in samples],
-        "lines": [sample.lines for sample in samples],
-    }
-    table = Dataset.from_dict(columns, features=features)
-    partial = Path(path).with_name(f".{Path(path).name}.partial")
-    table.to_parquet(partial)
-    partial.replace(path)
-    return count
-
-
 def write_pages(out: Path, stocks: dict[str, Stock], counts: dict[str, int], seed: int, processes: int) -> float:
-    """Write `counts` pages of each split below `out`; shards that are there are kept; returns pages a second.
+    """As write_corpus(), the pages of each split from its stock.
 
     Raises:
-        ValueError: there is no browser, or the folder holds another corpus.
-        OSError: the folder cannot be written.
+        ValueError: there is no browser, or as write_corpus().
+        OSError: as write_corpus().
     """
     find_browser()
-    (out / "data").mkdir(parents=True, exist_ok=True)
-    note, written = out / ".corpus.json", json.dumps({"pages": counts, "seed": seed})
-    if note.exists() and note.read_text() != written:
-        raise ValueError(f"{out} holds another corpus, {note.read_text()}, not {written}")
-    note.write_text(written)
-    jobs = []
-    for number, (split, count) in enumerate(counts.items()):
-        shards = -(-count // SHARD)
-        for shard in range(shards):
-            path = out / "data" / f"{split}-{shard:05d}-of-{shards:05d}.parquet"
-            first = shard * SHARD
-            if not path.exists():
-                jobs.append((split, seed * 10 + number, first, min(SHARD, count - first), str(path)))
-    started, done = time.perf_counter(), 0
-    with (
-        tqdm(total=sum(job[3] for job in jobs), unit="page") as bar,
-        multiprocessing.get_context("spawn").Pool(processes, _start_worker, (stocks,)) as pool,
-    ):
-        for count in pool.imap_unordered(_write_shard, jobs):
-            done += count
-            bar.update(count)
-        pool.close()
-        pool.join()
-    return done / max(1e-9, time.perf_counter() - started)
+    makers = {split: partial(render_pages, stock) for split, stock in stocks.items()}
+    return write_corpus(out, makers, counts, seed, processes)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -259,8 +149,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if args.samples < 20 or args.processes < 1:
         parser.error("--samples must be at least 20, --processes at least 1")
-    rest = args.samples // 20
-    counts = {"train": args.samples - 2 * rest, "validation": rest, "test": rest}
     try:
         corpus, fonts = load_corpus(args.text), [f for f in find_fonts(args.fonts) if f.suffix in BROWSER_SUFFIXES]
         photos = sorted(f.resolve() for folder in args.backgrounds for f in folder.rglob("*.jpg"))
@@ -271,7 +159,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             "validation": Stock(corpus, unseen, text_faces(unseen), kept),
             "test": Stock(corpus, unseen, text_faces(unseen), kept),
         }
-        rate = write_pages(args.out, stocks, counts, args.seed, args.processes)
+        rate = write_pages(args.out, stocks, split_counts(args.samples), args.seed, args.processes)
     except (ValueError, OSError) as error:
         sys.exit(f"training.pages: {error}")
     print(f"{args.samples} pages in {args.out}: {rate:.1f} pages/s")

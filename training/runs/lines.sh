@@ -8,5 +8,13 @@ cd "$(dirname "$0")/../.."
 export OMP_NUM_THREADS=1
 python -m training.pages --fonts "$work/fonts" --text "$text"/books "$text"/frequency/en_50k.txt --backgrounds "$photos" \
   --out "$work/pages" --samples 1600 --seed 1
+# Free documentation of Debian 12, of which the refcard is taken in one size of paper and R's reference once:
+# apt-get install maint-guide developers-reference gnuplot-doc r-doc-pdf octave-doc asymptote-doc libtasn1-doc \
+#   fonts-sil-charis
+doc=/usr/share/doc
+python -m training.pdf_pages --pdf $doc/maint-guide $doc/gnuplot $doc/asymptote $doc/libtasn1-doc $doc/fonts-sil-charis \
+  /usr/share/developers-reference $doc/octave/{octave,liboctave,refcard-letter}.pdf \
+  /usr/share/R/doc/manual/{R-FAQ,R-admin,R-data,R-exts,R-intro,R-ints,R-lang,fullrefman}.pdf \
+  --out "$work/pdf_pages" --samples 500 --seed 1
 torchrun --nproc_per_node 2 -m training.train_detector --dataset "$work/pages" --backgrounds "$photos" --crop 384 \
   --batch_size 6 --max_steps 2600 --lr 2e-3 --eval_every 200 --eval_samples 32 --out "$work/runs/lines"
