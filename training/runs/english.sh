@@ -40,4 +40,16 @@ train --dataset "$work/mixed" --max_columns 800 --init "$work/runs/scene_languag
   --out "$work/runs/mixed"
 python -m training.language --model "$work/runs/mixed/final" --text "${words[@]}" --out "$work/runs/mixed_language"
 python -m training.average --models "$work/runs/scene_language" "$work/runs/mixed_language" --out "$work/runs/both"
-python -m training.calibrate --model "$work/runs/both" --dataset "$work/mixed" --limit 300 --out "$work/runs/english"
+python -m training.calibrate --model "$work/runs/both" --dataset "$work/mixed" --limit 300 --out "$work/runs/english_both"
+# `mixed41` was begun for 6600 steps and shortened to 5700 at its step 4600; `pages41` for 3000, and shortened to 1900 at 800.
+# Of the corpus of pages (training/runs/lines.sh) 768 were there when their lines were cut out.
+render --out "$work/mixed41" --samples 430000 --seed 41
+train --dataset "$work/mixed41" --max_columns 800 --init "$work/runs/english_both" --max_steps 5700 --lr 0.9e-3 --seed 9 \
+  --out "$work/runs/mixed41"
+python -m training.language --model "$work/runs/mixed41/final" --text "${words[@]}" --out "$work/runs/mixed41_language"
+python -m training.page_lines --dataset "$work/pages2" --rounds 2 --seed 1 --out "$work/page_lines"
+train --dataset "$work/mixed41" "$work/page_lines" --weights 0.5 1 --validation "$work/mixed41" --max_columns 800 \
+  --init "$work/runs/mixed41_language" --max_steps 1900 --lr 0.7e-3 --seed 10 --out "$work/runs/pages41"
+python -m training.language --model "$work/runs/pages41/final" --text "${words[@]}" --out "$work/runs/pages41_language"
+python -m training.average --models "$work/runs/english_both" "$work/runs/mixed41_language" "$work/runs/pages41_language" --out "$work/runs/three"
+python -m training.calibrate --model "$work/runs/three" --dataset "$work/mixed41" --limit 300 --out "$work/runs/english"

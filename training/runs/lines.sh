@@ -6,8 +6,18 @@ set -euo pipefail
 text=${1:?usage: training/runs/lines.sh TEXT BACKGROUNDS WORK} photos=$2 work=$3
 cd "$(dirname "$0")/../.."
 export OMP_NUM_THREADS=1
+# `pages` came from a state of the layouts in which any page could have any font
 python -m training.pages --fonts "$work/fonts" --text "$text"/books "$text"/frequency/en_50k.txt --backgrounds "$photos" \
   --out "$work/pages" --samples 1600 --seed 1
+torchrun --nproc_per_node 2 -m training.train_detector --dataset "$work/pages" --backgrounds "$photos" --crop 384 \
+  --batch_size 6 --max_steps 2600 --lr 2e-3 --eval_every 200 --eval_samples 32 --out "$work/runs/lines1"
+# of `pages2` 768 pages were there when this was begun, and validation was on 64 pages of another seed
+python -m training.pages --fonts "$work/fonts" --text "$text"/books "$text"/frequency/en_50k.txt --backgrounds "$photos" \
+  --out "$work/pages2" --samples 1200 --seed 3
+torchrun --nproc_per_node 2 -m training.train_detector --dataset "$work/pages" "$work/pages2" --backgrounds "$photos" \
+  --init "$work/runs/lines1/final" --crop 384 --batch_size 6 --max_steps 900 --lr 1.2e-3 --seed 2 --eval_every 300 \
+  --eval_samples 32 --out "$work/runs/lines"
+# Not in these weights yet: pages of free PDFs.
 # Free documentation of Debian 12, of which the refcard is taken in one size of paper and R's reference once:
 # apt-get install maint-guide developers-reference gnuplot-doc r-doc-pdf octave-doc asymptote-doc libtasn1-doc \
 #   fonts-sil-charis
@@ -16,5 +26,3 @@ python -m training.pdf_pages --pdf $doc/maint-guide $doc/gnuplot $doc/asymptote 
   /usr/share/developers-reference $doc/octave/{octave,liboctave,refcard-letter}.pdf \
   /usr/share/R/doc/manual/{R-FAQ,R-admin,R-data,R-exts,R-intro,R-ints,R-lang,fullrefman}.pdf \
   --out "$work/pdf_pages" --samples 500 --seed 1
-torchrun --nproc_per_node 2 -m training.train_detector --dataset "$work/pages" --backgrounds "$photos" --crop 384 \
-  --batch_size 6 --max_steps 2600 --lr 2e-3 --eval_every 200 --eval_samples 32 --out "$work/runs/lines"
