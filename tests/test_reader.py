@@ -1,3 +1,4 @@
+import math
 import threading
 from io import BytesIO
 from pathlib import Path
@@ -199,3 +200,22 @@ def test_what_hardly_reads_is_left_out_beside_what_does(
     monkeypatch.setattr(OCR, "_read_lines", read)
     found = OCR(ocr.network, detector=None)(Image.new("RGB", (100, 100), "white"))
     assert [line.text for line in found.lines] == kept
+
+
+@pytest.fixture(scope="module")
+def shipped() -> OCR:
+    return OCR()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (20_000, 40), (40, 20_000), (5, 4000), (33, 31)])
+@pytest.mark.parametrize("kind", ["white", "black", "noise"])
+def test_pictures_of_any_shape_without_text(shipped: OCR, size: tuple[int, int], kind: str) -> None:
+    pixels = np.full(size[::-1], 255 * (kind == "white"), dtype=np.uint8)
+    if kind == "noise":
+        pixels = np.random.default_rng(1).integers(0, 256, size[::-1]).astype(np.uint8)
+    page = shipped(pixels)
+    assert page.size == size
+    assert all(math.isfinite(line.confidence) for line in page.lines)
+    assert kind == "noise" or page.text == ""
+    for line in page.lines:
+        assert all(-size[0] <= x <= 2 * size[0] and -size[1] <= y <= 2 * size[1] for x, y in line.polygon)
