@@ -18,7 +18,7 @@ PROSE = 9.0  # a column of text has lines that are so many times longer than hig
 PROSE_LINES = 3  # and so many of them at least
 Boxes = npt.NDArray[np.float64]
 """(N, 4): left, top, right, bottom."""
-FULL, FULL_LINES = 0.75, 0.65  # of the column's width, that lines with so much of the text fill
+FULL, FULL_LINES = 0.65, 0.75  # of the column's width, that lines with so much of the text fill
 IN_ROWS = 0.4  # of the lines of a column have white above and below that runs on through the other, if they are a table
 WIDE = 0.35  # of the range of gaps, below the widest, that a page is cut at first
 CELL_LINES = 4  # of a cell at most
