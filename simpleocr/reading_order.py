@@ -14,7 +14,7 @@ import numpy.typing as npt
 from simpleocr.document import SAME_ROW
 from simpleocr.geometry import Polygon, levelled, polygon_to_box
 
-PROSE = 9.0  # a column of text has lines that are so many times longer than high, in the middle
+PROSE = 8.0  # a column of text has lines that are so many times longer than high, in the middle
 PROSE_LINES = 3  # and so many of them at least
 Boxes = npt.NDArray[np.float64]
 """(N, 4): left, top, right, bottom."""
