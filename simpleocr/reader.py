@@ -31,6 +31,7 @@ DEFAULT_DETECTOR = "lines"
 ORIENTATION_LINES = 6  # the longest, which are read the other way up where a page reads badly
 NO_TEXT = 0.1  # mean confidence of a line's words below which it is none, on a page with others
 UPSIDE_DOWN = 0.6  # mean confidence of a page's words below which it may be upside down
+TURNED_SURER = 1.5  # times as surely that it must be read then
 
 
 class OCR:
@@ -162,7 +163,7 @@ class OCR:
         if self._fast_detector is not None and _doubtful(lines):
             longest = sorted(range(len(lines)), key=lambda i: -len(lines[i].chars))[:ORIENTATION_LINES]
             turned = self._read_lines(image, upside_down([polygons[i] for i in longest]))
-            if _mean_confidence(turned) > max(UPSIDE_DOWN, 2 * _mean_confidence([lines[i] for i in longest])):
+            if _mean_confidence(turned) > TURNED_SURER * _mean_confidence([lines[i] for i in longest]):
                 lines = self._read_lines(image, upside_down(polygons))
         found = tuple(line for line in lines if line.chars)
         if len(found) > 1:  # among others, what hardly reads as anything is a rule, a stain or a face
