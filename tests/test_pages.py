@@ -148,7 +148,7 @@ def test_maps_cover_cells_in_part() -> None:
 
 def test_views_keep_maps_on_the_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the map says a word's core is, the page is dark, however it is seen."""
-    monkeypatch.setattr(page_crops, "_photographed", lambda image, *_: image)
+    monkeypatch.setattr(page_crops, "photographed", lambda image, *_: image)
     page, lines = made_page()
     dark, seen = [], 0
     for seed in range(40):
