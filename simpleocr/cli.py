@@ -1,4 +1,4 @@
-"""Command line: `simpleocr read`; the only module that prints."""
+"""Command line: `simpleocr read` and `simpleocr export`; the only module that prints."""
 
 import argparse
 import json
@@ -18,11 +18,14 @@ from simpleocr.document import Page
 from simpleocr.documents import load_pages
 from simpleocr.drawing import draw
 from simpleocr.evidence import to_document, to_fragment
+from simpleocr.export import export_onnx, export_torchscript
 from simpleocr.formats import FORMATS, page_to_dict
 from simpleocr.image import InputError
 from simpleocr.inputs import Input, find_inputs, in_order, with_suffix
+from simpleocr.modelfile import ModelError
 from simpleocr.pdf import PdfWriter
 from simpleocr.reader import DEFAULT_DETECTOR, DEFAULT_MODEL, OCR
+from simpleocr.runtimes import RUNTIMES
 
 ALL_READ, SOME_FAILED, NOTHING_TRIED = 0, 1, 2
 
@@ -63,6 +66,12 @@ def parser() -> argparse.ArgumentParser:
         default=DEFAULT_DETECTOR,
         help='what finds lines, named like a model; "none" for clean print in one column (default: %(default)s)',
     )
+    read.add_argument(
+        "--runtime",
+        choices=[*RUNTIMES],
+        default="torch",
+        help="what computes the networks; onnx needs the extra onnx and is faster (default: %(default)s)",
+    )
     read.add_argument("--decoder", choices=sorted(DECODERS), default="greedy", help="default: %(default)s")
     held = read.add_mutually_exclusive_group()
     held.add_argument("--charset", metavar="CHARACTERS", help="lines have these characters only")
@@ -78,6 +87,11 @@ def parser() -> argparse.ArgumentParser:
         help='words less likely right than P are written as "unsure"; in JSON, as "sure_text"',
     )
     read.add_argument("--no-retry", action="store_true", help="do not look at doubtful lines again")
+    export = commands.add_parser("export", help="write a model as a file that other programs run")
+    export.add_argument("model", help='a folder, a file, a shipped model ("english", "lines") or a Hub repository')
+    export.add_argument("--onnx", type=Path, metavar="FILE", help="ONNX, of any width; needs the extra onnx")
+    export.add_argument("--int8", action="store_true", help="with --onnx: convolutions in whole numbers")
+    export.add_argument("--torchscript", type=Path, metavar="FILE", help="TorchScript, of any width")
     return top
 
 
@@ -89,6 +103,12 @@ def main(argv: Sequence[str] | None = None) -> None:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     top = parser()
     args = top.parse_args(argv)
+    if args.command == "export":
+        if args.onnx is None and args.torchscript is None:
+            top.error("export: --onnx FILE or --torchscript FILE says what is written")
+        if args.int8 and args.onnx is None:
+            top.error("export: --int8 goes with --onnx")
+        sys.exit(export(args))
     if args.out is None and (args.format == "pdf" or args.visualize):
         top.error("--format pdf and --visualize write files: --out says where")
     if args.jobs < 1:
@@ -104,6 +124,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 language_weight=args.language_weight,
                 retry=not args.no_retry,
                 detector=None if args.detector == "none" else args.detector,
+                runtime=args.runtime,
             )
             inputs = find_inputs(args.pictures)
             if args.out is not None:
@@ -117,6 +138,21 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(SOME_FAILED)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def export(args: argparse.Namespace) -> int:
+    """Write a model in the forms that are asked for."""
+    try:
+        if args.onnx is not None:
+            export_onnx(args.model, args.onnx, quantized=args.int8)
+            print(f"{args.onnx}: {args.onnx.stat().st_size:,} bytes")
+        if args.torchscript is not None:
+            export_torchscript(args.model, args.torchscript)
+            print(f"{args.torchscript}: {args.torchscript.stat().st_size:,} bytes")
+    except (ModelError, OSError) as error:
+        print(f"simpleocr: {error}", file=sys.stderr)
+        return NOTHING_TRIED
+    return ALL_READ
 
 
 def read(ocr: OCR, inputs: Sequence[Input], args: argparse.Namespace) -> int:

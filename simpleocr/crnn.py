@@ -3,86 +3,62 @@
 Shapes: B batch, H height, W width, R rows of the features, T timesteps = W / 4, D features, C classes.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from simpleocr.language import MOST_CLASSES, Language
-from simpleocr.preprocessing import Preprocessing
+from simpleocr.config import BACKBONES, STRIDES, CRNNConfig, training_summary
+from simpleocr.language import MOST_CLASSES, TENSORS, Language
+from simpleocr.likelihood import LogProbs
+from simpleocr.preprocessing import Lines, Preprocessing, stack_lines
 from simpleocr.pretrained import PretrainedModel
 from simpleocr.residual import ResidualBlock, masked
-from simpleocr.vocabulary import Vocabulary, VocabularyError
-
-COLUMN_STRIDE = 4  # columns of the picture that one timestep stands for
-SECTIONS = {
-    "architecture",
-    "vocabulary",
-    "preprocessing",
-    "calibration",
-    "language",
-    "training",
-}  # of a model file's header
-ROW_STRIDE = 8  # the CNN keeps H / 8 rows; their weighted mean is a timestep
+from simpleocr.vocabulary import Vocabulary
 
 
-@dataclass(frozen=True)
-class Backbone:
-    """The sizes of a network; to add one is to add an entry to BACKBONES.
+class StoredLanguage(nn.Module):
+    """A Language whose arrays are tensors of the network, so that they lie in its file; whole numbers as floats.
 
     Args:
-        channels: of the four stages, at strides 2, 4, 4 (8 in height), 4 (8 in height).
-        blocks: residual blocks of each stage.
-        hidden: LSTM units a direction.
-        layers: LSTM layers.
+        ngrams: nodes of its tree.
+        order: characters of the longest n-gram.
     """
 
-    channels: tuple[int, int, int, int]
-    blocks: tuple[int, int, int, int]
-    hidden: int
-    layers: int
+    def __init__(self, ngrams: int, order: int) -> None:
+        super().__init__()
+        self.order = order
+        for name in TENSORS:
+            self.register_buffer(name, torch.zeros(ngrams))
+        self._language: Language | None = None
 
+    @classmethod
+    def of(cls, language: Language) -> Self:
+        """A language as tensors."""
+        stored = cls(len(language), language.order)
+        for name in TENSORS:
+            setattr(stored, name, torch.from_numpy(getattr(language, name).astype(np.float32)))
+        return stored
 
-BACKBONES: dict[str, Backbone] = {
-    "tiny": Backbone(channels=(8, 16, 16, 32), blocks=(1, 1, 1, 1), hidden=32, layers=1),  # for tests
-    "small": Backbone(channels=(32, 64, 128, 256), blocks=(1, 1, 2, 1), hidden=256, layers=1),
-    "base": Backbone(channels=(48, 96, 192, 384), blocks=(1, 2, 4, 2), hidden=256, layers=2),
-}
+    def read(self) -> Language:
+        """What the tensors say.
 
+        Raises:
+            ValueError: they are no tree.
+        """
+        if self._language is None:
+            arrays = {name: getattr(self, name).float().cpu().numpy() for name in TENSORS}
+            self._language = Language.from_tensors(arrays, self.order)
+        return self._language
 
-@dataclass(frozen=True)
-class CRNNConfig:
-    """All that determines a CRNN's tensors and what they mean.
-
-    Args:
-        vocabulary: the characters it can write.
-        backbone: a name in BACKBONES.
-        preprocessing: how line pictures become its input.
-        temperature: logits are divided by it before the softmax; fitted on held-out data so that confidence is honest.
-        ngrams: of the language beside the network, which a decoder may ask; 0 where there is none.
-        order: characters of the longest of them.
-    """
-
-    vocabulary: Vocabulary
-    backbone: str = "small"
-    preprocessing: Preprocessing = field(default_factory=Preprocessing)
-    temperature: float = 1.0
-    ngrams: int = 0
-    order: int = 0
-
-    def __post_init__(self) -> None:
-        if self.backbone not in BACKBONES:
-            raise ValueError(f"no backbone {self.backbone!r}: there are {', '.join(BACKBONES)}")
-        if self.preprocessing.height % ROW_STRIDE:
-            raise ValueError(f"height {self.preprocessing.height} is not a multiple of {ROW_STRIDE}")
-        if not 0.05 <= self.temperature <= 20:
-            raise ValueError(f"temperature {self.temperature} is not in 0.05..20")
-        if not (0 <= self.ngrams <= 10_000_000 and 0 <= self.order <= 8 and bool(self.ngrams) == bool(self.order)):
-            raise ValueError(f"no language has {self.ngrams} n-grams of up to {self.order} characters")
+    def log_next(self, text: tuple[int, ...], following: int) -> float:
+        """As Language.log_next()."""
+        return self.read().log_next(text, following)
 
 
 class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
@@ -100,12 +76,12 @@ class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
         self.config = config
         self.training_summary = training_summary or {}
         backbone = BACKBONES[config.backbone]
-        channels, strides = backbone.channels, ((1, 1), (2, 2), (2, 1), (1, 1))
+        channels = backbone.channels
         self.stem = nn.Conv2d(1, channels[0], 3, 2, 1, bias=False)
         self.stem_norm = nn.BatchNorm2d(channels[0])
         self.stages = nn.ModuleList()
         inputs = channels[0]
-        for outputs, blocks, stride in zip(channels, backbone.blocks, strides, strict=True):
+        for outputs, blocks, stride in zip(channels, backbone.blocks, STRIDES, strict=True):
             stage = nn.ModuleList(
                 ResidualBlock(inputs if i == 0 else outputs, outputs, stride if i == 0 else (1, 1))
                 for i in range(blocks)
@@ -115,7 +91,7 @@ class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
         self.row_score = nn.Conv2d(inputs, 1, 1, bias=False)  # a softmax would cancel it
         self.rnn = nn.LSTM(inputs, backbone.hidden, backbone.layers, batch_first=True, bidirectional=True)
         self.classifier = nn.Linear(2 * backbone.hidden, config.vocabulary.num_classes)
-        self.language = Language(config.ngrams, config.order) if config.ngrams else None
+        self.language = StoredLanguage(config.ngrams, config.order) if config.ngrams else None
 
     def set_language(self, language: Language | None) -> None:
         """Put a language in the place of the one that is there, if any.
@@ -125,14 +101,19 @@ class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
         """
         if language is not None and self.vocabulary.num_classes > MOST_CLASSES:
             raise ValueError(f"a language has at most {MOST_CLASSES} classes, not {self.vocabulary.num_classes}")
-        ngrams, order = (len(language.chars), language.order) if language is not None else (0, 0)
+        ngrams, order = (len(language), language.order) if language is not None else (0, 0)
         self.config = replace(self.config, ngrams=ngrams, order=order)
-        self.language = language
+        self.language = StoredLanguage.of(language) if language is not None else None
 
     @property
     def vocabulary(self) -> Vocabulary:
         """The characters this network can write."""
         return self.config.vocabulary
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How line pictures become its input."""
+        return self.config.preprocessing
 
     @staticmethod
     def timesteps(widths: Tensor) -> Tensor:
@@ -180,6 +161,17 @@ class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
         with torch.autocast(sequence.device.type, enabled=False):  # logits of 8 bits would make confidences coarse
             return self.classifier(sequence.float())
 
+    def log_probs(self, lines: Sequence[Lines]) -> list[LogProbs]:
+        """Line tensors (1, H, W_i) -> calibrated log_probs (T_i, C) of each, as if it had been read alone."""
+        assert not self.training, "a network in train mode reads every batch differently: call eval()"
+        stacked, columns = stack_lines(lines)
+        weight, widths = self.stem.weight, torch.from_numpy(columns)
+        with torch.inference_mode():
+            images = torch.from_numpy(stacked).to(weight.device, weight.dtype, memory_format=torch.channels_last)
+            logits = self(images, widths)
+            rows = (logits.float() / self.config.temperature).log_softmax(dim=-1).cpu().numpy()
+        return [row[:count] for row, count in zip(rows, self.timesteps(widths).tolist(), strict=True)]
+
     def check(self) -> None:
         """What PretrainedModel asks for: the language must be one.
 
@@ -187,18 +179,11 @@ class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
             ValueError: it is not.
         """
         if self.language is not None:
-            self.language.check()
+            self.language.read()
 
     def to_header(self) -> dict[str, Any]:
         """What the model file says of this network beside its tensors."""
-        return {
-            "architecture": {"name": self.architecture, "backbone": self.config.backbone},
-            "vocabulary": self.config.vocabulary.characters,
-            "preprocessing": asdict(self.config.preprocessing),
-            "calibration": {"temperature": float(self.config.temperature)},
-            "language": {"ngrams": self.config.ngrams, "order": self.config.order},
-            "training": dict(self.training_summary),
-        }
+        return {**self.config.to_header(), "training": dict(self.training_summary)}
 
     @classmethod
     def from_header(cls, header: Mapping[str, Any]) -> Self:
@@ -207,47 +192,7 @@ class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
         Raises:
             ValueError: a section or a value that is missing, unknown or out of bounds.
         """
-        if set(header) != SECTIONS:
-            raise ValueError(f"the header has the sections {sorted(header)}, not {sorted(SECTIONS)}")
-        architecture = _section(header, "architecture", {"name", "backbone"})
-        if architecture["name"] != cls.architecture:
-            raise ValueError(f"the architecture is {architecture['name']!r}, not {cls.architecture!r}")
-        preprocessing = _section(header, "preprocessing", {f.name for f in fields(Preprocessing)})
-        calibration = _section(header, "calibration", {"temperature"})
-        language = _section(header, "language", {"ngrams", "order"})
-        for name, value in {**preprocessing, **calibration, **language}.items():
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise ValueError(f"{name} is {value!r}, not a number")
-        whole = {name: preprocessing[name] for name in ("height", "max_width")} | language
-        for name, value in whole.items():
-            if not isinstance(value, int):
-                raise ValueError(f"{name} is {value!r}, not a whole number")
-        characters, summary = header["vocabulary"], header["training"]
-        if not isinstance(characters, str):
-            raise ValueError(f"the vocabulary is {type(characters).__name__}, not text")
-        if not isinstance(summary, dict):
-            raise ValueError(f"the training summary is {type(summary).__name__}, not a section")
-        try:
-            vocabulary = Vocabulary(characters)
-        except VocabularyError as error:
-            raise ValueError(f"the vocabulary is not one: {error}") from error
-        config = CRNNConfig(
-            vocabulary=vocabulary,
-            backbone=str(architecture["backbone"]),
-            preprocessing=Preprocessing(**preprocessing),
-            temperature=float(calibration["temperature"]),
-            **language,
-        )
-        return cls(config, summary)
-
-
-def _section(header: Mapping[str, Any], name: str, keys: set[str]) -> dict[str, Any]:
-    section = header.get(name)
-    if not isinstance(section, dict):
-        raise ValueError(f"the header has no section {name!r}")
-    if set(section) != keys:
-        raise ValueError(f"section {name!r} has the keys {sorted(section)}, not {sorted(keys)}")
-    return section
+        return cls(CRNNConfig.from_header(header), training_summary(header))
 
 
 def _halved(widths: Tensor) -> Tensor:

@@ -2,15 +2,14 @@
 
 import math
 from itertools import combinations
+from typing import Protocol
 
 import numpy as np
-import torch
 from PIL import Image
 
 from simpleocr.geometry import Polygon, Transform, polygon_to_box
 from simpleocr.gutters import mend_lines
-from simpleocr.linenet import LINES, MULTIPLE, STRIDE, WORDS, LineNet
-from simpleocr.regions import WORD_ENDS, Map, Region, regions, without
+from simpleocr.regions import LINES, MULTIPLE, STRIDE, WORD_ENDS, WORDS, Map, Region, regions, without
 
 SIDE = 1280  # pixels of a page's longer side when it is first looked at
 FIRST_ENLARGEMENT, MAX_ENLARGEMENT = 1.28, 3.0  # at the first look, and where letters are small
@@ -25,14 +24,25 @@ LEAST_STD = 8.0  # grey levels: a blank page is not brought to the contrast of a
 FILLED_BY_ROWS = 0.3  # of what looks like one line, if it is several
 
 
-def detect_lines(network: LineNet, image: Image.Image) -> list[Polygon]:
+class Detector(Protocol):
+    """What sees lines: a LineNet, whatever computes it."""
+
+    @property
+    def threshold(self) -> float:
+        """Probability from which a cell belongs to a line's core."""
+
+    def cell_probs(self, pixels: Map) -> Map:
+        """(H, W) of a page of mean 0 and deviation 1, multiples of MULTIPLE -> (2, H / 4, W / 4) probabilities."""
+
+
+def detect_lines(network: Detector, image: Image.Image) -> list[Polygon]:
     """Polygons around the lines of a page, in its pixels, in no special order.
 
     The page is looked at in a size in which letters of most pages can be seen; again larger where most letters are
     small, and again smaller where some are large.
 
     Args:
-        network: in eval mode; that of for_inference() is faster.
+        network: a LineNet in eval mode, faster through for_inference(), or an OnnxLineNet.
         image: as load_image gives it.
     """
     grey = image.convert("L")
@@ -72,18 +82,18 @@ def _covers(large: Region, region: Region) -> bool:
     return x0 <= region.x <= x1 and y0 <= region.y <= y1 and region.height < 1.8 * large.height
 
 
-def find_regions(network: LineNet, grey: Image.Image, scale: float) -> list[Region]:
+def find_regions(network: Detector, grey: Image.Image, scale: float) -> list[Region]:
     """The lines of a page that is looked at in another size; in pixels of the page."""
     size = (max(1, round(grey.width * scale)), max(1, round(grey.height * scale)))
     maps = text_maps(network, grey.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0))
     factor = grey.width / size[0]
-    found = regions(maps[LINES], network.config.threshold)
-    alone = without(maps[WORDS], maps[LINES] > network.config.threshold, ALONE)
+    found = regions(maps[LINES], network.threshold)
+    alone = without(maps[WORDS], maps[LINES] > network.threshold, ALONE)
     found += regions(alone, ALONE, ends=WORD_ENDS, doubtful=ALONE)
     return [region.scaled(factor) for region in found]
 
 
-def text_maps(network: LineNet, grey: Image.Image) -> Map:
+def text_maps(network: Detector, grey: Image.Image) -> Map:
     """(2, H / 4, W / 4) probability that a cell lies in the core of a line, of a word; large pages in overlapping tiles."""
     pixels = np.asarray(grey, dtype=np.float32)
     height, width = pixels.shape
@@ -100,16 +110,12 @@ def text_maps(network: LineNet, grey: Image.Image) -> Map:
     return maps
 
 
-def _tile_maps(network: LineNet, pixels: Map) -> Map:
+def _tile_maps(network: Detector, pixels: Map) -> Map:
     """As text_maps(), of one tile."""
-    weight = network.stem.weight
     height, width = pixels.shape
     padded = np.zeros((-(-height // MULTIPLE) * MULTIPLE, -(-width // MULTIPLE) * MULTIPLE), dtype=np.float32)
     padded[:height, :width] = (pixels - pixels.mean()) / max(LEAST_STD, float(pixels.std()))
-    with torch.inference_mode():
-        images = torch.from_numpy(padded)[None, None].to(weight.device, weight.dtype)
-        probs = network(images)[0].float().sigmoid().cpu().numpy()
-    return np.asarray(probs[:, : -(-height // STRIDE), : -(-width // STRIDE)])
+    return network.cell_probs(padded)[:, : -(-height // STRIDE), : -(-width // STRIDE)]
 
 
 def with_room(polygon: Polygon) -> Polygon:

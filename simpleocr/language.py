@@ -5,55 +5,70 @@ before it. A node is the n-gram on the way to it; what it keeps is about its las
 """
 
 from bisect import bisect_left
+from collections.abc import Mapping
+from typing import Self
 
-import torch
-from torch import Tensor, nn
+import numpy as np
+import numpy.typing as npt
 
 from simpleocr.vocabulary import BLANK
 
 MOST_CLASSES = 2048  # whole numbers up to here are exact in float16, in which models are stored
 UNKNOWN = -14.0  # the logarithm of the probability of a character that no n-gram has
+TENSORS = ("chars", "degrees", "log_probs", "backoffs")
+"""What a model file holds of a language, (N,) floats each for N n-grams; see Language."""
+
+Floats = npt.NDArray[np.floating]
 
 
-class Language(nn.Module):
-    """How likely a character comes next; its tensors are stored in the model file, whole numbers as floats.
+class Language:
+    """How likely a character comes next.
 
     BLANK stands for the end of a text, and before its first character.
 
     Args:
-        ngrams: nodes of the tree, the root included.
+        chars: (N,) class id of each node's last character.
+        degrees: (N,) how many nodes are below it.
+        log_probs: (N,) of its last character after the others.
+        backoffs: (N,) logarithm of what a character costs that has no node below it.
         order: characters of the longest n-gram.
+
+    Raises:
+        ValueError: the nodes are not such a tree.
     """
 
-    chars: Tensor  # (ngrams,) class id of each node's last character
-    degrees: Tensor  # (ngrams,) how many nodes are below it
-    log_probs: Tensor  # (ngrams,) of its last character after the others
-    backoffs: Tensor  # (ngrams,) logarithm of what a character costs that has no node below it
-
-    def __init__(self, ngrams: int, order: int) -> None:
-        super().__init__()
+    def __init__(self, chars: Floats, degrees: Floats, log_probs: Floats, backoffs: Floats, order: int) -> None:
+        self.chars, self.degrees = chars.astype(np.int64), degrees.astype(np.int64)
+        self.log_probs, self.backoffs = log_probs, backoffs
         self.order = order
-        for name in ("chars", "degrees", "log_probs", "backoffs"):
-            self.register_buffer(name, torch.zeros(ngrams))
-        self._lists: tuple[list[int], list[int], list[float], list[float]] | None = None
+        ends = np.cumsum(self.degrees)
+        first = 1 + ends - self.degrees  # a node's children come after it
+        if not len(ends) or ends[-1] != len(ends) - 1 or bool((self.degrees < 0).any()):
+            raise ValueError("the n-grams of its language are not a tree")
+        if bool((first <= np.arange(len(first)))[self.degrees > 0].any()):
+            raise ValueError("the n-grams of its language are not a tree")
+        starts = np.zeros(len(first) + 1, dtype=np.bool_)
+        starts[first] = True  # where another node's children begin
+        if bool((np.diff(self.chars) <= 0)[~starts[1:-1]].any()):
+            raise ValueError("the n-grams of its language are not in order")
+        # as lists, for they are asked number by number
+        self._chars, self._first = self.chars.tolist(), [*first.tolist(), len(first)]
+        self._log_probs: list[float] = log_probs.tolist()
+        self._backoffs: list[float] = backoffs.tolist()
         self._known: dict[tuple[tuple[int, ...], int], float] = {}
 
-    def check(self) -> None:
-        """Whether the tensors are such a tree.
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Floats], order: int) -> Self:
+        """The language of a model file's tensors, by their names in TENSORS.
 
         Raises:
-            ValueError: they are not.
+            ValueError: as Language().
         """
-        degrees = self.degrees.long()
-        if not len(degrees) or int(degrees.sum()) != len(degrees) - 1 or bool((degrees < 0).any()):
-            raise ValueError("the n-grams of its language are not a tree")
-        first = 1 + torch.cumsum(degrees, 0) - degrees  # a node's children come after it
-        if bool((first <= torch.arange(len(degrees)))[degrees > 0].any()):
-            raise ValueError("the n-grams of its language are not a tree")
-        starts = torch.zeros(len(degrees) + 1, dtype=torch.bool)
-        starts[first] = True  # where another node's children begin
-        if bool((self.chars.diff() <= 0)[~starts[1:-1]].any()):
-            raise ValueError("the n-grams of its language are not in order")
+        chars, degrees, log_probs, backoffs = (tensors[name] for name in TENSORS)
+        return cls(chars, degrees, log_probs, backoffs, order)
+
+    def __len__(self) -> int:
+        return len(self._chars)
 
     def log_next(self, text: tuple[int, ...], following: int) -> float:
         """The logarithm of P(following | text), class ids both; BLANK asks for the end."""
@@ -66,11 +81,6 @@ class Language(nn.Module):
         return value
 
     def _look_up(self, context: tuple[int, ...], following: int) -> float:
-        if self._lists is None:
-            chars, degrees = self.chars.long().tolist(), self.degrees.long()
-            first = (1 + torch.cumsum(degrees, 0) - degrees).tolist()
-            self._lists = chars, [*first, len(chars)], self.log_probs.tolist(), self.backoffs.tolist()
-        _, _, log_probs, backoffs = self._lists
         cost = 0.0
         while True:
             node: int | None = 0
@@ -78,15 +88,13 @@ class Language(nn.Module):
                 node = self._child(node, c) if node is not None else None
             if node is not None:
                 if (found := self._child(node, following)) is not None:
-                    return cost + log_probs[found]
+                    return cost + self._log_probs[found]
                 if not context:
                     return cost + UNKNOWN
-                cost += backoffs[node]
+                cost += self._backoffs[node]
             context = context[1:]
 
     def _child(self, node: int, c: int) -> int | None:
-        assert self._lists is not None
-        chars, first = self._lists[:2]
-        low, high = first[node], first[node + 1]
-        at = bisect_left(chars, c, low, high)
-        return at if at < high and chars[at] == c else None
+        low, high = self._first[node], self._first[node + 1]
+        at = bisect_left(self._chars, c, low, high)
+        return at if at < high and self._chars[at] == c else None

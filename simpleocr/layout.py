@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from simpleocr.detection import detect_lines
+from simpleocr.detection import Detector, detect_lines
 from simpleocr.document import SAME_ROW
 from simpleocr.geometry import Polygon, Transform, box_to_polygon, polygon_to_box
-from simpleocr.linenet import LineNet
 from simpleocr.projection import split_lines
 from simpleocr.reading_order import reading_order
 
@@ -16,7 +15,7 @@ LEVEL = 8.0  # a page whose lines are so many times longer than high, in the mid
 MORE_LEVEL = 1.35  # times longer for their height that the lines of a sideways page are, once it is turned
 
 
-def find_lines(detector: LineNet | None, image: Image.Image) -> list[Polygon]:
+def find_lines(detector: Detector | None, image: Image.Image) -> list[Polygon]:
     """Polygons around the lines of a page, in its pixels, in the order in which they are read.
 
     A page that lies on its side is recognized by its lines; one that is upside down only by reading it. A picture of a

@@ -7,42 +7,18 @@ Shapes: B batch, H height, W width, D channels of the pyramid; maps have one cel
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
+import numpy as np
+import numpy.typing as npt
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from simpleocr.config import SIZES, LineNetConfig, training_summary
 from simpleocr.pretrained import PretrainedModel
+from simpleocr.regions import MULTIPLE
 from simpleocr.residual import ResidualBlock
-
-STRIDE = 4  # pixels of a map's cell
-MULTIPLE = 32  # of which a page's sides must be: the coarsest stage's stride
-LINES, WORDS = 0, 1  # channels of the maps
-SIZES = {
-    "tiny": ((8, 8, 16, 16), (1, 1, 1, 1), 8),  # for tests
-    "small": ((32, 64, 96, 128), (2, 2, 2, 2), 48),
-}
-"""Name -> channels and residual blocks of the stages at strides 4, 8, 16 and 32, and channels of the pyramid."""
-
-
-@dataclass(frozen=True)
-class LineNetConfig:
-    """All that determines a LineNet's tensors and what they mean.
-
-    Args:
-        size: a name in SIZES.
-        threshold: probability from which a cell belongs to a line's core.
-    """
-
-    size: str = "small"
-    threshold: float = 0.4
-
-    def __post_init__(self) -> None:
-        if self.size not in SIZES:
-            raise ValueError(f"no size {self.size!r}: there are {', '.join(SIZES)}")
-        if not 0.05 <= self.threshold <= 0.95:
-            raise ValueError(f"threshold {self.threshold} is not in 0.05..0.95")
 
 
 class LineNet(nn.Module, PretrainedModel, tags=["text-detection"]):
@@ -102,13 +78,22 @@ class LineNet(nn.Module, PretrainedModel, tags=["text-detection"]):
         maps: Tensor = self.classifier(joined.to(self.classifier.weight.dtype))
         return maps
 
+    @property
+    def threshold(self) -> float:
+        """Probability from which a cell belongs to a line's core."""
+        return self.config.threshold
+
+    def cell_probs(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """(H, W) of a page as forward() takes it -> (2, H / 4, W / 4) probabilities."""
+        weight = self.stem.weight
+        with torch.inference_mode():
+            images = torch.from_numpy(pixels)[None, None].to(weight.device, weight.dtype)
+            probs = self(images)[0].float().sigmoid().cpu().numpy()
+        return np.asarray(probs)
+
     def to_header(self) -> dict[str, Any]:
         """What the model file says of this network beside its tensors."""
-        return {
-            "architecture": {"name": self.architecture, "size": self.config.size},
-            "calibration": {"threshold": float(self.config.threshold)},
-            "training": dict(self.training_summary),
-        }
+        return {**self.config.to_header(), "training": dict(self.training_summary)}
 
     @classmethod
     def from_header(cls, header: Mapping[str, Any]) -> Self:
@@ -117,17 +102,4 @@ class LineNet(nn.Module, PretrainedModel, tags=["text-detection"]):
         Raises:
             ValueError: a section or a value that is missing, unknown or out of bounds.
         """
-        expected = {"architecture": {"name", "size"}, "calibration": set(asdict(LineNetConfig())) - {"size"}}
-        if set(header) != {*expected, "training"}:
-            raise ValueError(f"the header has the sections {sorted(header)}, not {sorted({*expected, 'training'})}")
-        for name, keys in expected.items():
-            if not isinstance(header[name], dict) or set(header[name]) != keys:
-                raise ValueError(f"section {name!r} is {header[name]!r}, its keys should be {sorted(keys)}")
-        if header["architecture"]["name"] != cls.architecture:
-            raise ValueError(f"the architecture is {header['architecture']['name']!r}, not {cls.architecture!r}")
-        threshold, summary = header["calibration"]["threshold"], header["training"]
-        if isinstance(threshold, bool) or not isinstance(threshold, int | float):
-            raise ValueError(f"threshold is {threshold!r}, not a number")
-        if not isinstance(summary, dict):
-            raise ValueError(f"the training summary is {type(summary).__name__}, not a section")
-        return cls(LineNetConfig(str(header["architecture"]["size"]), float(threshold)), summary)
+        return cls(LineNetConfig.from_header(header), training_summary(header))

@@ -20,18 +20,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
-import torch
+import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.numpy import load, save
 
+Array = npt.NDArray[Any]
 JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None
 
 FORMAT = 2
 METADATA_KEY = "simpleocr"
+OWN_KEYS = ("format", "sha256", "dtype")
+"""Keys of a model file's header that say nothing of the network."""
 MAX_FILE_BYTES = 512 * 2**20
 MAX_TABLE_BYTES = 2**20
 MAX_TENSORS = 10_000
-DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32}
+DTYPES: dict[str, np.dtype[Any]] = {"F16": np.dtype(np.float16), "F32": np.dtype(np.float32)}
 IMPOSTORS = {  # first bytes of what is most often found under the name of a model
     b"version https://git-lfs": "this is a Git LFS pointer, not the file itself: fetch it with `git lfs pull`",
     b"PK\x03\x04": "this is a zip archive or a PyTorch pickle, which is never opened",
@@ -44,13 +48,13 @@ class ModelError(ValueError):
     """A model that cannot be read, written or fetched; the message names it and the fault."""
 
 
-def write_model(path: Path, header: Mapping[str, JSON], tensors: Mapping[str, torch.Tensor]) -> None:
+def write_model(path: Path, header: Mapping[str, JSON], tensors: Mapping[str, Array]) -> None:
     """Writes one model file: all of it or nothing, and the same bytes for the same content.
 
     Args:
         path: the file, replaced if there is one; its folder must exist.
         header: JSON values; "format" and "sha256" are set here.
-        tensors: contiguous, on the CPU, finite, float16, bfloat16 or float32.
+        tensors: finite, float16 or float32.
 
     Raises:
         ModelError: content that read_header() or read_tensors() would refuse, or a failing disk.
@@ -59,7 +63,8 @@ def write_model(path: Path, header: Mapping[str, JSON], tensors: Mapping[str, to
     try:
         content = {**header, "format": FORMAT}
         content["sha256"] = checksum(content, tensors)
-        data = save(dict(tensors), metadata={METADATA_KEY: _dumps(content)})
+        # safetensors writes memory as it lies, whatever order an array has
+        data = save({k: np.asarray(v, order="C") for k, v in tensors.items()}, metadata={METADATA_KEY: _dumps(content)})
     except (ValueError, TypeError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{path}: cannot be stored: {error}") from error
     _read_table(path, io.BytesIO(data), len(data))  # what is written can be read
@@ -102,7 +107,7 @@ def read_header(path: Path) -> dict[str, JSON]:
         return _read_table(path, file, size)[0]
 
 
-def read_tensors(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
+def read_tensors(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
     """The tensors of a model file as float32, after the whole file has been checked against its checksum.
 
     Args:
@@ -129,15 +134,15 @@ def read_tensors(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str,
     if checksum(header, tensors) != header["sha256"]:
         raise ModelError(f"{path}: damaged: its content does not match its checksum")
     _refuse_non_finite(path, tensors)
-    return {name: tensor.to(torch.float32) for name, tensor in tensors.items()}
+    return {name: tensor.astype(np.float32) for name, tensor in tensors.items()}
 
 
-def checksum(header: Mapping[str, JSON], tensors: Mapping[str, torch.Tensor]) -> str:
+def checksum(header: Mapping[str, JSON], tensors: Mapping[str, Array]) -> str:
     """Hex SHA-256 over the header without its "sha256", then by name each tensor's name, dtype, shape and bytes."""
     digest = hashlib.sha256(_dumps({k: v for k, v in header.items() if k != "sha256"}).encode())
     for name, tensor in sorted(tensors.items()):
-        digest.update(_dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
-        digest.update(tensor.detach().reshape(-1).view(torch.uint8).numpy().data)
+        digest.update(_dumps([name, f"torch.{tensor.dtype}", list(tensor.shape)]).encode())
+        digest.update(tensor.tobytes())
     return digest.hexdigest()
 
 
@@ -240,7 +245,7 @@ def _dumps(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def _refuse_non_finite(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+def _refuse_non_finite(path: Path, tensors: Mapping[str, Array]) -> None:
     for name, tensor in tensors.items():
-        if not bool(torch.isfinite(tensor).all()):
+        if not bool(np.isfinite(tensor).all()):
             raise ModelError(f"{path}: tensor {name!r} has values that are not finite")

@@ -1,14 +1,17 @@
 """Preprocessing: line picture -> tensor, the same in training, evaluation, reading and export; it travels with the weights."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image
 
 from simpleocr.image import InputError
 
+Lines = npt.NDArray[np.float32]
+
+COLUMN_STRIDE = 4  # columns of a tensor that one timestep stands for
 MIN_WIDTH = 16  # pixels of a tensor: below this the network has no column to read from
 
 COLUMNS, LONG_COLUMNS = 16, 64  # widths of batches are multiples of them, up to LONG and beyond it
@@ -54,15 +57,19 @@ def to_grey(image: Image.Image, width: int, height: int) -> npt.NDArray[np.uint8
     return np.asarray(grey.resize((width, height), Image.Resampling.BILINEAR))
 
 
-def grey_to_tensor(grey: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> torch.Tensor:
+def grey_to_tensor(grey: npt.NDArray[np.uint8], preprocessing: Preprocessing) -> Lines:
     """Grey values (..., H, W) in 0..255 -> float32 of the same shape, each line normalised by itself."""
-    scaled = torch.from_numpy(grey.astype(np.float32)).div_(255)
-    std, mean = torch.std_mean(scaled, dim=(-2, -1), correction=0, keepdim=True)
-    return scaled.sub_(mean).div_(std.clamp_(min=preprocessing.least_std))
+    scaled = grey.astype(np.float32) / np.float32(255)
+    scaled -= scaled.mean(axis=(-2, -1), keepdims=True)
+    std = np.sqrt(np.square(scaled).mean(axis=(-2, -1), keepdims=True))
+    scaled /= np.maximum(std, np.float32(preprocessing.least_std))
+    return scaled
 
 
-def line_to_tensor(image: Image.Image, preprocessing: Preprocessing) -> torch.Tensor:
+def line_to_tensor(image: Image.Image, preprocessing: Preprocessing) -> Lines:
     """One line picture (size (width, height), any 8-bit mode without alpha) -> float32 (1, H, W).
+
+    An array of numpy's: what computes the network is not known here.
 
     Raises:
         InputError: the line would be wider than `max_width`.
@@ -82,14 +89,14 @@ def padded(width: int) -> int:
     return -(-width // step) * step
 
 
-def stack_lines(lines: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+def stack_lines(lines: Sequence[Lines]) -> tuple[Lines, npt.NDArray[np.int64]]:
     """Line tensors (1, H, W_i) -> (images (B, 1, H, W), widths (B,)); W >= W_i, padded with 0 on the right.
 
     The network masks what lies beyond a line's width, so the padding changes nothing. W is one of few, see padded(),
     for a convolution is prepared anew for every shape that it meets, which costs as much as computing it.
     """
-    widths = torch.tensor([line.shape[-1] for line in lines])
-    images = lines[0].new_zeros(len(lines), *lines[0].shape[:-1], padded(int(widths.max())))
+    widths = np.array([line.shape[-1] for line in lines])
+    images = np.zeros((len(lines), *lines[0].shape[:-1], padded(int(widths.max()))), dtype=np.float32)
     for image, line in zip(images, lines, strict=True):
         image[..., : line.shape[-1]] = line
     return images, widths

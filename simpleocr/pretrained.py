@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,14 +12,10 @@ from huggingface_hub import ModelHubMixin
 from torch import nn
 
 from simpleocr import hub
-from simpleocr.modelfile import FORMAT, ModelError, read_header, read_tensors, write_atomically, write_model
+from simpleocr.modelfile import FORMAT, OWN_KEYS, ModelError, read_header, read_tensors, write_atomically, write_model
+from simpleocr.models import MODEL_FILE, local_path, locate
 
-MODEL_FILE = "model.safetensors"
-SHIPPED = Path(__file__).parent / "weights"
-"""The models that come with the package: one folder each."""
 STORAGE_DTYPES = {"float16": torch.float16, "float32": torch.float32}
-OWN_KEYS = ("format", "sha256", "dtype")
-"""Keys of a model file's header that to_header() and from_header() do not see."""
 
 
 class PretrainedModel(ModelHubMixin, library_name="simpleocr", pipeline_tag="image-to-text", tags=["ocr"]):
@@ -78,12 +73,11 @@ class PretrainedModel(ModelHubMixin, library_name="simpleocr", pipeline_tag="ima
         Raises:
             ModelError: names the model and the fault.
         """
-        if path := _local_path(pretrained_model_name_or_path):
+        if path := local_path(pretrained_model_name_or_path):
             return cls._load(path)
         repo_id = str(pretrained_model_name_or_path)
-        path = hub.fetch(
+        path = locate(
             repo_id,
-            MODEL_FILE,
             revision=revision,
             token=token,
             cache_dir=cache_dir,
@@ -122,7 +116,8 @@ class PretrainedModel(ModelHubMixin, library_name="simpleocr", pipeline_tag="ima
         if read_header(path) != header:
             raise ModelError(f"{path}: was replaced while it was read")
         module = _module(model)
-        module.load_state_dict({**module.state_dict(), **tensors}, strict=True, assign=True)
+        found = {name: torch.from_numpy(array) for name, array in tensors.items()}
+        module.load_state_dict({**module.state_dict(), **found}, strict=True, assign=True)
         try:
             model.check()
         except ValueError as error:
@@ -150,7 +145,7 @@ class PretrainedModel(ModelHubMixin, library_name="simpleocr", pipeline_tag="ima
         header: dict[str, Any] = {**self.to_header(), "dtype": str(dtype).removeprefix("torch.")}
         assert header["architecture"]["name"] == self.architecture, header["architecture"]
         tensors = {
-            name: tensor.detach().to("cpu", dtype, copy=True, memory_format=torch.contiguous_format)
+            name: tensor.detach().to("cpu", dtype, copy=True, memory_format=torch.contiguous_format).numpy()
             for name, tensor in _floating(self).items()
         }
         folder = Path(save_directory)
@@ -254,20 +249,3 @@ def _module(model: PretrainedModel) -> nn.Module:
 def _floating(model: PretrainedModel) -> dict[str, torch.Tensor]:
     """The tensors that are stored: without BatchNorm's counters of batches, which nothing reads."""
     return {k: v for k, v in _module(model).state_dict().items() if v.is_floating_point()}
-
-
-def _local_path(name: str | os.PathLike[str]) -> Path | None:
-    """The model file that `name` means on this machine; None if it can only be a repository of the Hub."""
-    text = os.fspath(name)
-    if isinstance(name, str):
-        shipped = SHIPPED / text / MODEL_FILE
-        if re.fullmatch(r"\w[\w.-]{0,99}", text) and shipped.is_file():
-            return shipped  # before a folder of that name: "english" must not depend on where the caller stands
-        like_a_path = re.match(r"\.{0,2}[/\\]|\.{1,2}$|~|[A-Za-z]:[/\\]", text) or text.endswith(".safetensors")
-        if not like_a_path and not os.path.exists(text):  # noqa: PTH110 - never raises, whatever the text
-            if "/" in text:
-                return None
-            names = sorted(path.parent.name for path in SHIPPED.glob(f"*/{MODEL_FILE}"))
-            raise ModelError(f"{text!r}: no such model or folder; the models that come with simpleocr are {names}")
-    text = os.path.expanduser(text)  # noqa: PTH111 - never raises, like the next
-    return Path(text, MODEL_FILE) if os.path.isdir(text) else Path(text)  # noqa: PTH112

@@ -4,26 +4,24 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from PIL import Image
 
 from simpleocr.beam import WIDTH, beam_search
 from simpleocr.constraints import Constraint, ConstraintError, charset, lexicon
-from simpleocr.crnn import CRNN
 from simpleocr.decoding import DECODERS, Decoder, constrained
-from simpleocr.detection import crop_line, with_room
+from simpleocr.detection import Detector, crop_line, with_room
 from simpleocr.document import Line, Page
 from simpleocr.documents import load_pages
 from simpleocr.geometry import Polygon, Transform
 from simpleocr.image import ImageSource, load_image
-from simpleocr.inference import for_inference
 from simpleocr.layout import find_lines, upside_down
-from simpleocr.linenet import LineNet
 from simpleocr.patterns import pattern
-from simpleocr.recognition import Reading, readings, recognize
+from simpleocr.recognition import Reading, Recognizer, readings, recognize
 from simpleocr.retry import DOUBT, ON_A_PAGE, Effort, Look, looks, placed, recognize_carefully, weigh
+from simpleocr.runtimes import RUNTIMES, Runtime
 from simpleocr.vocabulary import Vocabulary, normalize
 
 DEFAULT_MODEL = "english"
@@ -40,8 +38,8 @@ class OCR:
     One object serves any number of threads: reading changes nothing in it.
 
     Args:
-        network: recognizes lines; by default the model that comes with the package. Its weights are copied: to read
-            with changed ones, make another OCR.
+        network: recognizes lines: a CRNN or an OnnxCRNN; by default the model that comes with the package. A CRNN's
+            weights are copied: to read with changed ones, make another OCR.
         decoder: a name in DECODERS.
         charset: a line may have these characters only: `charset="0123456789.,"`.
         lexicon: a line is one of these words or phrases, as written.
@@ -52,16 +50,19 @@ class OCR:
         retry: whether what was read doubtfully is looked at again from other sides; see retry.py.
         detector: finds the lines of pages; by name as for from_pretrained(). None tells lines apart by the profile of
             their ink, which does for upright print in one column.
+        runtime: a name in RUNTIMES, for networks that are given by name. "onnx" does without torch and is faster on
+            most processors, "onnx-int8" is faster still; both need the extra `onnx`.
 
     Raises:
-        ModelError: the default model is not there or damaged.
+        ModelError: the default model is not there or damaged, or a runtime that is not installed.
         ConstraintError: a constraint that cannot be kept.
-        ValueError: no decoder of that name, more than one constraint, or a language that the model does not have.
+        ValueError: no decoder or runtime of that name, more than one constraint, or a language that the model does not
+            have.
     """
 
     def __init__(
         self,
-        network: CRNN | None = None,
+        network: Recognizer | None = None,
         *,
         decoder: str = "greedy",
         charset: str | None = None,
@@ -69,16 +70,18 @@ class OCR:
         pattern: str | None = None,
         language_weight: float = 0.0,
         retry: bool = True,
-        detector: LineNet | str | None = DEFAULT_DETECTOR,
+        detector: Detector | str | None = DEFAULT_DETECTOR,
+        runtime: str = "torch",
     ) -> None:
-        self.network = (network or CRNN.from_pretrained(DEFAULT_MODEL)).eval()
-        self._fast = for_inference(self.network)
+        load = _runtime(runtime)
+        self.network: Recognizer = network or load.recognizer(DEFAULT_MODEL)
+        self._fast: Recognizer = _prepared(self.network)
         self.constraint = _constraint(self.network.vocabulary, charset, lexicon, pattern)
         self.decoder = _decoder(self.network, decoder, self.constraint, language_weight)
         self.language_weight = language_weight
         self.retry = retry
-        self.detector = LineNet.from_pretrained(detector) if isinstance(detector, str) else detector
-        self._fast_detector = for_inference(self.detector.eval()) if self.detector is not None else None
+        self.detector: Detector | None = load.detector(detector) if isinstance(detector, str) else detector
+        self._fast_detector: Detector | None = _prepared(self.detector) if self.detector is not None else None
 
     @classmethod
     def from_pretrained(
@@ -91,7 +94,8 @@ class OCR:
         pattern: str | None = None,
         language_weight: float = 0.0,
         retry: bool = True,
-        detector: LineNet | str | None = DEFAULT_DETECTOR,
+        detector: Detector | str | None = DEFAULT_DETECTOR,
+        runtime: str = "torch",
         revision: str | None = None,
         token: str | bool | None = None,
         cache_dir: str | Path | None = None,
@@ -100,13 +104,13 @@ class OCR:
     ) -> Self:
         """A reader with the model `name`: a folder, a file, a shipped model, or a Hub repository "user/repo".
 
-        What follows `detector` is for the Hub only, see CRNN.from_pretrained(); the rest is as for OCR().
+        What follows `runtime` is for the Hub only, see CRNN.from_pretrained(); the rest is as for OCR().
 
         Raises:
             ModelError: there is no such model, or it is damaged.
             ValueError: as OCR().
         """
-        network = CRNN.from_pretrained(
+        network = _runtime(runtime).recognizer(
             name,
             revision=revision,
             token=token,
@@ -123,6 +127,7 @@ class OCR:
             language_weight=language_weight,
             retry=retry,
             detector=detector,
+            runtime=runtime,
         )
 
     def with_options(
@@ -310,6 +315,21 @@ def _doubtful(lines: Sequence[Line]) -> bool:
     return bool(lines) and _mean_confidence(lines) < UPSIDE_DOWN
 
 
+def _prepared(network: Any) -> Any:
+    """A network that is as fast as it can be; one of torch's is copied for that."""
+    if not hasattr(network, "eval"):
+        return network
+    from simpleocr.inference import for_inference
+
+    return for_inference(network.eval())
+
+
+def _runtime(name: str) -> Runtime:
+    if name not in RUNTIMES:
+        raise ValueError(f"no runtime {name!r}: there are {', '.join(RUNTIMES)}")
+    return RUNTIMES[name]
+
+
 def _constraint(
     vocabulary: Vocabulary, characters: str | None, words: Iterable[str] | None, expression: str | None
 ) -> Constraint | None:
@@ -324,7 +344,7 @@ def _constraint(
     return pattern(expression, vocabulary) if expression is not None else None
 
 
-def _decoder(network: CRNN, name: str, constraint: Constraint | None, language_weight: float) -> Decoder:
+def _decoder(network: Recognizer, name: str, constraint: Constraint | None, language_weight: float) -> Decoder:
     if name not in DECODERS:
         raise ValueError(f"no decoder {name!r}: there are {', '.join(DECODERS)}")
     if not 0 <= language_weight <= 5:

@@ -4,21 +4,39 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Protocol
 
-import torch
 from PIL import Image
-from torch import Tensor
 
-from simpleocr.crnn import COLUMN_STRIDE, CRNN
+from simpleocr.beam import NextCharacter
 from simpleocr.decoding import Decoded, Decoder, greedy
 from simpleocr.document import Char, Line
 from simpleocr.geometry import box_to_polygon
 from simpleocr.likelihood import NEVER, Likelihood, LogProbs, likelihoods
-from simpleocr.preprocessing import line_to_tensor, padded, stack_lines
+from simpleocr.preprocessing import COLUMN_STRIDE, Lines, Preprocessing, line_to_tensor, padded
 from simpleocr.vocabulary import Vocabulary
 from simpleocr.windows import stitched, windows
 
 BATCH_COLUMNS = 16_384  # columns of a batch, padding included: bounds memory whatever the widths
+
+
+class Recognizer(Protocol):
+    """What reads lines: a CRNN, whatever computes it."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The characters it can write."""
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How line pictures become its input."""
+
+    @property
+    def language(self) -> NextCharacter | None:
+        """What a decoder may ask, if the model has one."""
+
+    def log_probs(self, lines: Sequence[Lines]) -> list[LogProbs]:
+        """Line tensors (1, H, W_i) -> calibrated log_probs (T_i, C) of each, as if it had been read alone."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +88,11 @@ class Reading:
         return Line(chars, box_to_polygon((0, 0, width, height)), math.exp(self.log_confidence))
 
 
-def recognize(network: CRNN, images: Sequence[Image.Image], decoder: Decoder = greedy) -> list[Line]:
+def recognize(network: Recognizer, images: Sequence[Image.Image], decoder: Decoder = greedy) -> list[Line]:
     """Read pictures of one line each.
 
     Args:
-        network: in eval mode; that of for_inference() is faster.
+        network: a CRNN in eval mode, faster through for_inference(), or an OnnxCRNN.
         images: 8-bit pictures without alpha, as load_image gives them.
         decoder: one of DECODERS.
 
@@ -87,10 +105,9 @@ def recognize(network: CRNN, images: Sequence[Image.Image], decoder: Decoder = g
     return [reading.to_line() for reading in readings(network, images, decoder)]
 
 
-def readings(network: CRNN, images: Sequence[Image.Image], decoder: Decoder = greedy) -> list[Reading]:
+def readings(network: Recognizer, images: Sequence[Image.Image], decoder: Decoder = greedy) -> list[Reading]:
     """As recognize(), with all that a Line is made of."""
-    assert not network.training, "a network in train mode reads every batch differently: call eval()"
-    tensors = [line_to_tensor(image, network.config.preprocessing) for image in images]
+    tensors = [line_to_tensor(image, network.preprocessing) for image in images]
     found: list[Reading | None] = [None] * len(images)
     every = line_log_probs(network, tensors)
     for batch in _batches([tensor.shape[-1] for tensor in tensors]):
@@ -116,26 +133,15 @@ def likelihoods_of(vocabulary: Vocabulary, decoded: Sequence[Decoded], rows: Seq
     ]
 
 
-def line_log_probs(network: CRNN, tensors: Sequence[Tensor]) -> list[LogProbs]:
-    """As log_probabilities(), of any number of lines of any width, in batches; wide lines in windows."""
-    cuts = [windows(tensor.shape[-1], network.config.preprocessing) for tensor in tensors]
+def line_log_probs(network: Recognizer, tensors: Sequence[Lines]) -> list[LogProbs]:
+    """As Recognizer.log_probs(), of any number of lines of any width, in batches; wide lines in windows."""
+    cuts = [windows(tensor.shape[-1], network.preprocessing) for tensor in tensors]
     pieces = [tensor[..., start:end] for tensor, cut in zip(tensors, cuts, strict=True) for start, end in cut]
     read: dict[int, LogProbs] = {}
     for batch in _batches([piece.shape[-1] for piece in pieces]):
-        read.update(zip(batch, log_probabilities(network, [pieces[i] for i in batch]), strict=True))
+        read.update(zip(batch, network.log_probs([pieces[i] for i in batch]), strict=True))
     parts = (read[i] for i in range(len(pieces)))
     return [stitched(list(islice(parts, len(cut))), [start // COLUMN_STRIDE for start, _ in cut]) for cut in cuts]
-
-
-def log_probabilities(network: CRNN, tensors: list[Tensor]) -> list[LogProbs]:
-    """Line tensors (1, H, W_i) -> calibrated log_probs (T_i, C) of each, as if it had been read alone."""
-    images, widths = stack_lines(tensors)
-    device = network.classifier.weight.device
-    with torch.inference_mode():
-        images = images.to(device, network.stem.weight.dtype, memory_format=torch.channels_last)
-        logits = network(images, widths)
-        log_probs = (logits.float() / network.config.temperature).log_softmax(dim=-1).cpu().numpy()
-    return [rows[:count] for rows, count in zip(log_probs, network.timesteps(widths).tolist(), strict=True)]
 
 
 def _batches(widths: Sequence[int]) -> Iterator[list[int]]:

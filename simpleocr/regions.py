@@ -8,8 +8,10 @@ import numpy.typing as npt
 
 from simpleocr.components import label_regions
 from simpleocr.geometry import Polygon
-from simpleocr.linenet import STRIDE
 
+STRIDE = 4  # pixels of a map's cell
+MULTIPLE = 32  # of which a page's sides must be: the coarsest stage's stride
+LINES, WORDS = 0, 1  # channels of the maps
 CORE = 0.5  # of a line's height, that its core has
 LINE_ENDS, WORD_ENDS = 0.25, 0.12  # heights that the core of a line, of a word ends before it
 MIN_HEIGHT = 3.0  # pixels of the page as it was looked at

@@ -13,13 +13,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from simpleocr.crnn import CRNN
 from simpleocr.decoding import Decoder, aligned, greedy
 from simpleocr.document import Line
 from simpleocr.geometry import Transform
 from simpleocr.likelihood import NEVER, Likelihood, likelihoods
 from simpleocr.preprocessing import Preprocessing
-from simpleocr.recognition import Reading, readings
+from simpleocr.recognition import Reading, Recognizer, readings
 from simpleocr.vocabulary import Vocabulary
 
 DOUBT = 0.8  # a line with a word that is less likely right is looked at again
@@ -180,7 +179,7 @@ class Look:
 
 
 def recognize_carefully(
-    network: CRNN,
+    network: Recognizer,
     images: Sequence[Image.Image],
     decoder: Decoder = greedy,
     doubt: float = DOUBT,
@@ -197,7 +196,7 @@ def recognize_carefully(
 
 
 def looks(
-    network: CRNN,
+    network: Recognizer,
     images: Sequence[Image.Image],
     decoder: Decoder = greedy,
     doubt: float = DOUBT,
@@ -215,7 +214,7 @@ def looks(
     for start in range(0, len(doubtful), LINES_AT_ONCE):
         part = doubtful[start : start + LINES_AT_ONCE]
         greys = [images[i].convert("L") for i in part]
-        sides = [_sides(grey, effort, network.config.preprocessing) for grey in greys]
+        sides = [_sides(grey, effort, network.preprocessing) for grey in greys]
         read = iter(
             readings(network, [picture for pictures, turned in sides for picture in (*pictures, *turned)], decoder)
         )

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from simpleocr.crnn import COLUMN_STRIDE
 from simpleocr.likelihood import LogProbs
-from simpleocr.preprocessing import Preprocessing
+from simpleocr.preprocessing import COLUMN_STRIDE, Preprocessing
 from simpleocr.vocabulary import BLANK
 
 WIDEST = 2048  # columns: a line that is not wider is read whole

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = [  # lowest first; modules to come are named, too
     {"vocabulary", "geometry", "metrics", "components", "guard"},
-    {"document", "image", "inputs", "modelfile", "likelihood", "language"},
+    {"document", "image", "inputs", "modelfile", "likelihood", "language", "regions"},
     {
         "preprocessing",
         "residual",
@@ -28,20 +28,31 @@ LAYERS = [  # lowest first; modules to come are named, too
         "reading_order",
         "projection",
     },
-    {"pretrained", "patterns", "beam", "formats"},
-    {"decoding"},
-    {"crnn", "linenet"},
-    {"regions", "windows"},
-    {"gutters"},
-    {"deskew", "detection", "recognition", "inference", "export"},
-    {"retry", "layout"},
+    {"models"},
+    {"config", "pretrained", "patterns", "beam", "formats", "windows", "gutters"},
+    {"decoding", "shapes", "onnx_graph"},
+    {"crnn", "linenet", "onnx_runtime"},
+    {"detection", "recognition", "inference", "export"},
+    {"retry", "layout", "runtimes"},
     {"reader"},
     {"live"},
     {"cli"},
 ]
 ABOVE_ALL = {"__init__", "__main__"}  # may import anything of the package
 MODULES = sorted(path.stem for path in (ROOT / "simpleocr").glob("*.py"))
-NEVER = {"training", "tests", "app", "gradio", "datasets", "matplotlib", "cv2", "onnxruntime", "tqdm", "rapidfuzz"}
+NEVER = {
+    "training",
+    "tests",
+    "app",
+    "gradio",
+    "datasets",
+    "matplotlib",
+    "cv2",
+    "onnx",
+    "onnxruntime",
+    "tqdm",
+    "rapidfuzz",
+}
 IMPORT_NAMES = {"pillow": "PIL"}  # where it is not the distribution's name with underscores
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 RUNTIME = {
@@ -64,6 +75,8 @@ def imports(module: str, *, top_level: bool) -> Iterator[tuple[str, str]]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module}: relative import"
             yield from ((node.module or "", alias.name) for alias in node.names)
+        elif top_level and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            todo.extend(node.orelse)  # what is imported for the type checker alone never runs
         elif not (top_level and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)):
             todo.extend(ast.iter_child_nodes(node))
 

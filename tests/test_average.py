@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from simpleocr.crnn import CRNN, CRNNConfig
+from simpleocr.config import CRNNConfig
+from simpleocr.crnn import CRNN
 from simpleocr.vocabulary import Vocabulary
 from training.average import average, main
 

@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from simpleocr.crnn import BACKBONES, COLUMN_STRIDE, CRNN, ROW_STRIDE, CRNNConfig
+from simpleocr.config import BACKBONES, ROW_STRIDE, CRNNConfig
+from simpleocr.crnn import CRNN
 from simpleocr.decoding import greedy
 from simpleocr.modelfile import read_header
-from simpleocr.preprocessing import MIN_WIDTH, Preprocessing, stack_lines
+from simpleocr.preprocessing import COLUMN_STRIDE, MIN_WIDTH, Preprocessing, stack_lines
 from simpleocr.vocabulary import VOCABULARIES, Vocabulary
 
 CONFIG = CRNNConfig(Vocabulary("abc 1é"), "tiny", Preprocessing(stretch=1.25, least_std=0.1), temperature=1.5)
@@ -48,8 +49,13 @@ def random_lines(widths: list[int], seed: int = 0, height: int = 32) -> list[Ten
     return [torch.randn(1, height, width, generator=generator) for width in widths]
 
 
+def stacked(lines: list[Tensor]) -> tuple[Tensor, Tensor]:
+    images, widths = stack_lines([line.numpy() for line in lines])
+    return torch.from_numpy(images), torch.from_numpy(widths)
+
+
 def logits_of(network: CRNN, lines: list[Tensor]) -> list[Tensor]:
-    images, widths = stack_lines(lines)
+    images, widths = stacked(lines)
     with torch.inference_mode():
         logits = network(images, widths)
     return [rows[:count] for rows, count in zip(logits, network.timesteps(widths).tolist(), strict=True)]
@@ -94,7 +100,7 @@ def test_company_order_and_padding_change_nothing(seed: int) -> None:
         for i, logits in zip(order, logits_of(network, [lines[i] for i in order]), strict=True):
             assert torch.allclose(logits, expected[i], atol=1e-4, rtol=1e-4)
             assert text_of(network, logits) == text_of(network, expected[i])
-    images, given = stack_lines(lines)
+    images, given = stacked(lines)
     with torch.inference_mode():
         padded = network(nn.functional.pad(images, (0, 37)), given)
     for logits, alone in zip(padded, expected, strict=True):
@@ -110,7 +116,7 @@ def test_widths_that_are_all_full_may_be_left_out() -> None:
 @backbones
 def test_every_parameter_learns(backbone: str) -> None:
     network = random_network(backbone).train()
-    images, widths = stack_lines(random_lines([64, 97, 50]))
+    images, widths = stacked(random_lines([64, 97, 50]))
     log_probs = network(images, widths).log_softmax(dim=-1).transpose(0, 1)  # (T, B, C)
     targets = torch.tensor([network.vocabulary.encode(text) for text in ("ab c", "1éa ", "cc a")])
     lengths = torch.full((3,), 4)

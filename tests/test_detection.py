@@ -10,10 +10,11 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from simpleocr import detection
+from simpleocr.config import LineNetConfig
 from simpleocr.detection import crop_line, detect_lines, text_maps
 from simpleocr.geometry import Polygon, box_to_polygon, polygon_to_box
-from simpleocr.linenet import MULTIPLE, STRIDE, LineNet, LineNetConfig
-from simpleocr.regions import WORD_ENDS, regions, without
+from simpleocr.linenet import LineNet
+from simpleocr.regions import MULTIPLE, STRIDE, WORD_ENDS, regions, without
 from training.page_crops import draw_maps
 
 BOXES = [[40.0, 30.0, 400.0, 52.0], [60.0, 70.0, 180.0, 84.0], [220.0, 66.0, 470.0, 95.0], [30.0, 130.0, 66.0, 160.0]]

@@ -21,7 +21,7 @@ from huggingface_hub import ModelHubMixin
 from torch import nn
 
 from simpleocr import hub as hub_module
-from simpleocr import pretrained
+from simpleocr import models
 from simpleocr.modelfile import ModelError, read_header, read_tensors, write_model
 from simpleocr.pretrained import PretrainedModel
 from tests.fakehub import TOKEN, FakeHub
@@ -174,7 +174,7 @@ def test_every_way_to_name_a_model_on_this_machine(tmp_path: Path, monkeypatch: 
         pytest.fail("a local name went to the Hub")
 
     monkeypatch.setattr(hub_module, "fetch", asked)
-    monkeypatch.setattr(pretrained, "SHIPPED", tmp_path / "weights")
+    monkeypatch.setattr(models, "SHIPPED", tmp_path / "weights")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     for seed, name in enumerate(["weights/english", "here", "sub/here", "english"]):

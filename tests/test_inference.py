@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from simpleocr import inference
-from simpleocr.crnn import BACKBONES, CRNN, CRNNConfig
+from simpleocr.config import BACKBONES, CRNNConfig
+from simpleocr.crnn import CRNN
 from simpleocr.inference import for_inference
 from simpleocr.preprocessing import stack_lines
 from simpleocr.vocabulary import Vocabulary
@@ -29,7 +30,8 @@ def test_the_copy_gives_the_same_logits(backbone: str) -> None:
     network = trained(backbone)
     fast = for_inference(network)
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in fast.modules())
-    images, widths = stack_lines([torch.randn(1, 32, width) for width in (40, 97, 64)])
+    stacked, columns = stack_lines([torch.randn(1, 32, width).numpy() for width in (40, 97, 64)])
+    images, widths = torch.from_numpy(stacked), torch.from_numpy(columns)
     with torch.inference_mode():
         assert torch.allclose(network(images, widths), fast(images, widths), atol=1e-3)
 

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from simpleocr.config import SIZES, LineNetConfig
 from simpleocr.crnn import CRNN
 from simpleocr.inference import for_inference
-from simpleocr.linenet import SIZES, LineNet, LineNetConfig
+from simpleocr.linenet import LineNet
 from simpleocr.modelfile import ModelError
 
 
@@ -56,7 +57,7 @@ def test_saved_and_loaded_it_is_the_same_file(tmp_path: Path) -> None:
     [
         ({"calibration": {"threshold": "high"}}, "not a number"),
         ({"calibration": {"threshold": 2.0}}, "not in 0.05"),
-        ({"calibration": {}}, "keys should be"),
+        ({"calibration": {}}, "has the keys"),
         ({"architecture": {"name": "linenet", "size": "huge"}}, "no size 'huge'"),
         ({"architecture": {"name": "crnn", "size": "tiny"}}, "not 'linenet'"),
         ({"more": {}}, "sections"),

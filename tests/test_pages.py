@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from simpleocr.linenet import LINES, STRIDE, WORDS
+from simpleocr.regions import LINES, STRIDE, WORDS
 from training import page_crops, pages
 from training.corpus import load_corpus
 from training.data import DataError, open_pages

@@ -56,8 +56,8 @@ def test_line_to_tensor_has_the_announced_shape(size: tuple[int, int]) -> None:
     preprocessing = Preprocessing(height=24, stretch=1.25)
     tensor = line_to_tensor(noise(*size), preprocessing)
     assert tensor.shape == (1, 24, preprocessing.width(size))
-    assert tensor.dtype == torch.float32
-    assert bool(tensor.isfinite().all())
+    assert tensor.dtype == np.float32
+    assert np.isfinite(tensor).all()
 
 
 def test_each_line_has_mean_0_and_deviation_1() -> None:
@@ -65,12 +65,12 @@ def test_each_line_has_mean_0_and_deviation_1() -> None:
         picture = np.full((32, 64), low, np.uint8)
         picture[:, 32:] = high
         tensor = grey_to_tensor(picture, Preprocessing(least_std=0.001))
-        assert torch.allclose(tensor[:, :32], torch.tensor(-1.0), atol=1e-4)
-        assert torch.allclose(tensor[:, 32:], torch.tensor(1.0), atol=1e-4)
+        assert np.allclose(tensor[:, :32], torch.tensor(-1.0), atol=1e-4)
+        assert np.allclose(tensor[:, 32:], torch.tensor(1.0), atol=1e-4)
     levels = np.array([[0, 255], [128, 64]], np.uint8)
     expected = (levels - levels.mean()) / levels.std()
     for array, wanted in ((levels, expected), (levels[None], expected[None]), (levels.T, expected.T)):
-        assert np.allclose(grey_to_tensor(array, Preprocessing()).numpy(), wanted, atol=1e-5)
+        assert np.allclose(grey_to_tensor(array, Preprocessing()), wanted, atol=1e-5)
     assert levels.tolist() == [[0, 255], [128, 64]]  # as it was
 
 
@@ -78,15 +78,15 @@ def test_lines_of_a_batch_are_normalised_one_by_one() -> None:
     batch = np.stack([np.asarray(noise(40, 32, seed=i)) // (i + 1) for i in range(3)])[:, None]
     together = grey_to_tensor(batch, Preprocessing())
     for one, line in zip(together, batch, strict=True):
-        assert torch.allclose(one, grey_to_tensor(line, Preprocessing()), atol=1e-5)
+        assert np.allclose(one, grey_to_tensor(line, Preprocessing()), atol=1e-5)
 
 
 @pytest.mark.parametrize("grey", [0, 128, 255])
 def test_what_hardly_varies_is_not_blown_up(grey: int) -> None:
-    assert bool((line_to_tensor(Image.new("L", (40, 20), grey), Preprocessing()).abs() < 1e-3).all())
+    assert np.abs(line_to_tensor(Image.new("L", (40, 20), grey), Preprocessing())).max() < 1e-3
     faint = np.full((32, 64), grey, np.int16)
     faint[::2] += 1 if grey < 255 else -1
-    assert float(grey_to_tensor(faint.astype(np.uint8), Preprocessing()).abs().max()) < 0.1
+    assert np.abs(grey_to_tensor(faint.astype(np.uint8), Preprocessing())).max() < 0.1
 
 
 def test_a_picture_of_the_right_size_is_not_resampled() -> None:
@@ -101,17 +101,17 @@ def test_the_same_greys_in_any_mode_give_the_same_tensor(size: tuple[int, int]) 
     palette = image.copy().convert("P")
     assert np.array_equal(np.asarray(palette.convert("L")), np.asarray(image))
     for same in (image.convert("RGB"), palette, image.copy()):
-        assert torch.equal(line_to_tensor(same, Preprocessing()), expected)
+        assert np.array_equal(line_to_tensor(same, Preprocessing()), expected)
     two = image.point(lambda grey: 255 * (grey > 127))
     expected = line_to_tensor(two, Preprocessing())
-    assert torch.equal(line_to_tensor(two.convert("1"), Preprocessing()), expected)
+    assert np.array_equal(line_to_tensor(two.convert("1"), Preprocessing()), expected)
 
 
 def test_the_picture_stays_as_it_was() -> None:
     image = noise(50, 20).convert("RGB")
     before = image.tobytes()
     tensor = line_to_tensor(image, Preprocessing())
-    tensor.fill_(0)
+    tensor.fill(0)
     assert image.tobytes() == before
 
 
@@ -174,20 +174,19 @@ def test_preprocessing_is_a_frozen_value() -> None:
 @law
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=6), st.integers(0, 1000))
 def test_stack_lines_keeps_each_line_and_pads_with_zero(columns: list[int], seed: int) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    lines = [torch.randn(1, 8, width, generator=generator) for width in columns]
+    random = np.random.default_rng(seed)
+    lines = [random.standard_normal((1, 8, width), dtype=np.float32) for width in columns]
     images, widths = stack_lines(lines)
     assert images.shape[:3] == (len(lines), 1, 8)
     assert images.shape[3] == padded(max(columns))
-    assert images.dtype == torch.float32
+    assert images.dtype == np.float32
     assert widths.tolist() == columns
-    assert widths.device.type == "cpu"
-    assert not widths.is_floating_point()
+    assert widths.dtype == np.int64
     for image, line in zip(images, lines, strict=True):
         width = line.shape[-1]
-        assert torch.equal(image[..., :width], line)
-        assert torch.count_nonzero(image[..., width:]) == 0
-    images.fill_(7)
+        assert np.array_equal(image[..., :width], line)
+        assert not image[..., width:].any()
+    images.fill(7)
     assert not any((line == 7).any() for line in lines)  # a copy
 
 
@@ -198,5 +197,5 @@ def test_widths_of_batches_are_few_and_wide_enough() -> None:
 
 
 def test_lines_of_different_heights_do_not_stack() -> None:
-    with pytest.raises(RuntimeError):
-        stack_lines([torch.zeros(1, 8, 20), torch.zeros(1, 16, 20)])
+    with pytest.raises(ValueError, match="broadcast"):
+        stack_lines([np.zeros((1, 8, 20), dtype=np.float32), np.zeros((1, 16, 20), dtype=np.float32)])

@@ -82,6 +82,7 @@ def test_wrong_input_is_one_error(ocr: OCR) -> None:
 
 
 def test_from_pretrained_reads_as_the_saved_network(ocr: OCR, tmp_path: Path) -> None:
+    assert isinstance(ocr.network, CRNN)
     ocr.network.save_pretrained(tmp_path)
     again = OCR.from_pretrained(tmp_path)
     assert again(page(LINES)).text == ocr(page(LINES)).text

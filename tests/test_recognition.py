@@ -12,15 +12,16 @@ from PIL import Image
 from torch import Tensor
 
 from simpleocr import inference, recognition
+from simpleocr.config import CRNNConfig
 from simpleocr.constraints import charset, lexicon
-from simpleocr.crnn import COLUMN_STRIDE, CRNN, CRNNConfig
+from simpleocr.crnn import CRNN
 from simpleocr.decoding import DECODERS, Decoded, Decoder, Span, constrained
 from simpleocr.document import Line
 from simpleocr.image import InputError
 from simpleocr.inference import for_inference
 from simpleocr.likelihood import LogProbs, log_likelihood
-from simpleocr.preprocessing import Preprocessing, line_to_tensor
-from simpleocr.recognition import BATCH_COLUMNS, log_probabilities, readings, recognize
+from simpleocr.preprocessing import COLUMN_STRIDE, Preprocessing, line_to_tensor
+from simpleocr.recognition import BATCH_COLUMNS, readings, recognize
 from simpleocr.vocabulary import Vocabulary
 from simpleocr.windows import WIDEST
 from tests.test_crnn import random_network
@@ -219,10 +220,10 @@ def test_within_a_constraint_confidence_is_renormalised() -> None:
 
 def test_log_probabilities_of_a_batch_have_each_lines_length(network: CRNN) -> None:
     tensors = [line_to_tensor(noise(width, 20, seed=width), network.config.preprocessing) for width in (9, 300, 77)]
-    for log_probs, tensor in zip(log_probabilities(network, tensors), tensors, strict=True):
+    for log_probs, tensor in zip(network.log_probs(tensors), tensors, strict=True):
         assert log_probs.shape == (-(-tensor.shape[-1] // COLUMN_STRIDE), network.vocabulary.num_classes)
         assert log_probs.dtype == np.float32
-        (alone,) = log_probabilities(network, [tensor])
+        (alone,) = network.log_probs([tensor])
         assert np.allclose(log_probs, alone, atol=1e-4)
 
 
@@ -257,9 +258,9 @@ def test_one_line_too_wide_is_refused_by_its_size() -> None:
 
 def test_bfloat16_gives_almost_the_same(network: CRNN, monkeypatch: pytest.MonkeyPatch) -> None:
     tensors = [line_to_tensor(noise(width, 20, seed=width), network.config.preprocessing) for width in (90, 300)]
-    exact = log_probabilities(network, tensors)
+    exact = network.log_probs(tensors)
     monkeypatch.setattr(inference, "has_bf16", lambda: True)
-    for rough, one in zip(log_probabilities(for_inference(network), tensors), exact, strict=True):
+    for rough, one in zip(for_inference(network).log_probs(tensors), exact, strict=True):
         assert rough.dtype == np.float32
         assert np.exp(rough).sum(axis=1) == pytest.approx(1, abs=1e-5)
         assert float(np.abs(np.exp(rough) - np.exp(one)).max()) < 0.1

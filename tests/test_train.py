@@ -21,7 +21,8 @@ from PIL import Image, ImageDraw, ImageFont
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from simpleocr.crnn import CRNN, CRNNConfig
+from simpleocr.config import CRNNConfig
+from simpleocr.crnn import CRNN
 from simpleocr.image import load_image
 from simpleocr.inference import has_bf16
 from simpleocr.preprocessing import Preprocessing, to_grey

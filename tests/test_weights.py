@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from simpleocr import OCR, inference
 from simpleocr.metrics import cer
-from simpleocr.pretrained import SHIPPED
+from simpleocr.models import SHIPPED
 from tests.test_projection import page
 
 FONTS = Path(mpl.get_data_path()) / "fonts" / "ttf"

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from simpleocr import windows
-from simpleocr.crnn import COLUMN_STRIDE, CRNN
+from simpleocr.crnn import CRNN
 from simpleocr.decoding import greedy
 from simpleocr.image import InputError
 from simpleocr.likelihood import LogProbs, log_likelihood
 from simpleocr.metrics import edit_distance
-from simpleocr.preprocessing import Preprocessing, line_to_tensor
-from simpleocr.recognition import line_log_probs, log_probabilities, readings, recognize
+from simpleocr.preprocessing import COLUMN_STRIDE, Preprocessing, line_to_tensor
+from simpleocr.recognition import line_log_probs, readings, recognize
 from simpleocr.retry import recognize_carefully
 from simpleocr.vocabulary import Vocabulary
 from simpleocr.windows import OVERLAP, WIDEST, seam, stitched
@@ -146,16 +146,16 @@ def test_lines_that_are_not_too_wide_are_read_as_ever() -> None:
     tensors = [line_to_tensor(noise(w, 32, w), network.config.preprocessing) for w in (WIDEST * 2 // 3, 700, 90)]
     assert [t.shape[-1] <= WIDEST for t in tensors] == [True] * 3
     for tensor, found in zip(tensors, line_log_probs(network, tensors), strict=True):
-        assert np.allclose(found, log_probabilities(network, [tensor])[0], atol=1e-4)
+        assert np.allclose(found, network.log_probs([tensor])[0], atol=1e-4)
         (alone,) = line_log_probs(network, [tensor])
-        assert np.array_equal(alone, log_probabilities(network, [tensor])[0])  # to the bit
+        assert np.array_equal(alone, network.log_probs([tensor])[0])  # to the bit
 
 
 @pytest.mark.usefixtures("exact")
 def test_windows_see_what_the_whole_line_shows_in_its_place() -> None:
     network = random_network()
     tensor = line_to_tensor(noise(4000, 32, 1), network.config.preprocessing)
-    (joined,), (whole,) = line_log_probs(network, [tensor]), log_probabilities(network, [tensor])
+    (joined,), (whole,) = line_log_probs(network, [tensor]), network.log_probs([tensor])
     assert joined.shape == whole.shape
     apart, shifted = np.abs(joined - whole).mean(), np.abs(joined[1:] - whole[:-1]).mean()
     assert apart < 0.1 * shifted  # what the LSTM remembers of far away is all that is lost

@@ -131,7 +131,7 @@ def collate(
     """Lines of one width and their targets -> Batch."""
     ids = [vocabulary.encode(target) for target in targets]
     return Batch(
-        images=grey_to_tensor(np.stack(lines)[:, None], preprocessing),
+        images=torch.from_numpy(grey_to_tensor(np.stack(lines)[:, None], preprocessing)),
         targets=torch.tensor([i for row in ids for i in row], dtype=torch.int64),
         target_lengths=torch.tensor([len(row) for row in ids], dtype=torch.int64),
         names=names,

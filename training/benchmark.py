@@ -26,7 +26,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from simpleocr.crnn import BACKBONES, CRNN, CRNNConfig
+from simpleocr.config import BACKBONES, CRNNConfig
+from simpleocr.crnn import CRNN
 from simpleocr.inference import for_inference, has_bf16
 from simpleocr.recognition import recognize
 from simpleocr.vocabulary import VOCABULARIES

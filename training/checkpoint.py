@@ -26,7 +26,7 @@ def save_checkpoint(
     for index, values in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{key}": torch.as_tensor(value) for key, value in values.items()}
     contiguous = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    written = json.dumps({**state, SUM: checksum(state, contiguous)}, sort_keys=True)
+    written = json.dumps({**state, SUM: checksum(state, _arrays(contiguous))}, sort_keys=True)
     write_atomically(path, safetensors.torch.save(contiguous, {KEY: written}))
 
 
@@ -54,7 +54,7 @@ def load_checkpoint(path: Path, modules: dict[str, nn.Module], optimizer: torch.
     """
     state = read_state(path)
     tensors = safetensors.torch.load_file(path)
-    if state.pop(SUM, None) != checksum(state, tensors):
+    if state.pop(SUM, None) != checksum(state, _arrays(tensors)):
         raise CheckpointError(f"{path} is damaged: its checksum is another")
     try:
         for name, module in modules.items():
@@ -67,6 +67,10 @@ def load_checkpoint(path: Path, modules: dict[str, nn.Module], optimizer: torch.
         values.setdefault(int(index), {})[kind] = tensor
     optimizer.load_state_dict({"state": values, "param_groups": optimizer.state_dict()["param_groups"]})
     return state
+
+
+def _arrays(tensors: dict[str, Tensor]) -> dict[str, Any]:
+    return {name: tensor.numpy() for name, tensor in tensors.items()}
 
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

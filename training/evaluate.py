@@ -27,7 +27,7 @@ from simpleocr import hub, metrics
 from simpleocr.crnn import CRNN
 from simpleocr.decoding import DECODERS, Decoder, greedy
 from simpleocr.inference import for_inference
-from simpleocr.pretrained import MODEL_FILE, SHIPPED
+from simpleocr.models import MODEL_FILE, SHIPPED
 from simpleocr.reader import OCR
 from simpleocr.retry import DOUBT, looks
 from training.calibration import account, confidences

@@ -28,7 +28,8 @@ from torch.nn import functional as F  # noqa: N812
 from tqdm import tqdm
 
 from simpleocr import metrics
-from simpleocr.crnn import CRNN, CRNNConfig
+from simpleocr.config import CRNNConfig
+from simpleocr.crnn import CRNN
 from simpleocr.decoding import greedy
 from simpleocr.inference import has_bf16
 from simpleocr.preprocessing import line_to_tensor
@@ -175,7 +176,7 @@ def measure(variant: Variant, samples: Sequence[tuple[Image.Image, str]]) -> dic
     """CER and exact match on lines."""
     variant.eval()
     preprocessing = variant.network.config.preprocessing
-    predictions = [variant.read(line_to_tensor(image, preprocessing)[None]) for image, _ in samples]
+    predictions = [variant.read(torch.from_numpy(line_to_tensor(image, preprocessing))[None]) for image, _ in samples]
     targets = [target for _, target in samples]
     variant.train()
     return {

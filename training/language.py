@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from random import Random
 
-import torch
+import numpy as np
 from tqdm import tqdm
 
 from simpleocr.crnn import CRNN
@@ -89,15 +89,15 @@ def _tree(probabilities: dict[Ngram, float], backoff: dict[Ngram, float], order:
     degrees: Counter[Ngram] = Counter(gram[:-1] for gram in nodes)
     # sorted by level, and within it as the parents are: n-grams of one length in the order of their ids are just that
     ordered: list[Ngram] = [(), *sorted(nodes, key=lambda gram: (len(gram), gram))]
-    language = Language(len(ordered), order)
-    language.chars = torch.tensor([float(gram[-1]) if gram else 0.0 for gram in ordered])
-    language.degrees = torch.tensor([float(degrees[gram]) for gram in ordered])
-    language.log_probs = torch.tensor(
-        [math.log(max(1e-6, _interpolated(probabilities, backoff, gram))) if gram else 0.0 for gram in ordered]
+    return Language(
+        chars=np.array([float(gram[-1]) if gram else 0.0 for gram in ordered]),
+        degrees=np.array([float(degrees[gram]) for gram in ordered]),
+        log_probs=np.array(
+            [math.log(max(1e-6, _interpolated(probabilities, backoff, gram))) if gram else 0.0 for gram in ordered]
+        ),
+        backoffs=np.array([math.log(backoff.get(gram, 1.0)) for gram in ordered]),
+        order=order,
     )
-    language.backoffs = torch.tensor([math.log(backoff.get(gram, 1.0)) for gram in ordered])
-    language.check()
-    return language
 
 
 def main(argv: Sequence[str] | None = None) -> None:

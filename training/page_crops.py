@@ -12,8 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from simpleocr.linenet import LINES, STRIDE, WORDS
-from simpleocr.regions import CORE, LINE_ENDS, WORD_ENDS
+from simpleocr.regions import CORE, LINE_ENDS, LINES, STRIDE, WORD_ENDS, WORDS
 from training import augment
 from training.backgrounds import Grey, clouds
 

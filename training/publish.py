@@ -19,7 +19,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from simpleocr.crnn import CRNN
 from simpleocr.modelfile import ModelError
-from simpleocr.pretrained import MODEL_FILE
+from simpleocr.models import MODEL_FILE
 
 TEMPLATE = Path(__file__).parent.parent / "model_card.md"
 COLUMNS = {

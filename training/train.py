@@ -26,7 +26,8 @@ from torch.nn import functional as F  # noqa: N812
 from tqdm import tqdm
 
 from simpleocr import metrics
-from simpleocr.crnn import BACKBONES, CRNN, CRNNConfig
+from simpleocr.config import BACKBONES, CRNNConfig
+from simpleocr.crnn import CRNN
 from simpleocr.image import InputError
 from simpleocr.inference import for_inference, has_bf16
 from simpleocr.modelfile import ModelError

@@ -27,9 +27,10 @@ from torch.nn import functional as F  # noqa: N812
 from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
 
+from simpleocr.config import SIZES, LineNetConfig
 from simpleocr.detection import LEAST_STD
 from simpleocr.inference import has_bf16
-from simpleocr.linenet import SIZES, LineNet, LineNetConfig
+from simpleocr.linenet import LineNet
 from simpleocr.modelfile import ModelError
 from training.backgrounds import Grey, load_photos
 from training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint

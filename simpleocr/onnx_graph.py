@@ -1,0 +1,273 @@
+"""ONNX graphs of the networks, from their tensors: dynamic width, BatchNorm folded, in floats or in whole numbers.
+
+Written node by node rather than traced: that needs neither torch nor a tracer, takes no time, and holds for every width.
+In whole numbers, every convolution multiplies 8-bit values (QDQ form); the LSTM and the classifier stay in floats.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from simpleocr.config import BACKBONES, SIZES, STRIDES, CRNNConfig, LineNetConfig
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+OPSET = 17
+IR_VERSION = 8  # of the opset's time, so that runtimes of years ago read it
+EPSILON = 1e-5  # of BatchNorm2d
+LEVELS = 255  # of an 8-bit activation; a weight has -127..127
+Array = npt.NDArray[Any]
+Tensors = Mapping[str, Array]
+Ranges = Sequence[tuple[float, float]]
+
+
+def crnn_graph(config: CRNNConfig, tensors: Tensors, *, quantized: bool = False) -> "ModelProto":
+    """A CRNN as ONNX: "image" (B, 1, H, W) -> "log_probs" (B, T, C), calibrated; T = ceil(ceil(W / 2) / 2).
+
+    Every line of a batch is W wide. Vocabulary and preprocessing lie in the metadata "simpleocr", as in a model file.
+
+    Args:
+        config: of the network.
+        tensors: of its model file.
+        quantized: in whole numbers, with the ranges of the config.
+
+    Raises:
+        ValueError: quantized without ranges.
+    """
+    graph = _Graph(tensors, _checked(config.ranges) if quantized else ())
+    backbone = BACKBONES[config.backbone]
+    x = graph.quantize("image")
+    x = graph.convolution(x, "stem", stride=(2, 2), relu=True)
+    for number, (blocks, stride) in enumerate(zip(backbone.blocks, STRIDES, strict=True)):
+        for i in range(blocks):
+            x = graph.block(x, f"stages.{number}.{i}", stride if i == 0 else (1, 1))
+    rows = graph.node("Conv", [x, graph.constant(tensors["row_score.weight"])])
+    weights = graph.node("Softmax", [rows], axis=2)  # (B, 1, R, T)
+    x = graph.node("Mul", [x, weights])
+    x = graph.node("ReduceSum", [x, graph.constant(np.array([2], dtype=np.int64))], keepdims=0)  # (B, D, T)
+    x = graph.node("Transpose", [x], perm=[2, 0, 1])  # (T, B, D)
+    for layer in range(backbone.layers):
+        x = graph.bilstm(x, "rnn", layer, backbone.hidden)
+    x = graph.node("Transpose", [x], perm=[1, 0, 2])  # (B, T, 2 * hidden)
+    x = graph.node("MatMul", [x, graph.constant(tensors["classifier.weight"].T)])
+    x = graph.node("Add", [x, graph.constant(tensors["classifier.bias"])])
+    x = graph.node("Div", [x, graph.constant(np.array(config.temperature, dtype=np.float32))])
+    graph.node("LogSoftmax", [x], axis=-1, output="log_probs")
+    height, classes = config.preprocessing.height, config.vocabulary.num_classes
+    return graph.model(
+        {"image": ["batch", 1, height, "width"]}, {"log_probs": ["batch", "timesteps", classes]}, config.to_header()
+    )
+
+
+def linenet_graph(config: LineNetConfig, tensors: Tensors, *, quantized: bool = False) -> "ModelProto":
+    """A LineNet as ONNX: "image" (B, 1, H, W) of multiples of 32 -> "probs" (B, 2, H / 4, W / 4) of lines and words.
+
+    Args:
+        config: of the network.
+        tensors: of its model file.
+        quantized: in whole numbers, with the ranges of the config.
+
+    Raises:
+        ValueError: quantized without ranges.
+    """
+    graph = _Graph(tensors, _checked(config.ranges) if quantized else ())
+    _, blocks, _ = SIZES[config.size]
+    x = graph.convolution(graph.quantize("image"), "stem", stride=(2, 2), relu=True)
+    levels = []
+    for number, count in enumerate(blocks):
+        for i in range(count):
+            x = graph.block(x, f"stages.{number}.{i}", (2, 2) if i == 0 else (1, 1))
+        levels.append(graph.convolution(x, f"laterals.{number}"))
+    joined = levels.pop()
+    scales = graph.constant(np.array([1, 1, 2, 2], dtype=np.float32))
+    while levels:
+        larger = graph.node(
+            "Resize",
+            [joined, "", scales],
+            mode="nearest",
+            coordinate_transformation_mode="asymmetric",
+            nearest_mode="floor",
+        )
+        joined = graph.quantize(graph.node("Add", [levels.pop(), larger]))
+    joined = graph.convolution(joined, "joint", relu=True)
+    x = graph.convolution(joined, "classifier", quantize=False)
+    graph.node("Sigmoid", [x], output="probs")
+    return graph.model(
+        {"image": ["batch", 1, "height", "width"]},
+        {"probs": ["batch", 2, "rows", "columns"]},
+        config.to_header(),
+    )
+
+
+def activations(model: "ModelProto") -> list[str]:
+    """The values of a graph in floats whose ranges one in whole numbers needs, in order."""
+    (names,) = [entry.value for entry in model.metadata_props if entry.key == "activations"]
+    return [str(name) for name in json.loads(names)]
+
+
+class _Graph:
+    """A graph in the making: each method adds nodes and gives the name of what comes out.
+
+    Args:
+        tensors: of the model file.
+        ranges: of what quantize() is called for, in order; none for a graph in floats.
+    """
+
+    def __init__(self, tensors: Tensors, ranges: Ranges = ()) -> None:
+        from onnx import helper, numpy_helper
+
+        self._helper, self._numpy_helper = helper, numpy_helper
+        self._tensors = tensors
+        self._ranges = iter(ranges)
+        self._quantized = bool(ranges)
+        self._scales: dict[str, float] = {}  # of each value that is in whole numbers
+        self._nodes: list[Any] = []
+        self._constants: list[Any] = []
+        self.activations: list[str] = []
+
+    def node(self, kind: str, inputs: Sequence[str], output: str = "", **attributes: Any) -> str:
+        """One node with one output."""
+        output = output or f"{kind.lower()}_{len(self._nodes)}"
+        self._nodes.append(self._helper.make_node(kind, inputs, [output], **attributes))
+        return output
+
+    def constant(self, values: Array) -> str:
+        """A constant; floats that float16 holds exactly are stored so, and cast."""
+        name = f"constant_{len(self._constants)}"
+        values = np.ascontiguousarray(values)
+        if values.dtype == np.float32 and values.size > 1024:
+            small = values.astype(np.float16)
+            if bool((small == values).all()):
+                self._constants.append(self._numpy_helper.from_array(small, name))
+                return self.node("Cast", [name], to=self._helper.np_dtype_to_tensor_dtype(values.dtype))
+        self._constants.append(self._numpy_helper.from_array(values, name))
+        return name
+
+    def quantize(self, value: str) -> str:
+        """A value in 256 steps, in a graph in whole numbers; else the value, whose range may be measured."""
+        self.activations.append(value)
+        if not self._quantized:
+            return value
+        low, high = next(self._ranges, (0.0, 0.0))
+        if low == high:
+            raise ValueError(
+                "the model's ranges are fewer than its activations: python -m training.ranges measures them"
+            )
+        scale = (high - low) / LEVELS
+        zero = np.uint8(max(0, min(LEVELS, round(-low / scale))))
+        return self._through(value, scale, zero)
+
+    def _through(self, value: str, scale: float, zero: np.uint8) -> str:
+        ends = [self.constant(np.array(scale, dtype=np.float32)), self.constant(np.array(zero))]
+        whole = self.node("QuantizeLinear", [value, *ends])
+        back = self.node("DequantizeLinear", [whole, *ends])
+        self._scales[back] = scale
+        return back
+
+    def convolution(
+        self, x: str, name: str, *, stride: tuple[int, int] = (1, 1), relu: bool = False, quantize: bool = True
+    ) -> str:
+        """A convolution with the BatchNorm behind it, if it has one, and a ReLU if asked for."""
+        weight, bias = self._folded(name)
+        pads = [side // 2 for side in weight.shape[2:]] * 2
+        if x in self._scales:
+            inputs = [x, *self._whole(weight, bias, self._scales[x])]
+        else:
+            inputs = [x, self.constant(weight), self.constant(bias)]
+        out = self.node("Conv", inputs, strides=list(stride), pads=pads, kernel_shape=list(weight.shape[2:]))
+        out = self.node("Relu", [out]) if relu else out
+        return self.quantize(out) if quantize else out
+
+    def _whole(self, weight: Array, bias: Array, scale: float) -> list[str]:
+        """Weights of 8 bits, each output channel with a scale of its own, and biases that fit them."""
+        scales = np.maximum(np.abs(weight).reshape(len(weight), -1).max(axis=1), 1e-12).astype(np.float32) / 127
+        whole = np.clip(np.round(weight / scales[:, None, None, None]), -127, 127).astype(np.int8)
+        steps = (scales.astype(np.float64) * scale).astype(np.float32)
+        biases = np.clip(np.round(bias / steps.astype(np.float64)), -(2**31) + 1, 2**31 - 1).astype(np.int32)
+        return [
+            self.node("DequantizeLinear", [self.constant(values), self.constant(by), self.constant(zero)], axis=0)
+            for values, by, zero in (
+                (whole, scales, np.zeros(len(scales), dtype=np.int8)),
+                (biases, steps, np.zeros(len(scales), dtype=np.int32)),
+            )
+        ]
+
+    def block(self, x: str, name: str, stride: tuple[int, int]) -> str:
+        """A ResidualBlock."""
+        shortcut = self.convolution(x, f"{name}.shortcut", stride=stride) if self._has(f"{name}.shortcut.0") else x
+        first = self.convolution(x, f"{name}.first", stride=stride, relu=True)
+        second = self.convolution(first, f"{name}.second")
+        return self.quantize(self.node("Relu", [self.node("Add", [second, shortcut])]))
+
+    def bilstm(self, x: str, name: str, layer: int, hidden: int) -> str:
+        """(T, B, D) -> (T, B, 2 * hidden): one layer of a bidirectional LSTM."""
+
+        def both(kind: str) -> list[Array]:
+            return [_gates(self._tensors[f"{name}.{kind}_l{layer}{side}"]) for side in ("", "_reverse")]
+
+        bias = [np.concatenate(pair) for pair in zip(both("bias_ih"), both("bias_hh"), strict=True)]
+        inputs = [self.constant(np.stack(values)) for values in (both("weight_ih"), both("weight_hh"), bias)]
+        y = self.node("LSTM", [x, *inputs], hidden_size=hidden, direction="bidirectional")  # (T, 2, B, hidden)
+        y = self.node("Transpose", [y], perm=[0, 2, 1, 3])
+        return self.node("Reshape", [y, self.constant(np.array([0, 0, -1], dtype=np.int64))])
+
+    def model(
+        self, inputs: Mapping[str, list[Any]], outputs: Mapping[str, list[Any]], header: Mapping[str, Any]
+    ) -> "ModelProto":
+        """The graph as a model, with what a header says of it in its metadata."""
+        import onnx
+
+        def described(values: Mapping[str, list[Any]]) -> list[Any]:
+            return [
+                self._helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+                for name, shape in values.items()
+            ]
+
+        graph = self._helper.make_graph(
+            self._nodes, "simpleocr", described(inputs), described(outputs), initializer=self._constants
+        )
+        opset = self._helper.make_opsetid("", OPSET)
+        model = self._helper.make_model(graph, producer_name="simpleocr", opset_imports=[opset], ir_version=IR_VERSION)
+        self._helper.set_model_props(
+            model,
+            {
+                "simpleocr": json.dumps(header, ensure_ascii=False, sort_keys=True),
+                "activations": json.dumps(self.activations),
+            },
+        )
+        return model
+
+    def _has(self, name: str) -> bool:
+        return f"{name}.weight" in self._tensors
+
+    def _folded(self, name: str) -> tuple[Array, Array]:
+        """Weight and bias of a convolution, its BatchNorm put into them."""
+        sequence = self._has(f"{name}.0")  # a shortcut is a convolution and its norm in a row
+        weight = self._tensors[f"{name}.0.weight" if sequence else f"{name}.weight"]
+        norm = f"{name}.1" if sequence else f"{name}_norm"
+        if not self._has(norm):
+            return weight, self._tensors[f"{name}.bias"]
+        gain, shift, mean, variance = (
+            self._tensors[f"{norm}.{part}"].astype(np.float64)
+            for part in ("weight", "bias", "running_mean", "running_var")
+        )
+        gain = gain / np.sqrt(variance + EPSILON)
+        return (weight * gain[:, None, None, None]).astype(np.float32), (shift - mean * gain).astype(np.float32)
+
+
+def _gates(rows: Array) -> Array:
+    """Of an LSTM's rows, torch's order (in, forget, cell, out) -> ONNX's (in, out, forget, cell)."""
+    quarter = math.ceil(len(rows) / 4)
+    i, f, g, o = (rows[n * quarter : (n + 1) * quarter] for n in range(4))
+    return np.concatenate([i, o, f, g])
+
+
+def _checked(ranges: Ranges) -> Ranges:
+    if not ranges:
+        raise ValueError("the model says nothing of its ranges: python -m training.ranges measures them")
+    return ranges

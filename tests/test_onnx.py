@@ -1,0 +1,228 @@
+"""onnx_graph, onnx_runtime, export: the same reading from the same file, with torch or without."""
+
+import json
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from PIL import Image
+
+from simpleocr import OCR, CRNNConfig, LineNetConfig, ModelError
+from simpleocr.config import BACKBONES, SIZES
+from simpleocr.crnn import CRNN
+from simpleocr.export import export_onnx, export_torchscript
+from simpleocr.linenet import LineNet
+from simpleocr.modelfile import read_header, read_tensors, write_model
+from simpleocr.models import locate
+from simpleocr.onnx_runtime import OnnxCRNN, OnnxLineNet
+from simpleocr.preprocessing import Lines, Preprocessing
+from simpleocr.reader import DEFAULT_MODEL
+from simpleocr.shapes import crnn_shapes, linenet_shapes
+from simpleocr.vocabulary import VOCABULARIES
+from tests.test_inference import trained
+from training import ranges
+from training.language import count_ngrams, estimate
+
+ROOT = Path(__file__).parent.parent
+EXAMPLE = ROOT / "simpleocr/examples/screenshot.png"
+WIDTHS = [8, 9, 15, 16, 17, 63, 64, 65, 200, 511, 1000, 2048, 4095, 4096]
+
+
+def line(width: int, height: int = 32) -> Lines:
+    return np.random.default_rng(width).standard_normal((1, height, width), dtype=np.float32)
+
+
+def stored(tmp_path: Path, network: CRNN | LineNet) -> Path:
+    network.save_pretrained(tmp_path / "stored", dtype=torch.float32)
+    return tmp_path / "stored" / "model.safetensors"
+
+
+def any_line_net(size: str) -> LineNet:
+    torch.manual_seed(1)
+    network = LineNet(LineNetConfig(size))
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+            assert module.running_mean is not None
+            module.running_mean.uniform_(-0.3, 0.3)
+    return network.eval()
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_names_and_shapes_are_those_of_the_network(backbone: str) -> None:
+    network = CRNN(CRNNConfig(VOCABULARIES["english"], backbone))
+    network.set_language(estimate(count_ngrams([[1, 2], [1, 3]], 2), 10))
+    found = {k: tuple(v.shape) for k, v in network.state_dict().items() if v.is_floating_point()}
+    assert crnn_shapes(network.config) == found
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_names_and_shapes_are_those_of_the_line_net(size: str) -> None:
+    network = LineNet(LineNetConfig(size))
+    found = {k: tuple(v.shape) for k, v in network.state_dict().items() if v.is_floating_point()}
+    assert linenet_shapes(network.config) == found
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_every_width_reads_as_with_torch(backbone: str, tmp_path: Path) -> None:
+    network = trained(backbone)
+    other = OnnxCRNN.load(stored(tmp_path, network))
+    for width in WIDTHS if backbone == "tiny" else (8, 97, 640):
+        (expected,), (found,) = network.log_probs([line(width)]), other.log_probs([line(width)])
+        assert found.shape == expected.shape
+        assert np.abs(found - expected).max() < 1e-4, width
+
+
+@pytest.mark.slow
+def test_every_width_from_8_to_4096_reads_as_with_torch() -> None:
+    network, other = CRNN.from_pretrained(DEFAULT_MODEL), OnnxCRNN.load(locate(DEFAULT_MODEL))
+    for width in [*range(8, 200), *range(200, 4097, 41), 4096]:
+        (expected,), (found,) = network.log_probs([line(width)]), other.log_probs([line(width)])
+        assert np.abs(found - expected).max() < 1e-4, width
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_page_is_seen_as_with_torch(size: str, tmp_path: Path) -> None:
+    network = any_line_net(size)
+    other = OnnxLineNet.load(stored(tmp_path, network))
+    assert other.threshold == network.threshold
+    for shape in ((32, 32), (64, 160), (320, 96)):
+        pixels = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+        assert np.abs(other.cell_probs(pixels) - network.cell_probs(pixels)).max() < 1e-5
+
+
+def test_a_batch_of_one_width_and_the_metadata(tmp_path: Path) -> None:
+    network = trained("tiny")
+    network.config = CRNNConfig(network.vocabulary, "tiny", Preprocessing(stretch=1.25), 1.7)
+    export_onnx(stored(tmp_path, network), tmp_path / "m.onnx")
+    model = onnx.load(tmp_path / "m.onnx")
+    onnx.checker.check_model(model, full_check=True)
+    header = json.loads({entry.key: entry.value for entry in model.metadata_props}["simpleocr"])
+    assert header == network.config.to_header()
+    session = onnxruntime.InferenceSession(tmp_path / "m.onnx", providers=["CPUExecutionProvider"])
+    lines = np.stack([line(80), line(81)[..., :80], line(82)[..., :80]])
+    (found,) = session.run(None, {"image": lines})
+    for one, row in zip(lines, found, strict=True):
+        assert np.abs(network.log_probs([one])[0] - row).max() < 1e-4
+
+
+def test_whole_numbers_need_ranges_and_read_nearly_the_same(tmp_path: Path) -> None:
+    path = stored(tmp_path, trained("tiny"))
+    with pytest.raises(ModelError, match=r"training\.calibrate|training\.ranges"):
+        OnnxCRNN.load(path, quantized=True)
+    with pytest.raises(ModelError, match="ranges"):
+        export_onnx(path, tmp_path / "m.onnx", quantized=True)
+    folder = tmp_path / "set"
+    folder.mkdir()
+    rows = ["file_name,text"]
+    for i in range(8):
+        noise = np.random.default_rng(i).integers(0, 255, (30, 60 + 9 * i), dtype=np.uint8)
+        Image.fromarray(noise).save(folder / f"{i}.png")
+        rows.append(f"{i}.png,a")
+    (folder / "metadata.csv").write_text("\n".join(rows))
+    given = ["--model", str(path), "--dataset", str(folder), "--split", "train"]
+    ranges.main([*given, "--out", str(tmp_path / "whole")])
+    whole = tmp_path / "whole" / "model.safetensors"
+    assert CRNN.from_pretrained(tmp_path / "whole").config.ranges
+    floats, wholes = OnnxCRNN.load(whole), OnnxCRNN.load(whole, quantized=True)
+    far = [np.abs(floats.log_probs([line(w)])[0] - wholes.log_probs([line(w)])[0]).mean() for w in (40, 90, 300)]
+    assert 0 < max(far) < 0.3
+    export_onnx(whole, tmp_path / "8.onnx", quantized=True)
+    kinds = {node.op_type for node in onnx.load(tmp_path / "8.onnx").graph.node}
+    assert {"QuantizeLinear", "DequantizeLinear"} <= kinds
+    with pytest.raises(SystemExit, match="no such"):
+        ranges.main(["--model", str(tmp_path / "no"), "--dataset", str(folder), "--out", str(tmp_path / "x")])
+
+
+def test_torchscript_of_any_width_with_its_header(tmp_path: Path) -> None:
+    network = trained("tiny")
+    export_torchscript(stored(tmp_path, network), tmp_path / "m.pt")
+    extra = {"simpleocr.json": ""}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecated, but what C++ and phones load
+        traced = torch.jit.load(tmp_path / "m.pt", _extra_files=extra)  # type: ignore[no-untyped-call]
+    assert json.loads(extra["simpleocr.json"])["vocabulary"] == network.vocabulary.characters
+    for width in (8, 33, 160, 700):
+        with torch.inference_mode():
+            found = traced(torch.from_numpy(line(width))[None])[0].numpy()
+        assert np.abs(found - network.log_probs([line(width)])[0]).max() < 1e-4
+    pages = any_line_net("tiny")
+    export_torchscript(stored(tmp_path, pages), tmp_path / "l.pt")
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")
+        seen = torch.jit.load(tmp_path / "l.pt")(torch.ones(1, 1, 64, 96))[0].numpy()  # type: ignore[no-untyped-call]
+    assert np.abs(seen - pages.cell_probs(np.ones((64, 96), dtype=np.float32))).max() < 1e-5
+
+
+def test_the_reader_reads_the_same_with_either_runtime() -> None:
+    with_torch, without = OCR(retry=False), OCR(retry=False, runtime="onnx")
+    pages = [reader(EXAMPLE) for reader in (with_torch, without)]
+    assert pages[0].text == pages[1].text != ""
+    with pytest.raises(ValueError, match="no runtime 'magic': there are torch, onnx, onnx-int8"):
+        OCR(runtime="magic")
+
+
+WITHOUT_TORCH = """
+import sys
+sys.modules["torch"] = None  # as if it were not installed
+from simpleocr import OCR
+page = OCR.from_pretrained("english", runtime="onnx", language_weight=0.2)(sys.argv[1])
+print(page.text)
+assert not any(name == "torch" or name.startswith(("torch.", "huggingface_hub")) for name in sys.modules if sys.modules[name])
+"""
+
+
+def test_it_reads_without_torch_and_without_asking_the_hub() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, str(EXAMPLE)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert done.stdout.strip()
+
+
+def test_a_damaged_file_is_refused_without_torch_as_with_it(tmp_path: Path) -> None:
+    path = stored(tmp_path, trained("tiny"))
+    good = path.read_bytes()
+    path.write_bytes(good[:-5])
+    with pytest.raises(ModelError, match="cut short"):
+        OnnxCRNN.load(path)
+    path.write_bytes(good)
+    header, tensors = read_header(path), read_tensors(path, crnn_shapes(trained("tiny").config))
+    own = {k: v for k, v in header.items() if k not in ("format", "sha256")}
+    changes: list[dict[str, Any]] = [
+        {"preprocessing": {}},
+        {"architecture": {"name": "crnn", "backbone": "huge"}},
+        {"more": 1},
+    ]
+    for change in changes:
+        write_model(path, {**own, **change}, tensors)
+        with pytest.raises(ModelError, match="does not describe"):
+            OnnxCRNN.load(path)
+    bad_ranges: list[Any] = [[[0, 0]], [[1, 2]], [["a", 1]], "x", [[0, 1, 2]], [[-1e9, 0]]]
+    for bad in bad_ranges:
+        write_model(path, {**own, "calibration": {"temperature": 1.0, "ranges": bad}}, tensors)
+        with pytest.raises(ModelError, match="ranges"):
+            OnnxCRNN.load(path)
+        with pytest.raises(ModelError, match="ranges"):
+            CRNN.from_pretrained(path)
+    with pytest.raises(ModelError, match="does not describe"):
+        OnnxLineNet.load(path)
+
+
+def test_too_few_ranges_are_no_crash(tmp_path: Path) -> None:
+    network = trained("tiny")
+    network.config = CRNNConfig(network.vocabulary, "tiny", ranges=((-1.0, 1.0), (0.0, 2.0)))
+    with pytest.raises(ModelError, match="ranges"):
+        OnnxCRNN.load(stored(tmp_path, network), quantized=True)
