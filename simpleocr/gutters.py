@@ -83,7 +83,7 @@ def _without_thin(lines: list[Level]) -> list[Level]:
     kept = []
     for line in lines:
         row = [
-            other for other in lines if other is not line and other.beside(line) and THIN * other.height > line.height
+            other for other in lines if THIN * other.height > line.height and other is not line and other.beside(line)
         ]
         left = any(abs(other.right - line.left) < other.height for other in row)
         right = any(abs(other.left - line.right) < other.height for other in row)
@@ -99,9 +99,8 @@ def _rows(line: Level, lines: Sequence[Level]) -> list[list[Level]]:
         near = [
             other
             for other in lines
-            if other is not line
+            if 0 < sign * (other.top + other.bottom - line.top - line.bottom) / 2 < REACH * line.height
             and not other.beside(line)
-            and 0 < sign * (other.top + other.bottom - line.top - line.bottom) / 2 < REACH * line.height
         ]
         near.sort(key=lambda other: sign * (other.top + other.bottom))
         found: list[list[Level]] = []

@@ -1,7 +1,8 @@
 """ONNX graphs of the networks, from their tensors: dynamic width, BatchNorm folded, in floats or in whole numbers.
 
 Written node by node rather than traced: that needs neither torch nor a tracer, takes no time, and holds for every width.
-In whole numbers, every convolution multiplies 8-bit values (QDQ form); the LSTM and the classifier stay in floats.
+In whole numbers, every convolution multiplies 8-bit values (QDQ form) with the ranges that were measured, and the LSTM
+with those it meets, by an operator of ONNX Runtime's own; the classifier stays in floats.
 """
 
 import json
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 OPSET = 17
 IR_VERSION = 8  # of the opset's time, so that runtimes of years ago read it
+MICROSOFT = "com.microsoft"  # the domain of the operators that ONNX Runtime has beyond the standard
 EPSILON = 1e-5  # of BatchNorm2d
 LEVELS = 255  # of an 8-bit activation; a weight has -127..127
 Array = npt.NDArray[Any]
@@ -210,11 +212,28 @@ class _Graph:
         def both(kind: str) -> list[Array]:
             return [_gates(self._tensors[f"{name}.{kind}_l{layer}{side}"]) for side in ("", "_reverse")]
 
-        bias = [np.concatenate(pair) for pair in zip(both("bias_ih"), both("bias_hh"), strict=True)]
-        inputs = [self.constant(np.stack(values)) for values in (both("weight_ih"), both("weight_hh"), bias)]
-        y = self.node("LSTM", [x, *inputs], hidden_size=hidden, direction="bidirectional")  # (T, 2, B, hidden)
+        bias = self.constant(
+            np.stack([np.concatenate(pair) for pair in zip(both("bias_ih"), both("bias_hh"), strict=True)])
+        )
+        weights = [
+            np.stack(both("weight_ih")),
+            np.stack(both("weight_hh")),
+        ]  # (2, 4 * hidden, D), (2, 4 * hidden, hidden)
+        sizes: dict[str, Any] = {"hidden_size": hidden, "direction": "bidirectional"}
+        if self._quantized:
+            (w, *w_scales), (r, *r_scales) = (self._whole_gates(values) for values in weights)
+            inputs = [x, w, r, bias, "", "", "", "", *w_scales, *r_scales]
+            y = self.node("DynamicQuantizeLSTM", inputs, domain=MICROSOFT, **sizes)  # (T, 2, B, hidden)
+        else:
+            y = self.node("LSTM", [x, *(self.constant(values) for values in weights), bias], **sizes)
         y = self.node("Transpose", [y], perm=[0, 2, 1, 3])
         return self.node("Reshape", [y, self.constant(np.array([0, 0, -1], dtype=np.int64))])
+
+    def _whole_gates(self, weights: Array) -> list[str]:
+        """(2, G, D) -> weights of 8 bits (2, D, G), scales (2, G) and zero points, of each direction and gate."""
+        scales = np.maximum(np.abs(weights).max(axis=2), 1e-12).astype(np.float32) / 127
+        whole = np.clip(np.round(weights / scales[..., None]), -127, 127).astype(np.int8).transpose(0, 2, 1)
+        return [self.constant(values) for values in (whole, scales, np.zeros(scales.shape, dtype=np.int8))]
 
     def model(
         self, inputs: Mapping[str, list[Any]], outputs: Mapping[str, list[Any]], header: Mapping[str, Any]
@@ -231,8 +250,10 @@ class _Graph:
         graph = self._helper.make_graph(
             self._nodes, "simpleocr", described(inputs), described(outputs), initializer=self._constants
         )
-        opset = self._helper.make_opsetid("", OPSET)
-        model = self._helper.make_model(graph, producer_name="simpleocr", opset_imports=[opset], ir_version=IR_VERSION)
+        opsets = [self._helper.make_opsetid("", OPSET)]
+        if any(node.domain == MICROSOFT for node in self._nodes):
+            opsets.append(self._helper.make_opsetid(MICROSOFT, 1))
+        model = self._helper.make_model(graph, producer_name="simpleocr", opset_imports=opsets, ir_version=IR_VERSION)
         self._helper.set_model_props(
             model,
             {

@@ -5,6 +5,7 @@ Needs the extra `onnx`. The graph is made from the model file when it is loaded;
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -45,7 +46,12 @@ class OnnxCRNN:
         self.language = None
         if config.ngrams:
             self.language = Language.from_tensors({name: tensors[f"language.{name}"] for name in TENSORS}, config.order)
-        self._session = session(crnn_graph(config, tensors, quantized=quantized))
+        graph = crnn_graph(config, tensors, quantized=quantized).SerializeToString()
+        threads = thread_count()
+        self._session = session(graph, threads)
+        # several lines are read side by side, for one alone does not keep many threads busy
+        self._single = session(graph, 1) if threads > 1 else self._session
+        self._pool = ThreadPoolExecutor(threads, "simpleocr-lines") if threads > 1 else None
 
     @classmethod
     def load(cls, path: Path, *, quantized: bool = False) -> Self:
@@ -71,8 +77,18 @@ class OnnxCRNN:
         return self.config.preprocessing
 
     def log_probs(self, lines: Sequence[Lines]) -> list[LogProbs]:
-        """Line tensors (1, H, W_i) -> calibrated log_probs (T_i, C) of each; one by one, for that is as fast."""
-        return [self._session.run(None, {"image": line[None]})[0][0] for line in lines]
+        """Line tensors (1, H, W_i) -> calibrated log_probs (T_i, C) of each; each by itself, for that is as fast."""
+
+        def read(running: Any, line: Lines) -> LogProbs:
+            return np.asarray(running.run(None, {"image": line[None]})[0][0])
+
+        if len(lines) == 1 or self._pool is None:
+            return [read(self._session, line) for line in lines]
+        order = sorted(
+            range(len(lines)), key=lambda i: -lines[i].shape[-1]
+        )  # the widest first: none is waited for long
+        found = dict(zip(order, self._pool.map(lambda i: read(self._single, lines[i]), order), strict=True))
+        return [found[i] for i in range(len(lines))]
 
 
 class OnnxLineNet:
@@ -89,7 +105,7 @@ class OnnxLineNet:
 
     def __init__(self, config: LineNetConfig, tensors: Mapping[str, Array], *, quantized: bool = False) -> None:
         self.config = config
-        self._session = session(linenet_graph(config, tensors, quantized=quantized))
+        self._session = session(linenet_graph(config, tensors, quantized=quantized).SerializeToString(), thread_count())
 
     @classmethod
     def load(cls, path: Path, *, quantized: bool = False) -> Self:
@@ -135,8 +151,16 @@ def read_model(
     return config, tensors
 
 
-def session(model: "ModelProto") -> Any:
-    """An InferenceSession for a graph; with as many threads as OMP_NUM_THREADS says, or as there are cores.
+def thread_count() -> int:
+    """As many as OMP_NUM_THREADS says, as torch has it, or as there are cores for this process."""
+    said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    if said.isdigit() and int(said):
+        return int(said)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def session(model: bytes, threads: int) -> Any:
+    """An InferenceSession for a graph, with so many threads.
 
     Raises:
         ModelError: ONNX Runtime is not installed.
@@ -146,11 +170,11 @@ def session(model: "ModelProto") -> Any:
     except ImportError as error:
         raise ModelError("runtime 'onnx' needs the extra: pip install 'simpleocr[onnx]'") from error
     options = SessionOptions()
-    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "0"))
+    options.intra_op_num_threads = threads
     # memory of every size that was ever needed would be kept: of lines that is every width
     options.enable_cpu_mem_arena = False
     options.log_severity_level = 3
-    return InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def measured_ranges(model: "ModelProto", images: Iterable[Lines]) -> Ranges:
@@ -168,7 +192,7 @@ def measured_ranges(model: "ModelProto", images: Iterable[Lines]) -> Ranges:
     assert first == "image", first
     del watched.graph.output[:]
     watched.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names)
-    running = session(watched)
+    running = session(watched.SerializeToString(), thread_count())
     lows, highs = np.zeros(1 + len(names)), np.zeros(1 + len(names))
     for image in images:
         seen = [image, *running.run(None, {"image": image})]
