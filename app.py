@@ -12,15 +12,18 @@ import html
 import logging
 import os
 import re
+import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -110,6 +113,8 @@ MAX_PAGES = 50  # that are read in one go
 SHOWN_PAGES = 12  # with their evidence; the text and the downloads have all
 MAX_CANDIDATES, MAX_CANDIDATE = 20, 200  # texts that are asked about, characters of each
 MAX_CONSTRAINT = 20_000  # characters of a charset, lexicon or pattern
+SHOWN_CORRECTIONS = 50  # the latest
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 KEPT = 1800  # seconds until an upload is deleted
 SUFFIXES = {"alto": "alto.xml"}  # of downloads; the others are called as their format
 LABELS = {"txt": "Text", "json": "JSON", "tsv": "TSV", "hocr": "hOCR", "alto": "ALTO", "html": "HTML", "pdf": "PDF"}
@@ -156,18 +161,20 @@ header p, .welcome, #status p, .footer p { color: var(--body-text-color-subdued)
 #examples .gallery { display: grid; grid-template-columns: repeat(3, 1fr); }
 #examples .container { position: relative; height: 4.5rem; width: 100%; max-width: none; background: var(--block-background-fill); }
 #examples img { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: contain; padding: 2px; }
-#status, #seen, #said { padding: 0 !important; }
+#status, #seen, #said, #kept, #taught, #corrected, #pushed { padding: 0 !important; }
 #status { min-height: 1.75rem; }
-#status [role=alert], #said [role=alert] { color: var(--error-text-color); }
-#status .busy::before { content: ""; display: inline-block; width: 0.8em; height: 0.8em; margin-right: 0.5em; border-radius: 50%;
+[role=alert] { color: var(--error-text-color); }
+:is(#status, #taught) .busy::before { content: ""; display: inline-block; width: 0.8em; height: 0.8em; margin-right: 0.5em; border-radius: 50%;
   border: 2px solid var(--color-accent); border-top-color: transparent; animation: turn 0.9s linear infinite; vertical-align: -0.05em; }
 @keyframes turn { to { transform: rotate(1turn); } }
 #downloads { gap: 0.4rem; }
 #downloads button { min-width: 4.2rem; flex: 1 1 4.2rem; }
-#said table { width: 100%; border-collapse: collapse; }
-#said :is(table, thead, tbody, tr, th, td) { border: 0 solid var(--border-color-primary) !important; }
-#said :is(th, td) { border-top-width: 1px !important; padding: 0.35rem 0.6rem 0.35rem 0; text-align: left; font-weight: 400; }
-#said td:first-child { width: 60%; overflow-wrap: anywhere; font-family: var(--font-mono); }
+#kept img { max-height: 2rem; max-width: 16rem; object-fit: contain; }
+:is(#said, #kept, #taught) table { width: 100%; border-collapse: collapse; }
+:is(#said, #kept, #taught) :is(table, thead, tbody, tr, th, td) { border: 0 solid var(--border-color-primary) !important; }
+:is(#said, #kept, #taught) :is(th, td) { border-top-width: 1px !important; padding: 0.35rem 0.6rem 0.35rem 0; text-align: left; font-weight: 400; }
+#said td:first-child { width: 60%; }
+:is(#said, #kept) td { overflow-wrap: anywhere; font-family: var(--font-mono); }
 #said meter { width: 6rem; margin-right: 0.5rem; vertical-align: middle; }
 #frozen { border: 1px solid var(--border-color-primary); border-radius: 6px; padding: 0.9rem 1rem; min-height: 9rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 #frozen.moving { border-style: dashed; color: var(--body-text-color-subdued); }
@@ -488,6 +495,7 @@ def build_demo(
     name: str = DEFAULT_MODEL,
     others: Mapping[str, Reader] | None = None,
     live: Callable[[], Watcher] | None = None,
+    teacher: "Teacher | None" = None,
 ) -> gr.Blocks:
     """The page and its public endpoints, "/read" and "/score"; serve it with its launch(**LAUNCH).
 
@@ -496,6 +504,7 @@ def build_demo(
         name: what its model is called.
         others: more readers to choose from, by the names of their models.
         live: makes a reader of camera frames for each user; without it there is no such tab.
+        teacher: where corrections are kept and what is learned from them; without it there is no such tab.
     """
     readers = {name: ocr, **(others or {})}
 
@@ -598,7 +607,9 @@ def build_demo(
             if live is not None:
                 with gr.Tab("Live"):
                     watch_live(live)
-            # a third tab, Teach, has its place here
+            if teacher is not None:
+                with gr.Tab("Teach"):
+                    teach(teacher, ocr, readers, model)
         gr.HTML(FOOTER)
         settings: list[Any] = [model, decoder, kind, held, weight]
         outputs: list[Any] = [status, seen, text, row, *saved]
@@ -660,6 +671,194 @@ def frozen(seen: Seen) -> str:
     )
 
 
+@dataclass(frozen=True)
+class Teacher:
+    """Where corrections are kept, and how a model is taught by them.
+
+    Args:
+        folder: of the corrections, and of what was learned, below "learned".
+        init: the model that is taught.
+        settings: more arguments of training.finetune.
+    """
+
+    folder: Path
+    init: str = DEFAULT_MODEL
+    settings: Sequence[str] = ()
+
+
+def teach(teacher: Teacher, ocr: Reader, readers: dict[str, Reader], model: gr.Dropdown) -> None:
+    """The tab in which lines are corrected, kept, learned from, and the model that comes of it used and pushed."""
+    from training import teaching
+
+    kept = teaching.Corrections(teacher.folder / "corrections")
+    learned: dict[str, dict[str, Any]] = {}  # reports by the name of the model
+    busy = threading.Lock()
+
+    def read_lines(source: Source) -> Outputs:
+        if source is None:
+            return [], [], ""
+        try:
+            image, page = look(source, ocr)
+        except gr.Error as error:
+            return [], [], alert(error.message)
+        crops = [(crop_line(image, line.polygon)[0], line.text, line.confidence) for line in page.lines]
+        rows = [[evidence.percent(sure), text] for _, text, sure in crops]
+        said = (
+            note(f"{many(len(rows), 'line')}: correct what is wrong, then keep.") if rows else alert("No text found.")
+        )
+        return crops, rows, said
+
+    def shown() -> tuple[str, Any]:
+        corrections = kept.all()
+        rows = "".join(
+            f'<tr><td><img alt="" src="{evidence.picture_url(Image.open(kept.folder / one.file_name))}"></td>'
+            f"<td>{html.escape(one.text)}</td><td>{html.escape(one.read)}</td></tr>"
+            for one in corrections[-SHOWN_CORRECTIONS:]
+        )
+        table = (
+            f"<table><thead><tr><th>Line</th><th>Says</th><th>Was read</th></tr></thead><tbody>{rows}</tbody></table>"
+        )
+        choices = [(one.text[:60] or "(nothing)", one.file_name) for one in corrections]
+        count = note(f"{many(len(corrections), 'correction')} kept in {html.escape(str(kept.folder))}.")
+        return count + table * bool(corrections), gr.update(choices=choices, value=[])
+
+    def keep_lines(crops: list[tuple[Image.Image, str, float]], rows: Sequence[Sequence[str]], too: bool) -> Outputs:
+        try:
+            count = 0
+            for (crop, was, sure), (_, text) in zip(crops, rows, strict=False):
+                if too or str(text).strip() != was:
+                    kept.keep(crop, str(text), was, sure)
+                    count += 1
+            said = note(f"{many(count, 'line')} kept.") if count else alert("No line was changed.")
+        except (ValueError, OSError) as error:
+            said = alert(html.escape(str(error)))
+        return said, *shown()
+
+    def forget(names: list[str]) -> tuple[str, Any]:
+        kept.delete(names)
+        return shown()
+
+    def export() -> Any:
+        folder = Path(tempfile.mkdtemp(dir=os.environ.get("GRADIO_TEMP_DIR")))
+        kept.export(folder / "corrections.zip")
+        return gr.update(value=str(folder / "corrections.zip"), visible=True)
+
+    def run() -> Iterator[Outputs]:
+        unchanged = gr.skip(), gr.skip(), gr.skip()
+        if not kept.all():
+            yield alert("Keep some corrected lines first; fifty or more of one look are best."), *unchanged
+            return
+        if not busy.acquire(blocking=False):
+            yield alert("The model is being taught already; please wait."), *unchanged
+            return
+        try:
+            number = 1 + len(learned)
+            out = teacher.folder / "learned" / f"taught-{number}-{int(time.time())}"
+            for now in teaching.learn(kept.folder, out, init=teacher.init, settings=teacher.settings):
+                if now.done < 1:
+                    yield note(f"{now.done:.0%}: {html.escape(now.what)}", busy=True), *unchanged
+            if now.report is None:
+                yield alert(html.escape(now.what)), *unchanged
+                return
+            said = to_figures(now.report)
+            if not now.report["accepted"]:
+                refused = (
+                    "Refused: it did not read your lines better without reading others worse. The old model stays."
+                )
+                yield alert(refused) + said, *unchanged
+                return
+            label = f"taught {number}"
+            readers[label] = type(ocr).from_pretrained(out / "model")  # type: ignore[attr-defined]
+            learned[label] = {**now.report, "folder": str(out / "model")}
+            choice = gr.update(choices=list(readers), value=label)
+            taught = gr.update(choices=list(learned), value=label)
+            file = gr.update(value=served(out / "model" / "model.safetensors"), visible=True)
+            yield note(f"Taught. Read uses “{label}” from now on.") + said, choice, taught, file
+        finally:
+            busy.release()
+
+    def push(label: str | None, repository: str, token: str, private: bool) -> str:
+        if not label or not repository.strip():
+            return alert("Teach a model, and name the repository it should go to: user/name.")
+        report = learned[label]
+        try:
+            network = simpleocr.CRNN.from_pretrained(report["folder"])
+            text = teaching.card(network, report, repository.strip())
+            url = network.push_to_hub(repository.strip(), token=token.strip() or None, private=private, card=text)
+        except simpleocr.ModelError as error:
+            return alert(html.escape(str(error)))
+        return note(f'Pushed: <a href="{html.escape(url, quote=True)}">{html.escape(repository.strip())}</a>')
+
+    crops = gr.State([], time_to_live=KEPT)
+    with gr.Row():
+        with gr.Column(scale=1, min_width=320):
+            picture = gr.Image(
+                label="Picture that is read wrong", type="filepath", image_mode=None, height=260,
+                sources=["upload", "webcam", "clipboard"], webcam_options=WEBCAM, elem_id="lesson",
+            )  # fmt: skip
+            said = gr.HTML(elem_id="corrected", apply_default_css=False)
+            rows = gr.Dataframe(
+                headers=["sure", "text"], datatype=["str", "str"], column_count=2, type="array",
+                static_columns=[0], wrap=True, label="What it says", elem_id="lines",
+            )  # fmt: skip
+            too = gr.Checkbox(label="Keep lines that were read right, too")
+            keep_button = gr.Button("Keep corrections", variant="primary", elem_id="keep")
+        with gr.Column(scale=1, min_width=320):
+            listed = gr.HTML(shown()[0], elem_id="kept", apply_default_css=False)
+            with gr.Accordion("Delete or export", open=False):
+                names = gr.Dropdown(shown()[1]["choices"], multiselect=True, label="Corrections")
+                forget_button = gr.Button("Delete these", size="sm")
+                export_button = gr.Button("Export all", size="sm", elem_id="export")
+                archive = gr.DownloadButton("Download corrections.zip", visible=False, size="sm", elem_id="archive")
+            teach_button = gr.Button("Teach", variant="primary", elem_id="teach")
+            figures = gr.HTML(elem_id="taught", apply_default_css=False)
+            file = gr.DownloadButton("Download the model", visible=False, size="sm", elem_id="model-file")
+            with gr.Accordion("Push to the Hub", open=False, elem_id="pushing"):
+                label = gr.Dropdown([], label="Model")
+                repository = gr.Textbox(label="Repository", placeholder="user/my-ocr", elem_id="repository")
+                token = gr.Textbox(label="Token", type="password", placeholder="of `hf auth login`", elem_id="token")
+                private = gr.Checkbox(label="Private", value=True)
+                push_button = gr.Button("Push", elem_id="push")
+                pushed = gr.HTML(elem_id="pushed", apply_default_css=False)
+    ours: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    queue: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "teaching"}
+    picture.change(read_lines, picture, [crops, rows, said], **ours, **queue)
+    keep_button.click(keep_lines, [crops, rows, too], [said, listed, names], **ours, **queue)
+    forget_button.click(forget, names, [listed, names], **ours, **queue)
+    export_button.click(export, None, archive, **ours, **queue)
+    teach_button.click(run, None, [figures, model, label, file], **ours, concurrency_limit=1, concurrency_id="learning")
+    push_button.click(push, [label, repository, token, private], pushed, **ours, **queue)
+
+
+def served(file: Path) -> str:
+    """A copy of a file where downloads may come from."""
+    folder = Path(tempfile.mkdtemp(dir=os.environ.get("GRADIO_TEMP_DIR")))
+    return shutil.copy(str(file), str(folder / file.name))
+
+
+def to_figures(report: Mapping[str, Any]) -> str:
+    """What teaching brought, as HTML: before and after, on one's own lines and on others."""
+    rows = ""
+    for what, key in (
+        ("your lines, held out" if report["own_held_out"] else "your lines", "own"),
+        ("other lines", "general"),
+    ):
+        before, after = report[f"{key}_before"], report[f"{key}_after"]
+        rows += (
+            f"<tr><td>{what} ({before['samples']})</td><td>{before['accuracy']:.1%} → {after['accuracy']:.1%}</td>"
+            f"<td>{before['cer']:.2%} → {after['cer']:.2%}</td></tr>"
+        )
+    return f"<table><thead><tr><th>Set</th><th>Read exactly</th><th>Wrong characters</th></tr></thead><tbody>{rows}</tbody></table>"
+
+
+def teacher_for(folder: Path | None, host: str | None, model: str) -> Teacher | None:
+    """Whoever serves only themselves may teach; on a network, or as a Space, only where a folder was given."""
+    public = "SPACE_ID" in os.environ or (host or os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")) not in LOOPBACK
+    if (folder is None and public) or find_spec("training") is None or find_spec("accelerate") is None:
+        return None
+    return Teacher(folder or Path.home() / ".simpleocr", model)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Load the model and serve until interrupted."""
     parser = argparse.ArgumentParser(description="Read pictures in the browser.")
@@ -667,6 +866,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", default=os.environ.get("SIMPLEOCR_MODEL", DEFAULT_MODEL), help=names)
     parser.add_argument("--host", help="0.0.0.0 serves every network; default: GRADIO_SERVER_NAME or 127.0.0.1")
     parser.add_argument("--port", type=int, help="default: GRADIO_SERVER_PORT or the first free one from 7860 on")
+    parser.add_argument(
+        "--teach",
+        type=Path,
+        default=os.environ.get("SIMPLEOCR_TEACH"),
+        metavar="FOLDER",
+        help="where corrections and taught models are kept; default: SIMPLEOCR_TEACH, or ~/.simpleocr where only this "
+        "machine is served, else there is no such tab",
+    )
     args = parser.parse_args(argv)
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // AT_ONCE))
     try:
@@ -677,8 +884,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="simpleocr-", ignore_cleanup_errors=True) as uploads:
         os.environ["GRADIO_TEMP_DIR"] = uploads  # of its own: Gradio's is shared by all its users on the machine
         keep_swept(Path(uploads), KEPT, KEPT / 3)  # Gradio's own clean-up leaves half-sent files, and dies under load
+        teacher = teacher_for(args.teach, args.host, args.model)
         # only the name: a visitor need not know where the model lies
-        demo = build_demo(ocr, name=Path(args.model).name, live=partial(Live, ocr))
+        demo = build_demo(ocr, name=Path(args.model).name, live=partial(Live, ocr), teacher=teacher)
         _, url, _ = demo.launch(server_name=args.host, server_port=args.port, **LAUNCH)
         print(f"SimpleOCR is at {url}", flush=True)  # noqa: T201 - said once, to the user
         demo.block_thread()

@@ -102,14 +102,20 @@ def _count(count: int, noun: str) -> str:
     return f"{count} {noun}{'s' * (count != 1)}"
 
 
-def _picture(image: Image.Image) -> str:
-    """The picture over the whole sheet, as large as is needed to look at it."""
+def picture_url(image: Image.Image) -> str:
+    """A picture as a data: URL, no larger than is needed to look at it."""
     shown = image.convert("RGB")
     shown.thumbnail((SHOWN_SIDE, SHOWN_SIDE), Image.Resampling.BICUBIC, reducing_gap=2.0)
     data = BytesIO()
     shown.save(data, "JPEG", quality=QUALITY)
-    url = f"data:image/jpeg;base64,{b64encode(data.getvalue()).decode()}"
-    return f'<image href="{url}" width="{image.width}" height="{image.height}" preserveAspectRatio="none"/>'
+    return f"data:image/jpeg;base64,{b64encode(data.getvalue()).decode()}"
+
+
+def _picture(image: Image.Image) -> str:
+    """The picture over the whole sheet, as large as is needed to look at it."""
+    return (
+        f'<image href="{picture_url(image)}" width="{image.width}" height="{image.height}" preserveAspectRatio="none"/>'
+    )
 
 
 def _boxes(line: Line, index: int, min_confidence: float, *, drawn: bool) -> str:

@@ -69,6 +69,14 @@ class Vocabulary:
         """The class id of the space, -1 where there is none."""
         return self._ids.get(" ", -1)
 
+    def extend(self, characters: str) -> "Vocabulary":
+        """This vocabulary and after it those of `characters` that it lacks: the ids of the others stay.
+
+        Raises:
+            VocabularyError: a character that no vocabulary can have.
+        """
+        return Vocabulary(self.characters + "".join(self.unknown(normalize(characters).replace(" ", ""))))
+
     def unknown(self, text: str) -> list[str]:
         """The characters of `text` that this vocabulary lacks, each once, in order of appearance."""
         return [c for c in dict.fromkeys(text) if c not in self._ids]

@@ -32,7 +32,7 @@ LAYERS = [  # lowest first; modules to come are named, too
     {"config", "pretrained", "patterns", "beam", "formats", "windows", "gutters"},
     {"decoding", "shapes", "onnx_graph"},
     {"crnn", "linenet", "onnx_runtime"},
-    {"detection", "recognition", "inference", "export"},
+    {"detection", "recognition", "inference", "export", "extension"},
     {"retry", "layout", "runtimes"},
     {"reader"},
     {"live"},

@@ -27,7 +27,7 @@ from simpleocr.reader import DEFAULT_MODEL
 from simpleocr.shapes import crnn_shapes, linenet_shapes
 from simpleocr.vocabulary import VOCABULARIES
 from tests.test_inference import trained
-from training import ranges
+from training import ranges, runtimes
 from training.language import count_ngrams, estimate
 
 ROOT = Path(__file__).parent.parent
@@ -226,3 +226,16 @@ def test_too_few_ranges_are_no_crash(tmp_path: Path) -> None:
     network.config = CRNNConfig(network.vocabulary, "tiny", ranges=((-1.0, 1.0), (0.0, 2.0)))
     with pytest.raises(ModelError, match="ranges"):
         OnnxCRNN.load(stored(tmp_path, network), quantized=True)
+
+
+def test_runtimes_are_compared_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (30, 60), dtype=np.uint8)).save(folder / "0.png")
+    (folder / "metadata.csv").write_text("file_name,text\n0.png,a\n")
+    given = ["--dataset", str(folder), "--runtimes", "onnx", "--threads", "1", "--out", str(tmp_path / "t.json")]
+    runtimes.main(given)
+    (found,) = json.loads((tmp_path / "t.json").read_text()).values()
+    assert found["set, alphanumeric"] in (0, 1)
+    assert found["s to the first text"] > 0
+    assert "ms a line, median" in capsys.readouterr().out

@@ -14,13 +14,14 @@ import math
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from tqdm import tqdm
@@ -46,7 +47,7 @@ DEFAULT_CORPUS = Path("corpora/default")
 RUN_SETTINGS = (
     *("dataset", "weights", "streaming", "unknown", "max_columns", "batch_size", "processes", "seed"),
     *("init", "backbone", "vocabulary", "height", "stretch"),
-    *("lr", "weight_decay", "clip", "ema", "auxiliary", "mixed_precision"),
+    *("lr", "weight_decay", "clip", "ema", "auxiliary", "freeze", "mixed_precision"),
 )
 
 
@@ -58,6 +59,7 @@ class State:
         step: optimizer steps done.
         epoch, batch: the epoch under way, and the batches of it that are done.
         samples: lines seen, over all processes.
+        worse: validations since the lowest CER.
         seconds: time spent.
         best: the lowest CER so far.
         losses, loss_steps: sum of the losses since the last validation, and of how many steps.
@@ -67,6 +69,7 @@ class State:
     epoch: int = 0
     batch: int = 0
     samples: int = 0
+    worse: int = 0
     seconds: float = 0.0
     best: float = 1e9
     losses: float = 0.0
@@ -173,6 +176,16 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     run.add_argument("--clip", type=float, default=5.0, help="largest norm of a gradient")
     run.add_argument("--ema", type=float, default=0.999, help="decay of the averaged weights, which are what is saved")
     run.add_argument("--auxiliary", type=float, default=0.3, help="weight of the second head's loss")
+    run.add_argument(
+        "--freeze",
+        type=int,
+        default=0,
+        metavar="STAGES",
+        help="stages of the CNN, from the first, that stay as they are",
+    )
+    run.add_argument(
+        "--patience", type=int, default=0, help="end after so many validations without a lower CER; 0: never"
+    )
     run.add_argument("--mixed_precision", choices=("auto", "no", "bf16", "fp16"), default="auto")
     run.add_argument("--threads", type=int, default=0, help="of each process; 0 shares the cores out")
     run.add_argument("--seed", type=int, default=0)
@@ -187,6 +200,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     args.weights = args.weights or [1.0] * len(args.dataset or [""])
     if len(args.weights) != len(args.dataset or [""]):
         parser.error(f"{len(args.dataset or [])} corpora but {len(args.weights)} weights")
+    if not 0 <= args.freeze <= 4 or args.patience < 0:
+        parser.error("--freeze must be in 0..4, --patience 0 or more")
     for name in ("batch_size", "epochs", "eval_every", "save_every", "eval_samples"):
         if getattr(args, name) < 1:
             parser.error(f"--{name} must be at least 1")
@@ -268,8 +283,17 @@ def ensure_corpus(args: argparse.Namespace, accelerator: Accelerator) -> None:
         accelerator.wait_for_everyone()
 
 
-def run(args: argparse.Namespace) -> CRNN:
+def first_stages(network: CRNN, count: int) -> list[nn.Module]:
+    """What --freeze freezes: the stem and the first `count` stages; nothing for 0."""
+    return [network.stem, network.stem_norm, *network.stages[:count]] if count else []
+
+
+def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lambda *_: None) -> CRNN:
     """Train as `args` say; returns the averaged network.
+
+    Args:
+        args: as parse() gives them.
+        tell: called after each step with its number, how many there will be, and the loss.
 
     Raises:
         SettingError, DataError, ModelError, CheckpointError: what was given cannot be used.
@@ -295,13 +319,22 @@ def run(args: argparse.Namespace) -> CRNN:
         if is_main:
             print(lines.report)
 
+    frozen = first_stages(network, args.freeze)
+    for module in frozen:
+        module.requires_grad_(False)
     trainee = Trainee(network).to(accelerator.device)
     trainee.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a module's `to` takes it alone
     average = copy.deepcopy(network).eval()
     optimizer = torch.optim.AdamW(
         [
-            {"params": [p for p in trainee.parameters() if p.ndim > 1], "weight_decay": args.weight_decay},
-            {"params": [p for p in trainee.parameters() if p.ndim <= 1], "weight_decay": 0.0},  # norms and biases
+            {
+                "params": [p for p in trainee.parameters() if p.requires_grad and p.ndim > 1],
+                "weight_decay": args.weight_decay,
+            },
+            {
+                "params": [p for p in trainee.parameters() if p.requires_grad and p.ndim <= 1],
+                "weight_decay": 0.0,
+            },  # norms and biases
         ],
         lr=args.lr,
         betas=(0.9, 0.99),
@@ -326,6 +359,8 @@ def run(args: argparse.Namespace) -> CRNN:
     bar = tqdm(total=steps, initial=state.step, unit="step", disable=not is_main)
     while state.step < steps:
         wrapped.train()
+        for module in frozen:
+            module.eval()  # statistics of BatchNorm stay, too
         for batch in lines.batches(
             args.batch_size, args.seed, state.epoch, args.weights, rank, world, skip=state.batch
         ):
@@ -354,6 +389,7 @@ def run(args: argparse.Namespace) -> CRNN:
             state.loss_steps += 1
             bar.set_postfix(loss=f"{loss.item():.3f}", rate=f"{state.samples / state.seconds:.0f}/s", refresh=False)
             bar.update()
+            tell(state.step, steps, loss.item())
 
             # once in a while: read held-out lines as they will be read, keep the best
             done = state.step >= steps
@@ -365,12 +401,20 @@ def run(args: argparse.Namespace) -> CRNN:
                     f"step {state.step}: loss {mean_loss:.4f}, CER {figures['cer']:.4f}, exact {figures['accuracy']:.4f}"
                 )
                 if figures["cer"] < state.best:
-                    state.best = figures["cer"]
+                    state.best, state.worse = figures["cer"], 0
                     save("best", figures)
+                else:
+                    state.worse += 1
                 if done:
                     save("final", figures)
             if done or state.step % args.eval_every == 0:
                 state.losses, state.loss_steps = 0.0, 0
+                if args.patience:
+                    (given_up,) = broadcast_object_list([state.worse >= args.patience])
+                    if given_up and not done:
+                        done, steps = True, state.step
+                        if is_main:
+                            save("final", figures)
             if is_main and (done or state.step % args.save_every == 0):
                 save_checkpoint(
                     checkpoint, modules, optimizer.optimizer, {**asdict(state), "settings": settings(args, world)}

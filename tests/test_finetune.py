@@ -1,0 +1,204 @@
+"""training.finetune and training.teaching: one's own lines are learned, corrections kept, and nothing is lost unnoticed."""
+
+import csv
+import io
+import json
+import zipfile
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+from simpleocr import CRNN
+from simpleocr.config import CRNNConfig
+from simpleocr.vocabulary import VOCABULARIES
+from training import finetune, train
+from training.data import open_corpus
+from training.finetune import Figures, blended, measured, split_own
+from training.teaching import Correction, Corrections, TeachingError, card, learn
+
+FONT = ImageFont.load_default(28)
+
+
+def line_picture(text: str) -> Image.Image:
+    image = Image.new("RGB", (round(FONT.getlength(text)) + 16, 40), "white")
+    ImageDraw.Draw(image).text((8, 2), text, "black", font=FONT)
+    return image
+
+
+def folder_of(path: Path, texts: list[str]) -> Path:
+    path.mkdir(parents=True)
+    with (path / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["file_name", "text"])
+        for i, text in enumerate(texts):
+            line_picture(text).save(path / f"{i}.png")
+            table.writerow([f"{i}.png", text])
+    return path
+
+
+def arguments(folder: Path, out: Path, init: str, *more: str) -> Namespace:
+    small = [
+        "--replay_lines",
+        "40",
+        "--general_lines",
+        "20",
+        "--max_steps",
+        "3",
+        "--batch_size",
+        "4",
+        "--processes",
+        "1",
+    ]
+    return finetune.parse([str(folder), "--init", init, "--out", str(out), *small, *more])
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> str:
+    torch.manual_seed(3)
+    CRNN(CRNNConfig(VOCABULARIES["ascii"], "tiny")).save_pretrained(tmp_path / "tiny")
+    return str(tmp_path / "tiny")
+
+
+@pytest.mark.usefixtures("apart")
+def test_the_way_from_a_folder_to_a_report(tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finetune, "GENERAL", 24)
+    folder = folder_of(tmp_path / "own", ["abc", "café", "ß 12", "no", "yes", "one two"])
+    told: list[tuple[float, str]] = []
+    outcome = finetune.finetune(arguments(folder, tmp_path / "out", tiny), lambda *now: told.append(now))
+    assert outcome.characters == "éß"
+    assert (outcome.own_before.samples, outcome.trained_on, outcome.own_held_out) == (2, 4, True)
+    assert outcome.general_before.samples == 20
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[-1] == (1.0, "done")
+    assert any("learning, loss" in what for _, what in told)
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["accepted"] == outcome.accepted == (tmp_path / "out" / "model").exists()
+    assert ("accepted" in outcome.table()) or ("refused" in outcome.table())
+
+
+def test_a_model_that_lost_too_much_is_mixed_with_the_old_or_refused(
+    tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = folder_of(tmp_path / "own", ["abc", "abd", "b", "c", "a"])
+    network = CRNN.from_pretrained(tiny)
+    lost = {1.0: 0.02, 0.8: 0.01, 0.6: 0.004, 0.4: 0.0, 0.2: 0.0}
+
+    def run(given: Namespace, _: object) -> CRNN:
+        network.save_pretrained(given.out / "final")
+        return network
+
+    def mixed(old: CRNN, new: CRNN, share: float) -> CRNN:
+        new.training_summary = {"share": share}
+        return new
+
+    def figures(one: CRNN, samples: list[tuple[object, str]]) -> Figures:
+        share = one.training_summary.get("share", 0.0)
+        if len(samples) == 1:
+            return Figures(1, 0.5 - 0.3 * share * better, 0.5)
+        return Figures(20, 0.1, 0.9 - (lost[share] if share else 0))
+
+    monkeypatch.setattr(train, "run", run)
+    monkeypatch.setattr(finetune, "blended", mixed)
+    monkeypatch.setattr(finetune, "measured", figures)
+    monkeypatch.setattr(finetune, "GENERAL", 24)
+    better = 1
+    outcome = finetune.finetune(arguments(folder, tmp_path / "a", tiny))
+    assert (outcome.accepted, outcome.share) == (True, 0.6)
+    better = -1  # one's own lines are read worse, however much of the old is kept
+    outcome = finetune.finetune(arguments(folder, tmp_path / "b", tiny))
+    assert not outcome.accepted
+    assert not (tmp_path / "b" / "model").exists()
+    with pytest.raises(SystemExit):
+        finetune.main([str(folder), "--out", str(tmp_path / "c"), "--init", tiny, "--max_steps", "1"])
+
+
+def test_what_the_user_can_mend_is_one_sentence(tmp_path: Path, tiny: str) -> None:
+    for bad in ([str(tmp_path / "nowhere")], [str(folder_of(tmp_path / "x", ["a"])), "--init", "nothing"]):
+        with pytest.raises(SystemExit, match=r"training\.finetune: .*no such"):
+            finetune.main([*bad, "--out", str(tmp_path / "out")])
+    with pytest.raises(SystemExit, match="2"):
+        finetune.main([str(tmp_path), "--out", str(tmp_path / "out"), "--max_steps", "0"])
+
+
+def test_a_blend_lies_between(tiny: str) -> None:
+    old, new = CRNN.from_pretrained(tiny), CRNN.from_pretrained(tiny)
+    with torch.no_grad():
+        new.classifier.bias.add_(1.0)
+    half = blended(old, new, 0.25)
+    assert torch.allclose(half.classifier.bias, old.classifier.bias + 0.25)
+    assert torch.equal(half.stem.weight, old.stem.weight)
+
+
+def test_own_lines_are_split_and_of_few_none_is_spared(tmp_path: Path) -> None:
+    rows = open_corpus(str(folder_of(tmp_path / "many", list("abcdefgh"))), "train")
+    _, train_part, kept = split_own(rows, tmp_path / "w")
+    assert (train_part["text"][:], kept["text"][:]) == (list("bcdegh"), list("af"))
+    rows = open_corpus(str(folder_of(tmp_path / "few", list("ab"))), "train")
+    _, train_part, kept = split_own(rows, tmp_path / "w")
+    assert len(train_part) == len(kept) == 2
+
+
+def test_measured_is_what_reading_says(tiny: str) -> None:
+    figures = measured(CRNN.from_pretrained(tiny), [(line_picture("ab"), "ab"), (line_picture("c"), "")])
+    assert figures.samples == 2
+
+
+def test_frozen_stages_stay_and_patience_ends_a_run(tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = folder_of(tmp_path / "own", ["abc", "cab", "b c", "no"] * 2)
+    before = CRNN.from_pretrained(tiny).state_dict()
+    more = ["--max_steps", "9", "--freeze", "2", "--patience", "1", "--eval_every", "1", "--batch_size", "4"]
+    args = train.parse(
+        ["--dataset", str(folder), "--init", tiny, "--out", str(tmp_path / "run"), *more, "--lr", "1e-9"]
+    )
+    steps: list[int] = []
+    monkeypatch.setattr(train, "validate", lambda *_: {"cer": 0.5, "accuracy": 0.0})
+    train.run(args, lambda step, *_: steps.append(step))
+    assert steps == [1, 2]  # the second validation is no better than the first
+    after = CRNN.from_pretrained(tmp_path / "run" / "final").state_dict()
+    for name, tensor in before.items():
+        if name.startswith(("stem", "stages.0", "stages.1")) and tensor.is_floating_point():
+            assert torch.equal(after[name].half(), tensor.half()), name
+
+
+def test_corrections_are_kept_listed_exported_and_deleted(tmp_path: Path) -> None:
+    corrections = Corrections(tmp_path / "kept")
+    assert corrections.all() == []
+    first = corrections.keep(line_picture("a"), '  comma, "quote"\n', "comma", 0.25)
+    second = corrections.keep(line_picture("b"), "é", "e", 0.5)
+    assert first.text == 'comma, "quote"'
+    assert corrections.all() == [first, second]
+    assert all((tmp_path / "kept" / one.file_name).is_file() for one in (first, second))
+    rows = open_corpus(str(tmp_path / "kept"), "train")
+    assert rows["text"][:] == ['comma, "quote"', "é"]
+    corrections.export(tmp_path / "all.zip")
+    with zipfile.ZipFile(tmp_path / "all.zip") as archive:
+        assert sorted(archive.namelist()) == sorted([first.file_name, second.file_name, "metadata.csv"])
+        table = list(csv.DictReader(io.StringIO(archive.read("metadata.csv").decode())))
+    assert [row["read"] for row in table] == ["comma", "e"]
+    outside = tmp_path / "outside.png"
+    outside.write_bytes(b"x")
+    corrections.delete([first.file_name, "../outside.png", str(outside)])
+    assert outside.exists()
+    assert corrections.all() == [second]
+    assert not (tmp_path / "kept" / first.file_name).exists()
+    (tmp_path / "kept" / "metadata.csv").write_text("a,b\n")
+    with pytest.raises(TeachingError, match="columns"):
+        corrections.all()
+
+
+def test_learning_in_a_process_tells_how_it_stands_and_what_went_wrong(tmp_path: Path, tiny: str) -> None:
+    (last,) = list(learn(tmp_path / "nothing", tmp_path / "out", init=tiny))[-1:]
+    assert last.report is None
+    assert "no such corpus" in last.what
+
+
+def test_the_card_says_what_was_measured(tiny: str) -> None:
+    figures = {"samples": 5, "cer": 0.25, "accuracy": 0.5}
+    report = {f"{kind}_{when}": figures for kind in ("own", "general") for when in ("before", "after")}
+    text = card(CRNN.from_pretrained(tiny), {**report, "own_held_out": True, "trained_on": 20}, "user/mine")
+    assert "corrected lines, held out | 5 | 0.2500" in text
+    assert "not measured" not in text
+    assert Correction("a", "b", "c", 0.1).text == "b"

@@ -1,0 +1,332 @@
+"""Fine-tune a model on one's own pictures, without it forgetting the rest.
+
+    python -m training.finetune FOLDER --out runs/mine
+    python -m training.finetune labels.csv --init english --characters "éèß" --minutes 10 --out runs/mine
+
+The folder has pictures of lines and metadata.csv (file_name,text), or is any corpus that training.train takes. A fifth of
+it is held out. Rendered lines, most of them in many fonts, are trained on beside it so that nothing is unlearned, and a
+thousand others, in fonts never seen, say whether that worked: the general set. Where it lost more than half a point, the
+new weights are mixed with the old until it has not; where even that does not help, nothing is written.
+
+Writes OUT/model (the model), OUT/report.json, and in OUT/work what training.train leaves.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from simpleocr import metrics
+from simpleocr.crnn import CRNN
+from simpleocr.extension import extended
+from simpleocr.image import InputError
+from simpleocr.inference import for_inference
+from simpleocr.modelfile import ModelError
+from simpleocr.preprocessing import line_to_tensor
+from simpleocr.recognition import recognize
+from simpleocr.vocabulary import VocabularyError, normalize
+from training import synth, train
+from training.corpus import load_corpus
+from training.data import DataError, open_corpus, picture
+from training.fonts import find_fonts, held_out
+from training.render import Source
+
+HELD_OUT = 5  # every so manieth of one's own lines is held out
+GENERAL = 1000  # rendered lines on which nothing may be lost
+MOST_LOST = 0.005  # of the general set's exact match
+OWN_SHARE = 0.4  # of the lines of a batch that are one's own
+BLENDS = (1.0, 0.8, 0.6, 0.4, 0.2)  # shares of the new weights that are tried
+STRENGTH = 0.6  # of the effects on rendered lines
+
+Tell = Callable[[float, str], None]
+"""Called with how much is done, 0..1, and what is being done."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How well a model reads a set.
+
+    Args:
+        samples: lines of the set.
+        cer: character error rate.
+        accuracy: share of lines that are exactly right.
+    """
+
+    samples: int
+    cer: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a fine-tuning brought.
+
+    Args:
+        own_before, own_after: on one's own lines that were held out.
+        general_before, general_after: on rendered lines in fonts never seen.
+        own_held_out: whether the own lines were; of fewer than HELD_OUT, none can be spared.
+        trained_on: own lines that were trained on.
+        characters: that the model could not write before.
+        share: of the new weights in the model; the rest are the old ones.
+        accepted: whether the model was written: better on one's own lines, and no more than MOST_LOST lost.
+    """
+
+    own_before: Figures
+    own_after: Figures
+    general_before: Figures
+    general_after: Figures
+    own_held_out: bool
+    trained_on: int
+    characters: str
+    share: float
+    accepted: bool
+
+    def table(self) -> str:
+        """The figures side by side, and the verdict."""
+        rows = [f"{'':28} {'lines':>6} {'CER before':>11} {'after':>7} {'exact before':>13} {'after':>7}"]
+        own = "own lines, held out" if self.own_held_out else "own lines, trained on too"
+        for name, before, after in (
+            (own, self.own_before, self.own_after),
+            ("general set", self.general_before, self.general_after),
+        ):
+            rows.append(
+                f"{name:28} {before.samples:6} {before.cer:11.4f} {after.cer:7.4f} {before.accuracy:13.4f} {after.accuracy:7.4f}"
+            )
+        rows.append(
+            f"accepted, with {self.share:.0%} of what was learned"
+            if self.accepted
+            else "refused: it did not read your lines better without reading others worse; the old model stays"
+        )
+        return "\n".join(rows)
+
+
+Samples = list[tuple[Any, str]]
+
+
+def read_samples(corpus: Any, network: CRNN, limit: int) -> Samples:
+    """Pictures and targets of the first `limit` rows that can be read."""
+    samples: Samples = []
+    for row in corpus:
+        if len(samples) == limit:
+            break
+        if not isinstance(row["text"], str):
+            continue
+        try:
+            image = picture(row)
+            line_to_tensor(image, network.preprocessing)
+        except InputError:
+            continue
+        samples.append((image, normalize(row["text"])))
+    return samples
+
+
+def measured(network: CRNN, samples: Samples) -> Figures:
+    """Read once, as line pictures are."""
+    predictions = [line.text for line in recognize(for_inference(network), [image for image, _ in samples])]
+    targets = [target for _, target in samples]
+    return Figures(
+        len(samples),
+        metrics.cer(predictions=predictions, targets=targets),
+        metrics.exact_match(predictions=predictions, targets=targets, normalisation="raw"),
+    )
+
+
+def blended(old: CRNN, new: CRNN, share: float) -> CRNN:
+    """The mean of two networks of one origin (WiSE-FT, Wortsman et al. 2022)."""
+    tensors = new.state_dict()
+    for name, tensor in old.state_dict().items():
+        if tensor.is_floating_point() and not name.startswith("language."):
+            tensors[name] = torch.lerp(tensor, tensors[name], share)
+    mixed = CRNN(new.config, dict(new.training_summary))
+    mixed.load_state_dict(tensors)
+    mixed.storage_dtype = old.storage_dtype
+    return mixed.eval()
+
+
+def split_own(corpus: Any, work: Path) -> tuple[Path, Any, Any]:
+    """One's own rows as a corpus with train and validation, every HELD_OUTth held out; and both parts."""
+    rows = corpus.to_list() if hasattr(corpus, "to_list") else list(corpus)
+    from datasets import Dataset
+    from datasets import Image as ImageFeature
+
+    if len(rows) >= HELD_OUT:
+        parts = {
+            "train": [row for i, row in enumerate(rows) if i % HELD_OUT],
+            "validation": rows[::HELD_OUT],
+        }
+    else:
+        parts = {"train": rows, "validation": rows}
+    folder = work / "own"
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "data").mkdir(parents=True)
+    for split, part in parts.items():
+        # a picture's bytes, not its path: the folder must not depend on where the pictures lie
+        images = [
+            {"bytes": row["image"]["bytes"] or Path(row["image"]["path"]).read_bytes(), "path": None} for row in part
+        ]
+        table = Dataset.from_dict({"image": images, "text": [row["text"] for row in part]})
+        table.cast_column("image", ImageFeature()).to_parquet(folder / "data" / f"{split}-00000-of-00001.parquet")
+    return folder, *(open_corpus(str(folder), split) for split in ("train", "validation"))
+
+
+def render_replay(network: CRNN, work: Path, args: argparse.Namespace) -> str:
+    """A rendered corpus in the network's characters: to be trained on beside one's own, and the general set."""
+    folder = work / "replay"
+    fonts = find_fonts(args.fonts)
+    seen, unseen = [f for f in fonts if not held_out(f)] or fonts, [f for f in fonts if held_out(f)] or fonts
+    corpus = load_corpus(args.text)
+    sources = {
+        "train": Source(corpus, seen, [], network.vocabulary, STRENGTH),
+        "validation": Source(corpus, unseen, [], network.vocabulary, STRENGTH),
+    }
+    counts = {"train": args.replay_lines, "validation": GENERAL}
+    synth.write_corpus(folder, sources, counts, args.seed, args.processes, progress=False)
+    return str(folder)
+
+
+def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
+    """Fine-tune as `args` say, and write the model if it is better.
+
+    Raises:
+        DataError, ModelError, VocabularyError, ValueError: what was given cannot be used.
+    """
+    work = args.out / "work"
+    work.mkdir(parents=True, exist_ok=True)
+    tell(0.0, "opening your lines")
+    old = CRNN.from_pretrained(args.init)
+    corpus = open_corpus(args.folder, args.split)
+    lacking = old.vocabulary.unknown(
+        args.characters + "".join(normalize(row["text"]) for row in corpus.select_columns("text") if row["text"])
+    )
+    new_characters = "".join(c for c in lacking if c != " ")
+    start = extended(old, new_characters) if new_characters else old
+    start.save_pretrained(work / "start", dtype=torch.float32)
+
+    tell(0.02, "rendering lines so that nothing is unlearned")
+    own_folder, own_train, own_kept = split_own(corpus, work)
+    replay = args.replay or render_replay(start, work, args)
+    try:
+        general_rows = open_corpus(args.general or replay, "validation")
+    except DataError:
+        general_rows = open_corpus(args.general or replay, "train")
+    own, general = read_samples(own_kept, start, 10_000), read_samples(general_rows, start, args.general_lines)
+    if not own or not general:
+        raise DataError("no line that can be read to measure on")
+    tell(0.1, "reading before")
+    own_before, general_before = measured(old, own), measured(old, general)
+
+    replay_count = len(open_corpus(replay, "train"))
+    repeats = max(1.0, OWN_SHARE / (1 - OWN_SHARE) * replay_count / max(1, len(own_train)))
+    shutil.rmtree(work / "run", ignore_errors=True)
+    settings = train.parse(
+        [
+            *("--dataset", str(own_folder), replay, "--weights", f"{repeats:.2f}", "1"),
+            *("--validation", str(own_folder), "--eval_samples", "200", "--max_bad", "0.5"),
+            *("--init", str(work / "start"), "--lr", str(args.lr), "--max_steps", str(args.max_steps)),
+            *("--batch_size", str(args.batch_size), "--freeze", str(args.freeze), "--seed", str(args.seed)),
+            *("--patience", str(args.patience), "--eval_every", str(max(1, args.max_steps // 8))),
+            *("--save_every", str(args.max_steps), "--out", str(work / "run")),
+        ]
+    )
+    train.run(settings, lambda step, steps, loss: tell(0.15 + 0.7 * step / steps, f"learning, loss {loss:.3f}"))
+
+    tell(0.87, "reading after")
+    learned = CRNN.from_pretrained(work / "run" / "final")
+    best: tuple[float, CRNN, Figures, Figures] | None = None
+    for share in BLENDS:
+        candidate = blended(start, learned, share)
+        own_after, general_after = measured(candidate, own), measured(candidate, general)
+        fits = general_after.accuracy >= general_before.accuracy - MOST_LOST
+        # a smaller share is tried where the whole lost too much, and taken where it reads one's own lines best
+        if fits and own_after.cer < own_before.cer and (best is None or own_after.cer < best[2].cer):
+            best = share, candidate, own_after, general_after
+        if best is not None:
+            break
+        tell(0.88 + 0.02 * BLENDS.index(share), "keeping more of what it knew")
+    accepted = best is not None
+    share, network, own_after, general_after = best or (0.0, start, own_after, general_after)
+    outcome = Outcome(
+        own_before=own_before,
+        own_after=own_after,
+        general_before=general_before,
+        general_after=general_after,
+        own_held_out=len(corpus) >= HELD_OUT,
+        trained_on=len(own_train),
+        characters=new_characters,
+        share=share,
+        accepted=accepted,
+    )
+    if accepted:
+        network.training_summary = {
+            **old.training_summary,
+            "finetuned": {"lines": len(own_train), "steps": args.max_steps, "share": share, "from": str(args.init)},
+        }
+        network.save_pretrained(args.out / "model", dtype=torch.float16)
+    (args.out / "report.json").write_text(
+        json.dumps(asdict(outcome), ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
+    )
+    tell(1.0, "done")
+    return outcome
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Command line -> settings."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("folder", help="your lines: a folder with metadata.csv, a CSV of file,text, or any corpus")
+    parser.add_argument("--split", default="train", help="of a corpus that has several")
+    parser.add_argument("--init", default="english", help="the model to begin with")
+    parser.add_argument(
+        "--characters", default="", help="that the model must write, too; those of your texts are added by themselves"
+    )
+    parser.add_argument("--replay", help="a corpus to train on beside yours; default: one is rendered")
+    parser.add_argument("--replay_lines", type=int, default=2400, help="lines that are rendered")
+    parser.add_argument("--general", help="a labelled set on which nothing may be lost; default: rendered lines")
+    parser.add_argument("--general_lines", type=int, default=GENERAL, help="lines of it that are read")
+    parser.add_argument("--fonts", type=Path, nargs="*", default=[], help="folders of fonts, beside the system's")
+    parser.add_argument("--text", type=Path, nargs="*", default=[], help="text files to render from")
+    parser.add_argument("--processes", type=int, default=2, help="that render")
+    parser.add_argument("--max_steps", type=int, default=400)
+    parser.add_argument("--batch_size", type=int, default=32)
+    parser.add_argument("--lr", type=float, default=5e-4, help="peak of the one-cycle schedule")
+    parser.add_argument("--freeze", type=int, default=1, help="stages of the CNN that stay as they are")
+    parser.add_argument(
+        "--patience", type=int, default=4, help="validations without a better one before it ends; 0: never"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, required=True, help="folder for the model and its report")
+    args = parser.parse_args(argv)
+    for name in ("replay_lines", "general_lines", "max_steps", "batch_size", "processes"):
+        if getattr(args, name) < 1:
+            parser.error(f"--{name} must be at least 1")
+    if args.replay_lines < 32:
+        parser.error("--replay_lines must be at least 32")
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the arguments, fine-tune, print the table."""
+    args = parse(argv)
+
+    def tell(done: float, what: str) -> None:
+        print(f"\r{done:4.0%} {what:60}", end="\n" if done == 1 else "", file=sys.stderr, flush=True)
+
+    try:
+        outcome = finetune(args, tell)
+    except (DataError, ModelError, VocabularyError, InputError, FloatingPointError, ValueError, OSError) as error:
+        print(file=sys.stderr)  # the line that says how far it is ends here
+        sys.exit(f"training.finetune: {error}")
+    print(outcome.table())
+    if not outcome.accepted:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
