@@ -52,16 +52,17 @@ def figures(args: argparse.Namespace) -> dict[str, float]:
         ocr = OCR.from_pretrained(args.model, detector=args.detector, runtime=args.runtime)
         times: list[float] = []
         for name in args.dataset:
-            samples = [s for s in open_samples(name, limit=args.limit).stream if s.image is not None]
-            for sample in samples[:WARM_UP]:
-                ocr.recognize([sample.image])
+            stream = open_samples(name, limit=args.limit).stream
+            samples = [(sample.image, sample.target) for sample in stream if sample.image is not None]
+            for image, _ in samples[:WARM_UP]:
+                ocr.recognize([image])
             predictions = []
-            for sample in samples:
+            for image, _ in samples:
                 started = time.perf_counter()
-                (line,) = ocr.recognize([sample.image])
+                (line,) = ocr.recognize([image])
                 times.append(time.perf_counter() - started)
                 predictions.append(line.text)
-            pair: dict[str, Any] = {"predictions": predictions, "targets": [normalize(s.target) for s in samples]}
+            pair: dict[str, Any] = {"predictions": predictions, "targets": [normalize(target) for _, target in samples]}
             found[f"{Path(name).name}, alphanumeric"] = metrics.exact_match(**pair, normalisation="alphanumeric")
             found[f"{Path(name).name}, CER"] = metrics.cer(**pair)
         if times:
