@@ -89,4 +89,4 @@ def test_a_missing_model_or_target_is_one_sentence(
         publish.main(["--model", str(tmp_path / "nowhere"), "--reports", "x.json", "--out", str(tmp_path / "out")])
     with pytest.raises(SystemExit):
         publish.main(["--model", str(model), "--reports", "x.json"])
-    assert "--out or --push" in capsys.readouterr().err
+    assert "--out, --push or --space" in capsys.readouterr().err

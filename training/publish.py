@@ -3,6 +3,9 @@
     python -m training.publish --model runs/mine/final --reports reports/*.json --out simpleocr/weights/english
     python -m training.publish --model runs/mine/final --reports reports/*.json --push user/my-ocr --private
 
+    python -m training.publish --model runs/mine/final --space folder --push user/my-demo       the demo with this model
+    python -m training.publish --corpus corpora/mine --push user/my-lines                       a corpus as a data set
+
 The reports are what training.evaluate wrote for this very file; a report of other weights is refused.
 """
 
@@ -15,11 +18,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from huggingface_hub import EvalResult, HfApi, ModelCard, ModelCardData
 
 from simpleocr.crnn import CRNN
+from simpleocr.hub import FAULTS
 from simpleocr.modelfile import ModelError
 from simpleocr.models import MODEL_FILE
+from training.space import write_space
 
 TEMPLATE = Path(__file__).parent.parent / "model_card.md"
 COLUMNS = {
@@ -144,6 +149,41 @@ def render_card(network: CRNN, model_file: Path, reports: Sequence[dict[str, Any
     return str(card)
 
 
+def push_space(folder: Path, repo_id: str, *, private: bool) -> str:
+    """Upload a Space that write_space() wrote; returns its address.
+
+    Raises:
+        PublishError: what the Hub answered.
+    """
+    try:
+        api = HfApi()
+        repo = api.create_repo(repo_id, repo_type="space", space_sdk="gradio", private=private or None, exist_ok=True)
+        api.upload_folder(
+            repo_id=repo.repo_id, repo_type="space", folder_path=folder, commit_message="Push Space with SimpleOCR"
+        )
+    except FAULTS as error:
+        raise PublishError(f"{repo_id}: {str(error).partition(chr(10))[0]}") from error
+    return str(repo)
+
+
+def push_corpus(folder: Path, repo_id: str, *, private: bool) -> str:
+    """Upload a corpus as a data set, all its splits; load_dataset() and every --dataset take its id then.
+
+    Raises:
+        PublishError: no corpus there, or what the Hub answered.
+    """
+    from datasets import load_dataset
+    from datasets.exceptions import DatasetsError
+
+    if not folder.is_dir():
+        raise PublishError(f"{folder}: no such folder")
+    try:
+        load_dataset(str(folder)).push_to_hub(repo_id, private=private or None)
+    except (*FAULTS, DatasetsError) as error:
+        raise PublishError(f"{repo_id}: {str(error).partition(chr(10))[0]}") from error
+    return f"{repo_id}: {folder} as a data set"
+
+
 def update_readme(readme: Path, table: str) -> None:
     """Put the table of figures between the MARKS of a README.
 
@@ -160,16 +200,30 @@ def update_readme(readme: Path, table: str) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the arguments, render, write and push, and turn what the user can mend into one sentence."""
     parser = argparse.ArgumentParser(description="Render a model's card from measured reports, write or push both.")
-    parser.add_argument("--model", type=Path, required=True, help="folder of the model")
-    parser.add_argument("--reports", type=Path, nargs="+", required=True, help="JSON files of training.evaluate")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--model", type=Path, help="folder of the model")
+    what.add_argument("--corpus", type=Path, help="folder of a corpus, which is pushed as a data set")
+    parser.add_argument("--reports", type=Path, nargs="+", default=[], help="JSON files of training.evaluate")
+    parser.add_argument("--space", type=Path, help="an empty folder that becomes a Space with this model")
     parser.add_argument("--out", type=Path, help="folder to write model and card into")
     parser.add_argument("--push", metavar="USER/REPO", help="repository to push model and card to")
     parser.add_argument("--private", action="store_true", help="if the repository is made, make it private")
     parser.add_argument("--readme", type=Path, help="a README whose figures are brought up to date")
     args = parser.parse_args(argv)
-    if not (args.out or args.push):
-        parser.error("nothing to do: give --out or --push")
+    if not (args.out or args.push or args.space):
+        parser.error("nothing to do: give --out, --push or --space")
+    if args.corpus and (args.out or args.space or not args.push):
+        parser.error("--corpus goes with --push alone")
     try:
+        if args.corpus:
+            print(push_corpus(args.corpus, args.push, private=args.private))
+            return
+        if args.space:
+            write_space(args.space, args.model, (args.push or args.space.name).split("/")[-1])
+            print(f"{args.space}: a Space; python app.py runs it")
+            if args.push:
+                print(push_space(args.space, args.push, private=args.private))
+            return
         model_file = args.model / MODEL_FILE
         network = CRNN.from_pretrained(args.model)
         reports = read_reports(args.reports, hashlib.sha256(model_file.read_bytes()).hexdigest())
