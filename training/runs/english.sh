@@ -52,4 +52,12 @@ train --dataset "$work/mixed41" "$work/page_lines" --weights 0.5 1 --validation 
   --init "$work/runs/mixed41_language" --max_steps 1900 --lr 0.7e-3 --seed 10 --out "$work/runs/pages41"
 python -m training.language --model "$work/runs/pages41/final" --text "${words[@]}" --out "$work/runs/pages41_language"
 python -m training.average --models "$work/runs/english_both" "$work/runs/mixed41_language" "$work/runs/pages41_language" --out "$work/runs/three"
-python -m training.calibrate --model "$work/runs/three" --dataset "$work/mixed41" --limit 300 --out "$work/runs/english"
+python -m training.calibrate --model "$work/runs/three" --dataset "$work/mixed41" --limit 300 --out "$work/runs/english_three"
+# every line once more, from the average of those three; then the average of both
+train --dataset "$work/mixed41" "$work/mixed" "$work/page_lines" --weights 1 1 1 --validation "$work/mixed41" --max_columns 800 \
+  --init "$work/runs/english_three" --max_steps 9000 --lr 1.2e-3 --seed 20 --out "$work/runs/long20"
+python -m training.language --model "$work/runs/long20/final" --text "${words[@]}" --out "$work/runs/long20_language"
+python -m training.average --models "$work/runs/english_three" "$work/runs/long20_language" --out "$work/runs/both20"
+render --out "$work/mixed53" --samples 220000 --seed 53 # its validation split calibrates
+python -m training.calibrate --model "$work/runs/both20" --dataset "$work/mixed53" --limit 300 --out "$work/runs/both20_calibrated"
+python -m training.ranges --model "$work/runs/both20_calibrated" --dataset "$work/mixed53" --limit 200 --out "$work/runs/english"
