@@ -40,7 +40,7 @@ from training.render import Source
 HELD_OUT = 5  # every so manieth of one's own lines is held out
 GENERAL = 1000  # rendered lines on which nothing may be lost
 MOST_LOST = 0.005  # of the general set's exact match
-OWN_SHARE = 0.4  # of the lines of a batch that are one's own
+OWN_SHARE = 0.3  # of the lines of a batch that are one's own
 BLENDS = (1.0, 0.8, 0.6, 0.4, 0.2)  # shares of the new weights that are tried
 STRENGTH = 0.6  # of the effects on rendered lines
 
@@ -287,7 +287,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--characters", default="", help="that the model must write, too; those of your texts are added by themselves"
     )
     parser.add_argument("--replay", help="a corpus to train on beside yours; default: one is rendered")
-    parser.add_argument("--replay_lines", type=int, default=2400, help="lines that are rendered")
+    parser.add_argument("--replay_lines", type=int, default=6000, help="lines that are rendered")
     parser.add_argument("--general", help="a labelled set on which nothing may be lost; default: rendered lines")
     parser.add_argument("--general_lines", type=int, default=GENERAL, help="lines of it that are read")
     parser.add_argument("--fonts", type=Path, nargs="*", default=[], help="folders of fonts, beside the system's")
@@ -295,7 +295,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=2, help="that render")
     parser.add_argument("--max_steps", type=int, default=400)
     parser.add_argument("--batch_size", type=int, default=32)
-    parser.add_argument("--lr", type=float, default=5e-4, help="peak of the one-cycle schedule")
+    parser.add_argument("--lr", type=float, default=3e-4, help="peak of the one-cycle schedule")
     parser.add_argument("--freeze", type=int, default=1, help="stages of the CNN that stay as they are")
     parser.add_argument(
         "--patience", type=int, default=4, help="validations without a better one before it ends; 0: never"
