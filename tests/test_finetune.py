@@ -90,7 +90,7 @@ def test_a_model_that_lost_too_much_is_mixed_with_the_old_or_refused(
         network.save_pretrained(given.out / "final")
         return network
 
-    def mixed(old: CRNN, new: CRNN, share: float) -> CRNN:
+    def mixed(old: CRNN, new: CRNN, share: float, known: int) -> CRNN:
         new.training_summary = {"share": share}
         return new
 
@@ -130,6 +130,9 @@ def test_a_blend_lies_between(tiny: str) -> None:
     half = blended(old, new, 0.25)
     assert torch.allclose(half.classifier.bias, old.classifier.bias + 0.25)
     assert torch.equal(half.stem.weight, old.stem.weight)
+    some = blended(old, new, 0.25, known=5).classifier.bias - old.classifier.bias
+    assert torch.allclose(some[:5], torch.tensor(0.25))
+    assert torch.allclose(some[5:], torch.tensor(1.0))  # what is new is not watered down
 
 
 def test_own_lines_are_split_and_of_few_none_is_spared(tmp_path: Path) -> None:

@@ -137,12 +137,21 @@ def measured(network: CRNN, samples: Samples) -> Figures:
     )
 
 
-def blended(old: CRNN, new: CRNN, share: float) -> CRNN:
-    """The mean of two networks of one origin (WiSE-FT, Wortsman et al. 2022)."""
+def blended(old: CRNN, new: CRNN, share: float, known: int | None = None) -> CRNN:
+    """The mean of two networks of one origin (WiSE-FT, Wortsman et al. 2022).
+
+    Args:
+        old, new: the networks.
+        share: of the new one.
+        known: classes that the old one had learned; the rows of others are the new one's, for there is nothing to keep.
+    """
     tensors = new.state_dict()
     for name, tensor in old.state_dict().items():
         if tensor.is_floating_point() and not name.startswith("language."):
-            tensors[name] = torch.lerp(tensor, tensors[name], share)
+            learned = tensors[name]
+            tensors[name] = torch.lerp(tensor, learned, share)
+            if name.startswith("classifier.") and known is not None:
+                tensors[name][known:] = learned[known:]
     mixed = CRNN(new.config, dict(new.training_summary))
     mixed.load_state_dict(tensors)
     mixed.storage_dtype = old.storage_dtype
@@ -240,7 +249,7 @@ def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
     learned = CRNN.from_pretrained(work / "run" / "final")
     best: tuple[float, CRNN, Figures, Figures] | None = None
     for share in BLENDS:
-        candidate = blended(start, learned, share)
+        candidate = blended(start, learned, share, old.vocabulary.num_classes)
         own_after, general_after = measured(candidate, own), measured(candidate, general)
         fits = general_after.accuracy >= general_before.accuracy - MOST_LOST
         # a smaller share is tried where the whole lost too much, and taken where it reads one's own lines best
@@ -295,8 +304,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=2, help="that render")
     parser.add_argument("--max_steps", type=int, default=400)
     parser.add_argument("--batch_size", type=int, default=32)
-    parser.add_argument("--lr", type=float, default=3e-4, help="peak of the one-cycle schedule")
-    parser.add_argument("--freeze", type=int, default=1, help="stages of the CNN that stay as they are")
+    parser.add_argument("--lr", type=float, default=2e-4, help="peak of the one-cycle schedule")
+    parser.add_argument("--freeze", type=int, default=2, help="stages of the CNN that stay as they are")
     parser.add_argument(
         "--patience", type=int, default=4, help="validations without a better one before it ends; 0: never"
     )
