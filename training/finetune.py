@@ -141,7 +141,8 @@ def blended(old: CRNN, new: CRNN, share: float, known: int | None = None) -> CRN
     """The mean of two networks of one origin (WiSE-FT, Wortsman et al. 2022).
 
     Args:
-        old, new: the networks.
+        old: the network it began as.
+        new: what became of it.
         share: of the new one.
         known: classes that the old one had learned; the rows of others are the new one's, for there is nothing to keep.
     """
