@@ -5,12 +5,10 @@ import os
 import warnings
 from pathlib import Path
 
-from simpleocr.config import CRNNConfig, LineNetConfig
 from simpleocr.modelfile import ModelError, read_header, write_atomically
 from simpleocr.models import locate
 from simpleocr.onnx_graph import crnn_graph, linenet_graph
-from simpleocr.onnx_runtime import read_model
-from simpleocr.shapes import crnn_shapes, linenet_shapes
+from simpleocr.onnx_runtime import read_crnn, read_linenet
 
 EXAMPLE = 160  # columns and rows of the picture that TorchScript is traced with; any other will do then
 
@@ -25,7 +23,7 @@ def export_onnx(name: str | os.PathLike[str], path: Path, *, quantized: bool = F
     Args:
         name: a folder, a file, a shipped model or a Hub repository.
         path: the file that is written.
-        quantized: convolutions in whole numbers.
+        quantized: in whole numbers; a CRNN's LSTM is an operator of ONNX Runtime's own then.
 
     Raises:
         ModelError: names the model and the fault, or the file that cannot be written.
@@ -37,9 +35,9 @@ def export_onnx(name: str | os.PathLike[str], path: Path, *, quantized: bool = F
         raise ModelError("export to ONNX needs the extra: pip install 'simpleocr[onnx]'") from error
     try:
         if _architecture(source) == "linenet":
-            model = linenet_graph(*read_model(source, LineNetConfig.from_header, linenet_shapes), quantized=quantized)
+            model = linenet_graph(*read_linenet(source), quantized=quantized)
         else:
-            model = crnn_graph(*read_model(source, CRNNConfig.from_header, crnn_shapes), quantized=quantized)
+            model = crnn_graph(*read_crnn(source), quantized=quantized)
     except ModelError:
         raise
     except ValueError as error:

@@ -6,7 +6,6 @@ with those it meets, by an operator of ONNX Runtime's own; the classifier stays 
 """
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -162,9 +161,6 @@ class _Graph:
             )
         scale = (high - low) / LEVELS
         zero = np.uint8(max(0, min(LEVELS, round(-low / scale))))
-        return self._through(value, scale, zero)
-
-    def _through(self, value: str, scale: float, zero: np.uint8) -> str:
         ends = [self.constant(np.array(scale, dtype=np.float32)), self.constant(np.array(zero))]
         whole = self.node("QuantizeLinear", [value, *ends])
         back = self.node("DequantizeLinear", [whole, *ends])
@@ -283,8 +279,7 @@ class _Graph:
 
 def _gates(rows: Array) -> Array:
     """Of an LSTM's rows, torch's order (in, forget, cell, out) -> ONNX's (in, out, forget, cell)."""
-    quarter = math.ceil(len(rows) / 4)
-    i, f, g, o = (rows[n * quarter : (n + 1) * quarter] for n in range(4))
+    i, f, g, o = np.split(rows, 4)
     return np.concatenate([i, o, f, g])
 
 

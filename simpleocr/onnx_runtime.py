@@ -60,7 +60,7 @@ class OnnxCRNN:
         Raises:
             ModelError: names the file and the fault.
         """
-        config, tensors = read_model(path, CRNNConfig.from_header, crnn_shapes)
+        config, tensors = read_crnn(path)
         try:
             return cls(config, tensors, quantized=quantized)
         except ValueError as error:
@@ -84,9 +84,8 @@ class OnnxCRNN:
 
         if len(lines) == 1 or self._pool is None:
             return [read(self._session, line) for line in lines]
-        order = sorted(
-            range(len(lines)), key=lambda i: -lines[i].shape[-1]
-        )  # the widest first: none is waited for long
+        # the widest first: none is waited for long
+        order = sorted(range(len(lines)), key=lambda i: -lines[i].shape[-1])
         found = dict(zip(order, self._pool.map(lambda i: read(self._single, lines[i]), order), strict=True))
         return [found[i] for i in range(len(lines))]
 
@@ -114,7 +113,7 @@ class OnnxLineNet:
         Raises:
             ModelError: names the file and the fault.
         """
-        config, tensors = read_model(path, LineNetConfig.from_header, linenet_shapes)
+        config, tensors = read_linenet(path)
         try:
             return cls(config, tensors, quantized=quantized)
         except ValueError as error:
@@ -128,6 +127,16 @@ class OnnxLineNet:
     def cell_probs(self, pixels: Lines) -> Lines:
         """(H, W) of a page of mean 0 and deviation 1, multiples of 32 -> (2, H / 4, W / 4) probabilities."""
         return np.asarray(self._session.run(None, {"image": pixels[None, None]})[0][0])
+
+
+def read_crnn(path: Path) -> tuple[CRNNConfig, dict[str, Array]]:
+    """Config and tensors of a CRNN's file; as read_model()."""
+    return read_model(path, CRNNConfig.from_header, crnn_shapes)
+
+
+def read_linenet(path: Path) -> tuple[LineNetConfig, dict[str, Array]]:
+    """Config and tensors of a LineNet's file; as read_model()."""
+    return read_model(path, LineNetConfig.from_header, linenet_shapes)
 
 
 def read_model(

@@ -17,7 +17,7 @@ from simpleocr.vocabulary import VOCABULARIES
 from training import finetune, train
 from training.data import open_corpus
 from training.finetune import Figures, blended, measured, split_own
-from training.teaching import Correction, Corrections, TeachingError, card, learn
+from training.teaching import Corrections, TeachingError, card, learn
 
 FONT = ImageFont.load_default(28)
 
@@ -204,4 +204,3 @@ def test_the_card_says_what_was_measured(tiny: str) -> None:
     text = card(CRNN.from_pretrained(tiny), {**report, "own_held_out": True, "trained_on": 20}, "user/mine")
     assert "corrected lines, held out | 5 | 0.2500" in text
     assert "not measured" not in text
-    assert Correction("a", "b", "c", 0.1).text == "b"

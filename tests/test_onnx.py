@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from simpleocr import OCR, CRNNConfig, LineNetConfig, ModelError
+from simpleocr import OCR, CRNNConfig, LineNetConfig, ModelError, cli
 from simpleocr.config import BACKBONES, SIZES
 from simpleocr.crnn import CRNN
 from simpleocr.export import export_onnx, export_torchscript
@@ -239,3 +239,17 @@ def test_runtimes_are_compared_side_by_side(tmp_path: Path, capsys: pytest.Captu
     assert found["set, alphanumeric"] in (0, 1)
     assert found["s to the first text"] > 0
     assert "ms a line, median" in capsys.readouterr().out
+
+
+def test_the_command_exports_and_says_how_large_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = stored(tmp_path, trained("tiny"))
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["export", str(path), "--onnx", str(tmp_path / "m.onnx"), "--torchscript", str(tmp_path / "m.pt")])
+    said = capsys.readouterr().out
+    assert f"{(tmp_path / 'm.onnx').stat().st_size:,} bytes" in said
+    assert "m.pt" in said
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["export", str(path), "--onnx", str(tmp_path / "8.onnx"), "--int8"])
+    assert "ranges" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["export", str(path)])

@@ -97,8 +97,6 @@ def correct(page: Page, row: int, text: str) -> None:
 @needs_weights
 def test_from_a_correction_to_a_pushed_model_and_back(page: Page, hub: FakeHub, tmp_path: Path) -> None:
     page.get_by_role("tab", name="Teach").click()
-    for number in range(2):  # twice six lines
-        lesson(READ if number else SAYS).save(tmp_path / f"{number}.png")
     lesson(SAYS).save(tmp_path / "lesson.png")
     page.locator("#lesson input[type=file]").set_input_files(tmp_path / "lesson.png")
     page.get_by_text("6 lines: correct what is wrong").wait_for()

@@ -37,7 +37,7 @@ from training.data import DataError, open_corpus, picture
 from training.fonts import find_fonts, held_out
 from training.render import Source
 
-HELD_OUT = 5  # every so manieth of one's own lines is held out
+HELD_OUT = 5  # of so many of one's own lines, one is held out
 GENERAL = 1000  # rendered lines on which nothing may be lost
 MOST_LOST = 0.005  # of the general set's exact match
 OWN_SHARE = 0.3  # of the lines of a batch that are one's own
@@ -161,10 +161,10 @@ def blended(old: CRNN, new: CRNN, share: float, known: int | None = None) -> CRN
 
 def split_own(corpus: Any, work: Path) -> tuple[Path, Any, Any]:
     """One's own rows as a corpus with train and validation, every HELD_OUTth held out; and both parts."""
-    rows = corpus.to_list() if hasattr(corpus, "to_list") else list(corpus)
     from datasets import Dataset
     from datasets import Image as ImageFeature
 
+    rows = corpus.to_list()
     if len(rows) >= HELD_OUT:
         parts = {
             "train": [row for i, row in enumerate(rows) if i % HELD_OUT],
@@ -252,11 +252,9 @@ def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
     for share in BLENDS:
         candidate = blended(start, learned, share, old.vocabulary.num_classes)
         own_after, general_after = measured(candidate, own), measured(candidate, general)
-        fits = general_after.accuracy >= general_before.accuracy - MOST_LOST
-        # a smaller share is tried where the whole lost too much, and taken where it reads one's own lines best
-        if fits and own_after.cer < own_before.cer and (best is None or own_after.cer < best[2].cer):
+        # the largest share that loses little enough
+        if general_after.accuracy >= general_before.accuracy - MOST_LOST and own_after.cer < own_before.cer:
             best = share, candidate, own_after, general_after
-        if best is not None:
             break
         tell(0.88 + 0.02 * BLENDS.index(share), "keeping more of what it knew")
     accepted = best is not None
@@ -313,7 +311,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True, help="folder for the model and its report")
     args = parser.parse_args(argv)
-    for name in ("replay_lines", "general_lines", "max_steps", "batch_size", "processes"):
+    for name in ("general_lines", "max_steps", "batch_size", "processes"):
         if getattr(args, name) < 1:
             parser.error(f"--{name} must be at least 1")
     if args.replay_lines < 32:

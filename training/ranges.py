@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-from simpleocr.config import CRNNConfig, LineNetConfig
 from simpleocr.crnn import CRNN
 from simpleocr.detection import detect_lines
 from simpleocr.image import load_image
@@ -23,9 +22,8 @@ from simpleocr.linenet import LineNet
 from simpleocr.modelfile import ModelError, read_header
 from simpleocr.models import locate
 from simpleocr.onnx_graph import crnn_graph, linenet_graph
-from simpleocr.onnx_runtime import measured_ranges, read_model
+from simpleocr.onnx_runtime import measured_ranges, read_crnn, read_linenet
 from simpleocr.preprocessing import Lines, line_to_tensor
-from simpleocr.shapes import crnn_shapes, linenet_shapes
 from training.crops import open_samples
 from training.data import DataError, open_pages
 
@@ -46,7 +44,7 @@ class Watched:
 
 def of_lines(path: Path, datasets: Sequence[str], split: str, limit: int) -> CRNN:
     """A CRNN with the ranges of its activations on lines."""
-    config, tensors = read_model(path, CRNNConfig.from_header, crnn_shapes)
+    config, tensors = read_crnn(path)
     samples = (s for name in datasets for s in open_samples(name, split=split, limit=limit).stream)
     images = (line_to_tensor(s.image, config.preprocessing)[None] for s in samples if s.image is not None)
     network = CRNN.from_pretrained(path)
@@ -56,7 +54,7 @@ def of_lines(path: Path, datasets: Sequence[str], split: str, limit: int) -> CRN
 
 def of_pages(path: Path, datasets: Sequence[str], split: str, limit: int) -> LineNet:
     """A LineNet with the ranges of its activations on pages, in every size in which it looks at them."""
-    config, tensors = read_model(path, LineNetConfig.from_header, linenet_shapes)
+    config, tensors = read_linenet(path)
     network = LineNet.from_pretrained(path)
     watched = Watched(network)
     for name in datasets:
