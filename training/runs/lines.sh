@@ -26,4 +26,4 @@ python -m training.pdf_pages --pdf $doc/maint-guide $doc/gnuplot $doc/asymptote 
   /usr/share/developers-reference $doc/octave/{octave,liboctave,refcard-letter}.pdf \
   /usr/share/R/doc/manual/{R-FAQ,R-admin,R-data,R-exts,R-intro,R-ints,R-lang,fullrefman}.pdf \
   --out "$work/pdf_pages" --samples 500 --seed 1
-python -m training.ranges --model "$work/runs/lines2/final" --dataset "$work/pages2" --limit 16 --out "$work/runs/lines"
+python -m training.ranges --model "$work/runs/lines/final" --dataset "$work/pages2" --limit 16 --out "$work/runs/lines_whole" # what is shipped
