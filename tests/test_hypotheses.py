@@ -33,23 +33,25 @@ def test_every_variant_learns_two_words(name: str) -> None:
     torch.manual_seed(0)
     variant = VARIANTS[name]("tiny").train()
     preprocessing = variant.network.config.preprocessing
-    texts = ["ab", "cc1"]
+    texts = ["ab", "c12"]
     greys = [to_grey(word(text), preprocessing.width((64, 32)), preprocessing.height) for text in texts]
     batch = collate(greys, texts, texts, VOCABULARY, preprocessing)
     assert [VOCABULARY.decode(ids.tolist()) for ids in split(batch)] == texts
-    optimizer = torch.optim.Adam(variant.parameters(), lr=5e-3)
-    for _ in range(500):
+    optimizer = torch.optim.Adam(variant.parameters(), lr=2e-3)
+    samples = [(word(text), text) for text in texts]
+    for step in range(1, 1501):  # how many it takes depends on how a processor rounds
         loss = variant.loss(batch)
-        if loss.item() < 0.1:
-            break
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    with torch.no_grad():
-        for _ in range(60):  # BatchNorm's running statistics come to where the weights are
-            variant.loss(batch)
-    figures = measure(variant, [(word(text), text) for text in texts])
-    assert figures == {"cer": 0.0, "exact": 1.0}
+        if step % 100 == 0:
+            with torch.no_grad():
+                for _ in range(30):  # BatchNorm's running statistics come to where the weights are
+                    variant.loss(batch)
+            if measure(variant, samples) == {"cer": 0.0, "exact": 1.0}:
+                break
+    else:
+        pytest.fail(f"not read after {step} steps: {measure(variant, samples)}, loss {loss.item():.3f}")
     assert variant.training
 
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
@@ -134,6 +134,7 @@ def test_order_is_kept_over_batches() -> None:
 
 
 @law
+@example(21, 1.6875, [3.0, 1.0, 1.0], 48)
 @given(
     st.integers(8, 120),
     st.floats(0.5, 2),
@@ -153,8 +154,9 @@ def test_characters_are_where_they_are_drawn(height: int, stretch: float, steps:
     check_places(line, size)
     assert line.text == "a" * len(places)
     for char, (left, right) in zip(line.chars, places, strict=True):
-        assert char.box[0] == pytest.approx(left, abs=1.25 * timestep)
-        assert char.box[2] == pytest.approx(right, abs=1.25 * timestep)
+        # an edge is seen to a timestep, and half a pixel of it is lost where the picture is resized
+        assert char.box[0] == pytest.approx(left, abs=1.25 * timestep + 0.5)
+        assert char.box[2] == pytest.approx(right, abs=1.25 * timestep + 0.5)
 
 
 def test_the_last_character_ends_within_the_picture() -> None:
