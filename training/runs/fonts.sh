@@ -4,6 +4,7 @@
 #   training/runs/fonts.sh FONTS        (needs npm; with root and apt-get also Debian's families)
 #
 # Writes FONTS/npm/*.woff2 (the Latin files of each @fontsource package: regular and bold, upright and italic)
+# and FONTS/npm/categories.tsv, which tells print from handwriting,
 # and leaves Debian's fonts where Debian puts them, in /usr/share/fonts, where training.synth finds them.
 # Every family is under the OFL, Apache, GPL with font exception, or a licence as free; see each package.
 set -euo pipefail
@@ -37,6 +38,9 @@ npm install --prefix "$work" --no-save --no-audit --no-fund --ignore-scripts --l
 for style in 400-normal 700-normal 400-italic 900-normal; do
   find "$work/node_modules/@fontsource" -name "*-latin-$style.woff2" -exec cp -n {} "$fonts/npm/" \;
 done
+# serif, sans-serif, display, monospace or handwriting, for training.faces
+node -e 'for (const file of process.argv.slice(1)) { const f = require(file); console.log(`${f.id}\t${f.category}`) }' \
+  "$work"/node_modules/@fontsource/*/metadata.json >"$fonts/npm/categories.tsv"
 
 if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
   apt-get update -q >/dev/null

@@ -1,0 +1,80 @@
+"""faces: every family counts the same, its lines can be told from the picture, and handwriting is told from print."""
+
+import json
+from pathlib import Path
+from random import Random
+
+import matplotlib as mpl
+import pytest
+
+from simpleocr import OCR
+from simpleocr.vocabulary import VOCABULARIES
+from training import faces
+from training.corpus import load_corpus
+from training.faces import Line, categories, clean_lines, figures, running_text
+from training.fonts import Face, family, find_fonts
+from training.render import Source
+
+OWN = [file for file in find_fonts() if Path(mpl.get_data_path()) in file.parents and file.stem.startswith("DejaVuS")]
+OWN = [file for file in OWN if "Display" not in file.stem]  # of few characters
+
+
+@pytest.fixture(scope="module")
+def source() -> Source:
+    return Source(load_corpus(), OWN, [], VOCABULARIES["english"], 0.0)
+
+
+def test_every_family_has_as_many_lines(source: Source) -> None:
+    lines = list(clean_lines(source, 5, seed=1))
+    families = sorted({family(file) for file in OWN})
+    assert len(families) < len(OWN)
+    assert [line.family for line in lines] == [name for name in families for _ in range(5)]
+    again = list(clean_lines(source, 5, seed=1))
+    assert [(a.text, a.image.tobytes()) for a in lines] == [(b.text, b.image.tobytes()) for b in again]
+    assert {line.text for line in lines}.isdisjoint(line.text for line in clean_lines(source, 5, seed=2))
+
+
+def test_a_text_is_drawn_as_it_is_written(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+
+    face = Face(OWN[0], 32)
+    assert len(running_text(source.corpus, face, Random(1)).split()) >= 3
+    face.__dict__["capitals_only"] = True
+    text = running_text(source.corpus, face, Random(1))
+    assert text == text.upper()
+    monkeypatch.setattr(Face, "draws", lambda *_: False)
+    assert running_text(source.corpus, face, Random(1)) == ""
+
+
+def test_categories_by_family(tmp_path: Path) -> None:
+    (tmp_path / "npm").mkdir()
+    (tmp_path / "npm" / "categories.tsv").write_text("water-brush\thandwriting\ntinos\tserif\n")
+    assert categories([tmp_path]) == {"water": "handwriting", "tinos": "serif"}
+    assert categories([]) == {}
+    assert family(Path("water-brush-latin-400-normal.woff2")) == "water"
+
+
+def test_figures_by_hand(source: Source) -> None:
+    image = next(clean_lines(source, 1, seed=1)).image
+    found = figures([Line("a", "abcd", image), Line("a", "ab", image), Line("b", "abcd", image)], ["abcd", "b", "abxd"])
+    assert (found.families, found.lines) == (2, 3)
+    assert found.cer == pytest.approx(2 / 10)
+    assert found.exact == pytest.approx(1 / 3)
+
+
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(faces, "find_fonts", lambda _: OWN[:2])
+    monkeypatch.setattr(faces, "held_out", lambda _: True)
+    faces.main(["--lines", "2", "--out", str(tmp_path)])
+    said = capsys.readouterr().out
+    assert "print" in said
+    assert "other" in said
+    report = json.loads((tmp_path / "faces.json").read_text())
+    assert report["figures"]["all"]["cer"] < 0.1
+    assert (tmp_path / "faces.png").stat().st_size > 1000
+    for bad in (["--lines", "0"], ["--model", "/nowhere"]):
+        with pytest.raises(SystemExit):
+            faces.main(bad)
+    monkeypatch.setattr(OCR, "recognize", None)  # not reached
+    monkeypatch.setattr(faces, "held_out", lambda _: False)
+    with pytest.raises(SystemExit, match="no family"):
+        faces.main([])
