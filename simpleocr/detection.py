@@ -7,8 +7,10 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
+from simpleocr.deskew import DOWNWARDS, UPSIDE_DOWN, UPWARDS
 from simpleocr.geometry import Polygon, Transform, polygon_to_box
 from simpleocr.gutters import mend_lines
+from simpleocr.image import ground
 from simpleocr.regions import LINES, MULTIPLE, STRIDE, WORD_ENDS, WORDS, Map, Region, regions, without
 
 SIDE = 1280  # pixels of a page's longer side when it is first looked at
@@ -20,6 +22,7 @@ LONGEST_SIDE = 4096  # pixels: more is never looked at
 TILE, OVERLAP = 1536, 128  # pixels: a larger picture is looked at in parts, which see so much of their neighbours
 ABOVE, BESIDE = 0.08, 0.05  # heights of a line that are read beyond its polygon
 ALONE = 0.45  # probability of a word's cells where no line was found: a single digit in a table is seen less clearly
+FINE = 40.0  # pixels high that a crop of a turned line is at least: it is sampled twice, and small print would blur
 LEAST_STD = 8.0  # grey levels: a blank page is not brought to the contrast of a printed one
 FILLED_BY_ROWS = 0.3  # of what looks like one line, if it is several
 
@@ -131,15 +134,28 @@ def with_room(polygon: Polygon) -> Polygon:
 def crop_line(image: Image.Image, polygon: Polygon) -> tuple[Image.Image, Transform]:
     """The upright picture of one line, and the transform from its pixels to the page's.
 
-    An upright polygon is cut out as it is; another is turned upright by a perspective transform.
+    A polygon that is level, upside down or upright on its end is cut out as it is; another is turned upright by a
+    perspective transform.
     """
     left, top, right, bottom = polygon_to_box(polygon)
     (ax, ay), (bx, by), _, (dx, dy) = polygon
-    if abs(by - ay) < 1 and abs(dx - ax) < 1 and bx > ax and dy > ay:
+    if max(min(abs(by - ay), abs(bx - ax)), min(abs(dx - ax), abs(dy - ay))) < 1:
         x0, y0 = max(0, int(left)), max(0, int(top))
         x1, y1 = min(image.width, math.ceil(right)), min(image.height, math.ceil(bottom))
-        return image.crop((x0, y0, max(x1, x0 + 1), max(y1, y0 + 1))), Transform.translate(x0, y0)
-    width, height = max(1, round(math.hypot(bx - ax, by - ay))), max(1, round(math.hypot(dx - ax, dy - ay)))
+        crop, place = image.crop((x0, y0, max(x1, x0 + 1), max(y1, y0 + 1))), Transform.translate(x0, y0)
+        if bx - ax > abs(by - ay) and dy > ay:
+            return crop, place
+        for turn, is_so in (
+            (UPSIDE_DOWN, ax - bx > abs(by - ay) and dy < ay),
+            (UPWARDS, ay - by > abs(bx - ax) and dx > ax),
+            (DOWNWARDS, by - ay > abs(bx - ax) and dx < ax),
+        ):
+            if is_so:
+                upright, back = turn(crop)
+                return upright, back.then(place)
+    length, across = math.hypot(bx - ax, by - ay), math.hypot(dx - ax, dy - ay)
+    finer = max(1.0, FINE / max(1.0, across))
+    width, height = max(1, round(finer * length)), max(1, round(finer * across))
     back = Transform.from_corners((width, height), polygon)
     m = np.asarray(back.matrix) / back.matrix[2][2]
     crop = image.transform(
@@ -147,14 +163,6 @@ def crop_line(image: Image.Image, polygon: Polygon) -> tuple[Image.Image, Transf
         Image.Transform.PERSPECTIVE,
         tuple(m.ravel()[:8]),
         Image.Resampling.BICUBIC,
-        fillcolor=_ground(image),
+        fillcolor=ground(image),
     )
     return crop, back
-
-
-def _ground(image: Image.Image) -> tuple[int, ...] | int:
-    """The colour of most of a picture's border: what is taken to lie beyond it."""
-    pixels = np.asarray(image)
-    edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    median = np.median(edge, axis=0)
-    return tuple(int(v) for v in median) if median.ndim else int(median)

@@ -4,6 +4,7 @@ Points are (x, y) in pixels, y down. A polygon is four points clockwise from the
 is read; a box is (left, top, right, bottom), right and bottom exclusive.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -84,6 +85,12 @@ class Transform:
         return cls(((x, 0, 0), (0, y, 0), (0, 0, 1)))
 
     @classmethod
+    def rotate(cls, degrees: float) -> Self:
+        """Counter-clockwise about the origin, as it is seen: y runs down."""
+        cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+        return cls(((cos, sin, 0), (-sin, cos, 0), (0, 0, 1)))
+
+    @classmethod
     def from_corners(cls, size: tuple[float, float], polygon: Polygon) -> Self:
         """From a rectangle's pixels, (width, height) large, to where its corners lie; a perspective in general.
 
@@ -134,16 +141,22 @@ class Transform:
         return (a, b, c, d)
 
 
-def levelled(polygons: Sequence[Polygon]) -> list[Polygon]:
-    """Polygons of the lines of a page, turned together so that most lines are level: each votes by its length."""
+def skew(polygons: Sequence[Polygon]) -> float:
+    """How much most lines of a page rise to the right, in degrees, counter-clockwise positive: each votes by its length.
+
+    Between -180 and 180; 0 where there are no lines.
+    """
     if not polygons:
-        return []
+        return 0.0
     tops = np.array([(b[0] - a[0], b[1] - a[1]) for a, b, _, _ in polygons])
     lengths = np.hypot(tops[:, 0], tops[:, 1])
-    angles = np.arctan2(tops[:, 1], tops[:, 0])
+    angles = np.arctan2(-tops[:, 1], tops[:, 0])
     order = np.argsort(angles)
     heavy = np.searchsorted(np.cumsum(lengths[order]), lengths.sum() / 2)
-    angle = float(angles[order][min(int(heavy), len(angles) - 1)])
-    cos, sin = float(np.cos(-angle)), float(np.sin(-angle))
-    turn = Transform(((cos, -sin, 0), (sin, cos, 0), (0, 0, 1)))
+    return math.degrees(angles[order][min(int(heavy), len(angles) - 1)])
+
+
+def levelled(polygons: Sequence[Polygon]) -> list[Polygon]:
+    """Polygons of the lines of a page, turned together so that most lines are level."""
+    turn = Transform.rotate(-skew(polygons))
     return [turn.apply_polygon(polygon) for polygon in polygons]

@@ -271,3 +271,10 @@ def _array_to_image(array: npt.NDArray[Any], max_pixels: int) -> Image.Image:
             raise InputError(f"{name} has values outside 0..{limit}: floats to 1 or 255 and integers to 65535 are read")
         levels = _to_8_bits(levels)
     return Image.fromarray(np.ascontiguousarray(levels))
+
+
+def ground(image: Image.Image) -> int | tuple[int, ...]:
+    """The colour of most of a picture's border, as its mode has it: what is taken to lie beyond."""
+    pixels = np.asarray(image)
+    median = np.median(np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]), axis=0)
+    return tuple(int(value) for value in median) if median.ndim else int(median)

@@ -1,25 +1,26 @@
-"""Layout: page picture -> polygons of its lines in reading order, whichever way up the page lies."""
+"""Layout: page picture -> polygons of its lines in reading order, whichever way the page lies."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from PIL import Image
 
+from simpleocr.deskew import DOWNWARDS, UPSIDE_DOWN, UPWARDS, QuarterTurn, deskew
 from simpleocr.detection import Detector, detect_lines
 from simpleocr.document import SAME_ROW
-from simpleocr.geometry import Polygon, Transform, box_to_polygon, polygon_to_box
+from simpleocr.geometry import Polygon, Transform, box_to_polygon, polygon_to_box, skew
 from simpleocr.projection import split_lines
 from simpleocr.reading_order import reading_order
 
 FILLED = 0.45  # of the picture's height: a single row as high as this is a crop of a line, and best read whole
-LEVEL = 8.0  # a page whose lines are so many times longer than high, in the middle, lies the right way or upside down
-MORE_LEVEL = 1.35  # times longer for their height that the lines of a sideways page are, once it is turned
+LEVEL_ENOUGH = 2.0  # degrees up to which lines are found as well as on a level page
+STEEP = 40.0  # degrees beyond which a page does not lie skewed but on its side
 
 
 def find_lines(detector: Detector | None, image: Image.Image) -> list[Polygon]:
     """Polygons around the lines of a page, in its pixels, in the order in which they are read.
 
-    A page that lies on its side is recognized by its lines; one that is upside down only by reading it. A picture of a
-    single line is one line, whatever gaps there are between its words.
+    Lines may rise or fall together; a page that lies on its side or upside down is read in one of other_ways(). A
+    picture of a single line is one line, whatever gaps there are between its words.
 
     Args:
         detector: in eval mode; None tells lines apart by the profile of their ink, on upright pages of one column.
@@ -31,13 +32,35 @@ def find_lines(detector: Detector | None, image: Image.Image) -> list[Polygon]:
     if _is_one_line(found, image):
         width, height = image.size
         return [box_to_polygon((0.0, 0.0, float(width), float(height)))]
-    if _levelness(found) < LEVEL and image.height > 64:
-        turned = image.transpose(Image.Transpose.ROTATE_90)
-        back = Transform(((0, -1, image.width), (1, 0, 0), (0, 0, 1)))
-        sideways = detect_lines(detector, turned)
-        if _levelness(sideways) > MORE_LEVEL * _levelness(found) and _length(sideways) > 0.6 * _length(found):
-            return [back.apply_polygon(sideways[i]) for i in reading_order(sideways)]
-    return [found[i] for i in reading_order(found)]
+    if LEVEL_ENOUGH < abs(skew(found)) < STEEP:
+        level, back = deskew(image.convert("L"), skew(found))
+        return _in_order(detect_lines(detector, level), back)
+    return _in_order(found, Transform.identity())
+
+
+def find_turned_lines(detector: Detector, image: Image.Image, turn: QuarterTurn) -> list[Polygon]:
+    """As find_lines(), of a page that `turn` sets right; in the pixels of the page as it lies."""
+    upright, back = turn(image)
+    return [back.apply_polygon(polygon) for polygon in find_lines(detector, upright)]
+
+
+def other_ways(
+    detector: Detector, image: Image.Image, polygons: Sequence[Polygon]
+) -> Iterator[tuple[QuarterTurn, list[Polygon]]]:
+    """How else a page may lie: what would set it right, and about where its lines would be, in order.
+
+    Only reading tells which it is. The lines are found best once the page is right, by find_turned_lines().
+
+    Args:
+        detector: as for find_lines().
+        image: the page.
+        polygons: what find_lines() found on it.
+    """
+    if polygons:
+        yield UPSIDE_DOWN, upside_down(polygons)
+    if sideways := find_turned_lines(detector, image, DOWNWARDS):
+        yield DOWNWARDS, sideways
+        yield UPWARDS, upside_down(sideways)
 
 
 def upside_down(polygons: Sequence[Polygon]) -> list[Polygon]:
@@ -45,26 +68,8 @@ def upside_down(polygons: Sequence[Polygon]) -> list[Polygon]:
     return [(c, d, a, b) for a, b, c, d in reversed(polygons)]
 
 
-def _sides(polygon: Polygon) -> tuple[float, float]:
-    """Length and height of a line."""
-    (ax, ay), (bx, by), _, (dx, dy) = polygon
-    return ((bx - ax) ** 2 + (by - ay) ** 2) ** 0.5, ((dx - ax) ** 2 + (dy - ay) ** 2) ** 0.5
-
-
-def _levelness(polygons: Sequence[Polygon]) -> float:
-    """How many times longer than high most of the area that lines cover is; 0 where there are none."""
-    sides = sorted((_sides(polygon) for polygon in polygons), key=lambda side: side[0] / max(1e-6, side[1]))
-    whole = sum(length * height for length, height in sides)
-    covered = 0.0
-    for length, height in sides:
-        covered += length * height
-        if covered >= whole / 2:
-            return length / max(1e-6, height)
-    return 0.0
-
-
-def _length(polygons: Sequence[Polygon]) -> float:
-    return sum(_sides(polygon)[0] for polygon in polygons)
+def _in_order(polygons: Sequence[Polygon], back: Transform) -> list[Polygon]:
+    return [back.apply_polygon(polygons[i]) for i in reading_order(polygons)]
 
 
 def _is_one_line(polygons: Sequence[Polygon], image: Image.Image) -> bool:

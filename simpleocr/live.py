@@ -95,7 +95,8 @@ class Live:
         """
         image = load_image(frame)
         image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-        found = [one for one in self.ocr.look_once(image) if one[1].decoded.text]
+        seen = [sight for sight in self.ocr.look_once(image) if sight.reading.decoded.text]
+        found = [(sight.polygon, sight.reading, sight.back) for sight in seen]
         self.tracks = followed(self.ocr.network.vocabulary, self.tracks, found)
         shown = [track for track in self.tracks if _confidence(track.line) >= NO_TEXT]
         order = reading_order([track.polygon for track in shown])

@@ -1,10 +1,12 @@
 """OCR: one object that reads pages and lines; what most users need."""
 
+import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -17,19 +19,38 @@ from simpleocr.document import Line, Page
 from simpleocr.documents import load_pages
 from simpleocr.geometry import Polygon, Transform
 from simpleocr.image import ImageSource, load_image
-from simpleocr.layout import find_lines, upside_down
+from simpleocr.layout import find_lines, find_turned_lines, other_ways
 from simpleocr.patterns import pattern
 from simpleocr.recognition import Reading, Recognizer, readings, recognize
-from simpleocr.retry import DOUBT, ON_A_PAGE, Effort, Look, looks, placed, recognize_carefully, weigh
+from simpleocr.retry import DOUBT, ON_A_PAGE, Effort, Look, look_again, looks, placed, recognize_carefully, weigh
 from simpleocr.runtimes import RUNTIMES, Runtime
 from simpleocr.vocabulary import Vocabulary, normalize
 
 DEFAULT_MODEL = "english"
 DEFAULT_DETECTOR = "lines"
-ORIENTATION_LINES = 6  # the longest, which are read the other way up where a page reads badly
+ORIENTATION_LINES = 6  # the longest, which are read in other directions where a page reads badly
 NO_TEXT = 0.1  # mean confidence of a line's words below which it is none, on a page with others
-UPSIDE_DOWN = 0.6  # mean confidence of a page's words below which it may be upside down
-TURNED_SURER = 1.5  # times as surely that it must be read then
+TURNED = 0.6  # mean confidence of a page's words below which it may lie upside down or on its side
+TURNED_SURER, TURNED_LEAST = 1.5, 0.3  # times as surely that it must be read then, and how surely at least
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A line of a page at first sight.
+
+    Args:
+        polygon: around it, in the page's pixels.
+        crop: its upright picture.
+        back: from the crop's pixels to the page's.
+        reading: of the crop.
+    """
+
+    polygon: Polygon
+    crop: Image.Image
+    back: Transform
+    reading: Reading
 
 
 class OCR:
@@ -163,16 +184,13 @@ class OCR:
             InputError: the picture cannot be read.
         """
         image = load_image(source)
-        polygons = find_lines(self._fast_detector, image)
-        lines = self._read_lines(image, polygons)
-        if self._fast_detector is not None and _doubtful(lines):
-            longest = sorted(range(len(lines)), key=lambda i: -len(lines[i].chars))[:ORIENTATION_LINES]
-            turned = self._read_lines(image, upside_down([polygons[i] for i in longest]))
-            if _mean_confidence(turned) > TURNED_SURER * _mean_confidence([lines[i] for i in longest]):
-                lines = self._read_lines(image, upside_down(polygons))
+        seen = self._see(image, find_lines(self._fast_detector, image))
+        if self._fast_detector is not None and _doubtful(seen):
+            seen = self._turned(image, seen, self._fast_detector)
+        lines = self._settled(seen)
         found = tuple(line for line in lines if line.chars)
         if len(found) > 1:  # among others, what hardly reads as anything is a rule, a stain or a face
-            found = tuple(line for line in found if _mean_confidence([line]) >= NO_TEXT) or found
+            found = tuple(line for line in found if _surety([line]) >= NO_TEXT) or found
         return Page(found, image.size)
 
     def read_pages(self, source: ImageSource) -> Iterator[Page]:
@@ -186,16 +204,13 @@ class OCR:
         """
         return (self(image) for image in load_pages(source))
 
-    def look_once(self, image: Image.Image) -> list[tuple[Polygon, Reading, Transform]]:
-        """Each line of a picture at one look, in reading order: polygon, reading, and from its crop to the picture.
+    def look_once(self, image: Image.Image) -> list[Sight]:
+        """Each line of a picture at one look, in reading order, as the picture lies.
 
         Args:
             image: as load_image gives it.
         """
-        polygons = find_lines(self._fast_detector, image)
-        crops = [crop_line(image, with_room(polygon)) for polygon in polygons]
-        read = readings(self._fast, [crop for crop, _ in crops], self.decoder)
-        return [(polygon, one, back) for polygon, one, (_, back) in zip(polygons, read, crops, strict=True)]
+        return self._see(image, find_lines(self._fast_detector, image))
 
     def recognize(self, sources: Sequence[ImageSource]) -> list[Line]:
         """Read pictures of one line each, in one go.
@@ -214,7 +229,10 @@ class OCR:
             raise TypeError(
                 "recognize() takes a list of pictures; for one picture give a list of one, or call the reader"
             )
-        return self._recognize([load_image(source) for source in sources], Effort())
+        images = [load_image(source) for source in sources]
+        if not self.retry:
+            return recognize(self._fast, images, self.decoder)
+        return recognize_carefully(self._fast, images, self.decoder)
 
     def n_best(self, source: ImageSource, count: int = 5) -> list[Line]:
         """The likeliest readings of a picture of one line, best first, each with its confidence.
@@ -275,17 +293,32 @@ class OCR:
         (look,) = looks(self._fast, [load_image(source)], self.decoder, DOUBT if self.retry else 0.0)
         return look
 
-    def _read_lines(self, image: Image.Image, polygons: Sequence[Polygon]) -> list[Line]:
-        """A line for each polygon, in the picture's pixels."""
+    def _see(self, image: Image.Image, polygons: Sequence[Polygon]) -> list[Sight]:
+        """What is read at first sight along each polygon."""
         crops = [crop_line(image, with_room(polygon)) for polygon in polygons]
-        several = Effort() if len(crops) == 1 else ON_A_PAGE
-        read = self._recognize([crop for crop, _ in crops], several)
-        return [line.moved(to_page) for line, (_, to_page) in zip(read, crops, strict=True)]
+        read = readings(self._fast, [crop for crop, _ in crops], self.decoder)
+        return [Sight(p, crop, back, one) for p, (crop, back), one in zip(polygons, crops, read, strict=True)]
 
-    def _recognize(self, images: Sequence[Image.Image], effort: Effort) -> list[Line]:
-        if not self.retry:
-            return recognize(self._fast, images, self.decoder)
-        return recognize_carefully(self._fast, images, self.decoder, effort=effort)
+    def _turned(self, image: Image.Image, seen: list[Sight], detector: Detector) -> list[Sight]:
+        """What is seen of a page the way it lies: the one in which its longest lines are read most surely."""
+        right = None
+        as_it_lies = _mean_confidence(_longest(seen, key=lambda sight: sight.polygon))
+        surest = max(TURNED_LEAST, TURNED_SURER * as_it_lies)
+        for turn, polygons in other_ways(detector, image, [sight.polygon for sight in seen]):
+            confidence = _mean_confidence(self._see(image, _longest(polygons, key=lambda polygon: polygon)))
+            if confidence > surest:
+                right, surest = turn, confidence
+        return seen if right is None else self._see(image, find_turned_lines(detector, image, right))
+
+    def _settled(self, seen: Sequence[Sight]) -> list[Line]:
+        """A line for each, in the picture's pixels; those in doubt looked at again."""
+        lines = [sight.reading.to_line() for sight in seen]
+        if self.retry:
+            several = Effort() if len(seen) == 1 else ON_A_PAGE
+            crops, first = [sight.crop for sight in seen], [sight.reading for sight in seen]
+            again = look_again(self._fast, crops, first, self.decoder, effort=several)
+            lines = [look.line for look in again]
+        return [line.moved(sight.back) for line, sight in zip(lines, seen, strict=True)]
 
     def _lines(self, look: Look, texts: Sequence[tuple[int, ...]]) -> list[Line]:
         """Any texts as what one picture says; those that are not allowed or do not fit have confidence 0."""
@@ -304,15 +337,29 @@ class OCR:
         return lines
 
 
-def _mean_confidence(lines: Sequence[Line]) -> float:
+def _mean_confidence(seen: Iterable[Sight]) -> float:
     """Of the words, each counted by its letters; 0 where there are none."""
-    letters = sum(len(word.chars) for line in lines for word in line.words)
-    return sum(len(word.chars) * word.confidence for line in lines for word in line.words) / max(1, letters)
+    return _surety(sight.reading.to_line() for sight in seen)
 
 
-def _doubtful(lines: Sequence[Line]) -> bool:
-    """Whether a page reads so badly that it may be upside down."""
-    return bool(lines) and _mean_confidence(lines) < UPSIDE_DOWN
+def _surety(lines: Iterable[Line]) -> float:
+    words = [word for line in lines for word in line.words]
+    return sum(len(word.chars) * word.confidence for word in words) / max(1, sum(len(word.chars) for word in words))
+
+
+def _doubtful(seen: Sequence[Sight]) -> bool:
+    """Whether a page reads so badly that it may lie another way; one without lines may lie on its side."""
+    return _mean_confidence(seen) < TURNED
+
+
+def _longest(of: Sequence[T], key: Callable[[T], Polygon]) -> list[T]:
+    """The longest lines of a page, as they come."""
+
+    def length(one: T) -> float:
+        (ax, ay), (bx, by), *_ = key(one)
+        return math.hypot(bx - ax, by - ay)
+
+    return sorted(of, key=length)[-ORIENTATION_LINES:]
 
 
 def _prepared(network: Any) -> Any:

@@ -14,8 +14,10 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from simpleocr.decoding import Decoder, aligned, greedy
+from simpleocr.deskew import DOWNWARDS, UPSIDE_DOWN, UPWARDS, QuarterTurn
 from simpleocr.document import Line
 from simpleocr.geometry import Transform
+from simpleocr.image import ground
 from simpleocr.likelihood import NEVER, Likelihood, likelihoods
 from simpleocr.preprocessing import Preprocessing
 from simpleocr.recognition import Reading, Recognizer, readings
@@ -51,15 +53,9 @@ def _trimmed(sides: float, ends: float) -> Callable[[Image.Image], Image.Image]:
     return trim
 
 
-def _ground(image: Image.Image) -> int:
-    """The grey of most of the border."""
-    grey = np.asarray(image)
-    return int(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
-
-
 def _to_ink(image: Image.Image) -> Image.Image:
     """Without wide margins of an even ground; most pictures as they are."""
-    difference = np.abs(np.asarray(image).astype(np.int16) - _ground(image))
+    difference = np.abs(np.asarray(image).astype(np.int16) - np.asarray(ground(image), np.int16))
     ink = difference > max(16, INK_CONTRAST * int(difference.max()))
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     if not len(rows):
@@ -72,7 +68,7 @@ def _to_ink(image: Image.Image) -> Image.Image:
 
 
 def _rotated(degrees: float) -> Callable[[Image.Image], Image.Image]:
-    return lambda image: image.rotate(degrees, Image.Resampling.BICUBIC, expand=True, fillcolor=_ground(image))
+    return lambda image: image.rotate(degrees, Image.Resampling.BICUBIC, expand=True, fillcolor=ground(image))
 
 
 def _sheared(slope: float) -> Callable[[Image.Image], Image.Image]:
@@ -81,7 +77,7 @@ def _sheared(slope: float) -> Callable[[Image.Image], Image.Image]:
         Image.Transform.AFFINE,
         (1, slope, -slope * image.height / 2, 0, 1, 0),
         Image.Resampling.BICUBIC,
-        fillcolor=_ground(image),
+        fillcolor=ground(image),
     )
 
 
@@ -120,28 +116,20 @@ class Turn:
     """A picture turned as a whole.
 
     Args:
-        apply: the turn.
-        back: (width, height) before it -> Transform from the turned picture's pixels to the picture's.
+        turn: what sets it right.
         odds: what a reading that was turned so is multiplied with before it is compared: few texts are upside down.
         quarter: whether it is tried on tall pictures alone, and must have more than one letter: "I" lying is a dash.
     """
 
-    apply: Image.Transpose
-    back: Callable[[int, int], Transform]
+    turn: QuarterTurn
     odds: float
     quarter: bool
 
 
 TURNS: dict[str, Turn] = {
-    "upside down": Turn(
-        Image.Transpose.ROTATE_180, lambda w, h: Transform(((-1, 0, w), (0, -1, h), (0, 0, 1))), 0.7, quarter=False
-    ),
-    "upwards": Turn(
-        Image.Transpose.ROTATE_270, lambda _, h: Transform(((0, 1, 0), (-1, 0, h), (0, 0, 1))), 1.0, quarter=True
-    ),
-    "downwards": Turn(
-        Image.Transpose.ROTATE_90, lambda w, _: Transform(((0, -1, w), (1, 0, 0), (0, 0, 1))), 1.0, quarter=True
-    ),
+    "upside down": Turn(UPSIDE_DOWN, 0.7, quarter=False),
+    "upwards": Turn(UPWARDS, 1.0, quarter=True),
+    "downwards": Turn(DOWNWARDS, 1.0, quarter=True),
 }
 """How a line may lie in its picture: the turn that sets it right, named by where its text runs."""
 
@@ -203,7 +191,19 @@ def looks(
     effort: Effort = Effort(),
 ) -> list[Look]:
     """As recognize_carefully(), with the readings that led there."""
-    found = [Look(reading.to_line(), [reading]) for reading in readings(network, images, decoder)]
+    return look_again(network, images, readings(network, images, decoder), decoder, doubt, effort)
+
+
+def look_again(
+    network: Recognizer,
+    images: Sequence[Image.Image],
+    first: Sequence[Reading],
+    decoder: Decoder = greedy,
+    doubt: float = DOUBT,
+    effort: Effort = Effort(),
+) -> list[Look]:
+    """As looks(), of pictures of which the first readings are there."""
+    found = [Look(reading.to_line(), [reading]) for reading in first]
     doubtful = []
     for i, (look, image) in enumerate(zip(found, images, strict=True)):
         # a long line is seldom right as a whole, however surely each of its words is read
@@ -231,7 +231,7 @@ def _sides(
     aspect = grey.width / grey.height
     pictures = [view.apply(grey) for view in effort.views.values() if aspect <= view.longest]
     pictures = [p for p in pictures if preprocessing.width(p.size) <= preprocessing.max_width]
-    return pictures, [grey.transpose(turn.apply) for turn in _turns(grey, effort)]
+    return pictures, [turn.turn(grey)[0] for turn in _turns(grey, effort)]
 
 
 def _turns(grey: Image.Image, effort: Effort) -> list[Turn]:
@@ -249,7 +249,7 @@ def _decided(
             continue
         if turn.odds * math.exp(other.log_confidence) > confidence:
             confidence = turn.odds * math.exp(other.log_confidence)
-            back = turn.back(*grey.size)
+            back = turn.turn.back(*grey.size)
             look = Look(other.to_line().moved(back), [other], back)
     return look
 

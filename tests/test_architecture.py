@@ -27,6 +27,7 @@ LAYERS = [  # lowest first; modules to come are named, too
         "evidence",
         "reading_order",
         "projection",
+        "deskew",
     },
     {"models"},
     {"config", "pretrained", "patterns", "beam", "formats", "windows", "gutters"},

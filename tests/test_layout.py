@@ -1,10 +1,13 @@
 """simpleocr.layout: one line, pages on their side, pages upside down."""
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from simpleocr.geometry import box_to_polygon, polygon_to_box
-from simpleocr.layout import find_lines, upside_down
+from simpleocr.deskew import DOWNWARDS, UPSIDE_DOWN, UPWARDS, QuarterTurn
+from simpleocr.detection import crop_line
+from simpleocr.geometry import box_to_polygon, levelled, polygon_to_box, skew
+from simpleocr.layout import find_lines, find_turned_lines, other_ways, upside_down
 from tests.test_detection import DarkNet, bars
 from tests.test_projection import LINES, page
 
@@ -21,9 +24,13 @@ def test_lines_come_in_reading_order() -> None:
 @pytest.mark.parametrize("turn", [Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_270])
 def test_the_lines_of_a_page_on_its_side_run_along_it(turn: Image.Transpose) -> None:
     image = bars((600, 400), *ROWS).transpose(turn)
-    found = find_lines(DarkNet(), image)
-    assert len(found) == 3
-    for polygon in found:
+    ways = dict(other_ways(DarkNet(), image, find_lines(DarkNet(), image)))
+    assert list(ways) == [UPSIDE_DOWN, DOWNWARDS, UPWARDS]
+    upwards = ways[UPWARDS]
+    assert ways[DOWNWARDS] == upside_down(upwards)
+    assert all(polygon[1][1] < polygon[0][1] - 100 for polygon in upwards)
+    assert len(upwards) == 3
+    for polygon in upwards:
         (ax, ay), (bx, by), *_ = polygon
         assert abs(by - ay) > 5 * abs(bx - ax), "it runs upwards or downwards"
         left, top, right, bottom = polygon_to_box(polygon)
@@ -31,6 +38,19 @@ def test_the_lines_of_a_page_on_its_side_run_along_it(turn: Image.Transpose) -> 
         assert -20 < top < bottom < image.height + 20
         inside = image.convert("L").crop((int(left), int(top), int(right), int(bottom)))
         assert inside.getextrema()[0] < 50  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("degrees", [-10.0, -3.0, 4.0, 15.0])
+def test_lines_that_rise_together_are_found_and_ordered(degrees: float) -> None:
+    image = bars((600, 400), *ROWS).rotate(degrees, Image.Resampling.BICUBIC, expand=True, fillcolor="white")
+    found = find_lines(DarkNet(), image)
+    assert len(found) == 3
+    assert skew(found) == pytest.approx(degrees, abs=1)
+    heights = [polygon_to_box(polygon)[1] for polygon in levelled(found)]
+    assert heights == sorted(heights)
+    for polygon in found:  # the middle of each lies on a bar
+        x, y = (sum(c[i] for c in polygon) / 4 for i in (0, 1))
+        assert image.convert("L").getpixel((round(x), round(y))) < 60  # type: ignore[operator]
 
 
 def test_a_picture_of_one_row_is_one_line() -> None:
@@ -53,3 +73,15 @@ def test_upside_down_each_line_begins_where_it_ended() -> None:
     assert turned[0][0] == (20, 8)
     assert turned[1][0] == (10, 2)
     assert upside_down(turned) == [first, second]
+
+
+@pytest.mark.parametrize("turn", [UPSIDE_DOWN, UPWARDS, DOWNWARDS])
+def test_a_turned_page_is_found_as_the_upright_one(turn: QuarterTurn) -> None:
+    image = bars((600, 400), *ROWS)
+    back = {UPSIDE_DOWN: UPSIDE_DOWN, UPWARDS: DOWNWARDS, DOWNWARDS: UPWARDS}[turn]
+    lying, to_upright = back(image)  # what `turn` sets right
+    found = find_turned_lines(DarkNet(), lying, turn)
+    for one, other in zip(found, find_lines(DarkNet(), image), strict=True):
+        assert np.allclose(to_upright.apply_polygon(one), other)
+        crop, _ = crop_line(lying, one)
+        assert np.array_equal(np.asarray(crop), np.asarray(crop_line(image, other)[0]))

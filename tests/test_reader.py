@@ -12,7 +12,7 @@ from PIL import Image
 import simpleocr
 from simpleocr import CRNN, OCR, ConstraintError, CRNNConfig, InputError, ModelError, Page, Vocabulary
 from simpleocr.document import Char, Line
-from simpleocr.geometry import Polygon, box_to_polygon
+from simpleocr.geometry import box_to_polygon
 from simpleocr.image import ImageSource
 from tests.test_projection import LINES, page
 
@@ -189,16 +189,16 @@ def test_candidates_and_n_best_agree_with_what_is_read() -> None:
 def test_what_hardly_reads_is_left_out_beside_what_does(
     confidences: list[float], kept: list[str], ocr: OCR, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read(_: OCR, __: Image.Image, polygons: list[Polygon]) -> list[Line]:
+    def read(_: OCR, __: object) -> list[Line]:
         lines = []
-        for i, (polygon, confidence) in enumerate(zip(polygons, confidences, strict=True)):
+        for i, (polygon, confidence) in enumerate(zip(places, confidences, strict=True)):
             chars = tuple(Char(c, confidence**0.5, "", 0.0, polygon) for c in f"a{i}")
             lines.append(Line(chars, polygon, confidence))
         return lines
 
     places = [box_to_polygon((0.0, 30.0 * i, 50.0, 30.0 * i + 20)) for i in range(len(confidences))]
     monkeypatch.setattr("simpleocr.reader.find_lines", lambda *_: places)
-    monkeypatch.setattr(OCR, "_read_lines", read)
+    monkeypatch.setattr(OCR, "_settled", read)
     found = OCR(ocr.network, detector=None)(Image.new("RGB", (100, 100), "white"))
     assert [line.text for line in found.lines] == kept
 

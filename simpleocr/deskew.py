@@ -1,0 +1,52 @@
+"""Deskew: a picture turned so that its lines are level and the right way up, and the way back from its pixels."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PIL import Image
+
+from simpleocr.geometry import Transform, box_to_polygon, polygon_to_box
+from simpleocr.image import ground
+
+
+def deskew(image: Image.Image, degrees: float) -> tuple[Image.Image, Transform]:
+    """A picture whose lines rise by so many degrees, with them level; and the transform from its pixels to the picture's.
+
+    It is as large as it must be for nothing to be lost; what lies beyond the picture gets the colour of its border.
+
+    Args:
+        image: as load_image gives it.
+        degrees: counter-clockwise positive, as geometry.skew() gives them.
+    """
+    turn = Transform.rotate(-degrees)
+    left, top, right, bottom = polygon_to_box(turn.apply_polygon(box_to_polygon((0, 0, *image.size))))
+    back = Transform.translate(left, top).then(turn.invert())
+    size = (max(1, round(right - left)), max(1, round(bottom - top)))
+    (a, b, c), (d, e, f), _ = back.matrix
+    level = image.transform(
+        size, Image.Transform.AFFINE, (a, b, c, d, e, f), Image.Resampling.BILINEAR, fillcolor=ground(image)
+    )
+    return level, back
+
+
+@dataclass(frozen=True)
+class QuarterTurn:
+    """A picture turned by quarters, which changes no pixel.
+
+    Args:
+        apply: the turn.
+        back: (width, height) before it -> transform from the turned picture's pixels to the picture's.
+    """
+
+    apply: Image.Transpose
+    back: Callable[[int, int], Transform]
+
+    def __call__(self, image: Image.Image) -> tuple[Image.Image, Transform]:
+        """The turned picture, and the transform from its pixels to the picture's."""
+        return image.transpose(self.apply), self.back(*image.size)
+
+
+UPSIDE_DOWN = QuarterTurn(Image.Transpose.ROTATE_180, lambda w, h: Transform(((-1, 0, w), (0, -1, h), (0, 0, 1))))
+UPWARDS = QuarterTurn(Image.Transpose.ROTATE_270, lambda _, h: Transform(((0, 1, 0), (-1, 0, h), (0, 0, 1))))
+DOWNWARDS = QuarterTurn(Image.Transpose.ROTATE_90, lambda w, _: Transform(((0, -1, w), (1, 0, 0), (0, 0, 1))))
+"""What sets text right that lies upside down, that runs upwards, that runs downwards."""

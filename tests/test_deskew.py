@@ -1,0 +1,49 @@
+"""deskew: what was level before it was turned is level again, and the way back leads to the same pixels."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from simpleocr.deskew import DOWNWARDS, UPSIDE_DOWN, UPWARDS, QuarterTurn, deskew
+from simpleocr.geometry import Transform, box_to_polygon, skew
+
+
+@pytest.mark.parametrize("degrees", [-10.0, -0.4, 0.0, 2.5, 30.0])
+def test_a_line_that_rises_is_level_and_the_way_back_leads_to_it(degrees: float) -> None:
+    image = Image.new("L", (500, 300), 250)
+    start, along = (100.0, 200.0), Transform.rotate(degrees).apply((250.0, 0.0))
+    ImageDraw.Draw(image).line((start, (start[0] + along[0], start[1] + along[1])), 0, 5)
+    level, back = deskew(image, degrees)
+    rows, columns = np.nonzero(np.asarray(level) < 100)
+    assert np.ptp(rows) < 8
+    assert np.ptp(columns) == pytest.approx(250, abs=6)
+    left = back.apply((float(columns.min()), float(rows.mean())))
+    assert left == pytest.approx(start, abs=4)
+    assert np.asarray(level).min() < 60
+    assert np.asarray(level)[0, 0] == 250  # beyond the picture lies the colour of its border
+    for corner in box_to_polygon((0, 0, *image.size)):  # nothing is lost
+        x, y = back.invert().apply(corner)
+        assert -1 <= x <= level.width + 1
+        assert -1 <= y <= level.height + 1
+
+
+@pytest.mark.parametrize(("turn", "size"), [(UPSIDE_DOWN, (7, 4)), (UPWARDS, (4, 7)), (DOWNWARDS, (4, 7))])
+def test_quarter_turns_lead_back_to_the_pixel_they_came_from(turn: QuarterTurn, size: tuple[int, int]) -> None:
+    for x, y in product(range(7), range(4)):
+        image = Image.new("L", (7, 4))
+        image.putpixel((x, y), 9)
+        turned, back = turn(image)
+        assert turned.size == size
+        (ty,), (tx,) = np.nonzero(np.asarray(turned))
+        assert back.apply((tx + 0.5, ty + 0.5)) == pytest.approx((x + 0.5, y + 0.5))
+
+
+def test_skew_by_hand() -> None:
+    assert skew([]) == 0
+    level, rising = box_to_polygon((0, 0, 90, 5)), Transform.rotate(7).apply_polygon(box_to_polygon((0, 0, 100, 5)))
+    assert skew([level]) == 0
+    assert skew([level, rising]) == pytest.approx(7)  # the longer one has more to say
+    assert skew([level, rising, level]) == pytest.approx(0)
+    assert skew([Transform.rotate(170).apply_polygon(level)]) == pytest.approx(170)
