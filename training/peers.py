@@ -153,10 +153,15 @@ def installed(makers: Sequence[Callable[[], T | None]], count: int) -> list[T]:
         return [made for maker in makers if (made := maker()) is not None]
 
 
+def others(count: int) -> list[Peer]:
+    """Those of other projects that are installed."""
+    return installed([tesseract, partial(rapidocr, count)], count)
+
+
 def peers(model: str, runtimes: Sequence[str], count: int) -> list[Peer]:
     """All that are installed, this project's first: under each runtime, with one look and as it reads by default."""
     ours = [partial(own, model, runtime, retry=retry) for runtime in runtimes for retry in (False, True)]
-    return installed([*ours, tesseract, partial(rapidocr, count)], count)
+    return installed(ours, count) + others(count)
 
 
 def race(peer: Peer, samples: Sequence[Sample], count: int) -> Race:
