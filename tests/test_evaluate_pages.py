@@ -43,7 +43,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_figures_of_a_set_and_its_worst_pages(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_figures_of_a_set_and_its_worst_pages(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     given: dict[str, Any] = {}
 
     def from_pretrained(name: str, **options: Any) -> Reader:
@@ -65,6 +67,8 @@ def test_figures_of_a_set_and_its_worst_pages(folder: Path, monkeypatch: pytest.
     assert "cer_in_order" not in figures
     assert report["figures"]["word_recall"]["low"] == 0
     assert report["pages"] == 2
+    assert report["refused"] == ["b.png: too small"]
+    assert "1 pages refused, counted as unread: b.png" in capsys.readouterr().out
     assert report["boxes"] == "words"
     assert report["wrong"] == {"misread": 1, "missed": 2, "invented": 1}
     assert report["memory_mib_most"] >= report["memory_mib_median"] > 0

@@ -66,6 +66,7 @@ def measure(
     counts, seconds, memory = [], [], []
     kinds = {"misread": 0, "missed": 0, "invented": 0}
     bad: list[BadPage] = []
+    refused: list[str] = []
     level = ""
     for truth in tqdm(pages_of(name, split, limit), unit="page", disable=None):
         image = turned(truth.image, degrees)
@@ -73,8 +74,9 @@ def measure(
         started = time.perf_counter()
         try:
             page = ocr(image)
-        except InputError:  # what the reader refuses, it has not read
+        except InputError as error:  # what the reader refuses, it has not read
             page = Page((), image.size)
+            refused.append(f"{truth.name}: {error}")
         seconds.append(time.perf_counter() - started)
         memory.append(peak_memory())
         comparison = compare(page, truth, boxes=not degrees)
@@ -94,6 +96,7 @@ def measure(
         "figures": {of: dict(zip(("value", "low", "high"), values, strict=True)) for of, values in found.items()},
         "bootstrap": {"draws": DRAWS, "seed": SEED, "interval": 0.95, "resampled": "pages"},
         "wrong": kinds,
+        "refused": refused,
         "seconds_a_page_median": statistics.median(seconds),
         "memory_mib_median": statistics.median(memory),
         "memory_mib_most": max(memory),
@@ -106,7 +109,10 @@ def row(report: dict[str, Any]) -> str:
     values = [f"{name} {of['value']:.4f}" for name, of in report["figures"].items()]
     values += [f"{name} {count}" for name, count in report["wrong"].items()]
     values += [f"{report['seconds_a_page_median']:.2f} s a page, {report['memory_mib_most']:.0f} MiB at most"]
-    return f"{report['pages']} pages  " + "  ".join(values)
+    refused = [f"\n  {len(report['refused'])} pages refused, counted as unread: {report['refused'][0]}"] * bool(
+        report["refused"]
+    )
+    return f"{report['pages']} pages  " + "  ".join(values) + "".join(refused)
 
 
 def write(out: Path, label: str, report: dict[str, Any], bad: Sequence[BadPage]) -> None:
