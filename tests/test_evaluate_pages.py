@@ -85,6 +85,7 @@ def test_turned_pages_have_no_boxes(folder: Path) -> None:
     report, bad = evaluate_pages.measure(reader, str(folder), "test", 1, degrees=90)
     assert set(report["figures"]) == {"word_precision", "word_recall", "word_f1"}
     assert bad == []
+    assert "refused" not in evaluate_pages.row(report)
 
 
 def test_no_such_set_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:

@@ -109,10 +109,10 @@ def row(report: dict[str, Any]) -> str:
     values = [f"{name} {of['value']:.4f}" for name, of in report["figures"].items()]
     values += [f"{name} {count}" for name, count in report["wrong"].items()]
     values += [f"{report['seconds_a_page_median']:.2f} s a page, {report['memory_mib_most']:.0f} MiB at most"]
-    refused = [f"\n  {len(report['refused'])} pages refused, counted as unread: {report['refused'][0]}"] * bool(
-        report["refused"]
-    )
-    return f"{report['pages']} pages  " + "  ".join(values) + "".join(refused)
+    text = f"{report['pages']} pages  " + "  ".join(values)
+    if report["refused"]:
+        text += f"\n  {len(report['refused'])} pages refused, counted as unread: {report['refused'][0]}"
+    return text
 
 
 def write(out: Path, label: str, report: dict[str, Any], bad: Sequence[BadPage]) -> None:
