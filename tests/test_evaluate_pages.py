@@ -1,76 +1,106 @@
-"""training.evaluate_pages: words counted as they should be, with and without their order."""
+"""training.evaluate_pages: the figures of a set, its worst pages, and settings that reach the reader."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
-import cv2
-import datasets
 import pytest
 from PIL import Image
 
-from simpleocr.document import Char, Line, Page
-from simpleocr.geometry import box_to_polygon
-from tests.test_pages import made_page
-from training import evaluate_pages
-from training.evaluate_pages import words_of
+from simpleocr.document import Page
+from simpleocr.image import InputError
+from simpleocr.models import MODEL_FILE, SHIPPED
+from tests.test_page_scores import A, B, read_page
+from training import evaluate_pages, memory
+from training.memory import forget_peak, peak_memory
 
 
 class Reader:
-    """Reads the same lines on every page."""
-
-    def __init__(self, *texts: str) -> None:
-        self.texts = texts
+    """Reads the same on every page, but refuses small ones."""
 
     def __call__(self, image: Image.Image) -> Page:
-        lines = []
-        for row, text in enumerate(self.texts):
-            box = box_to_polygon((0.0, 30.0 * row, 100.0, 30.0 * row + 20))
-            lines.append(Line(tuple(Char(c, 1.0, "", 0.0, box) for c in text), box, 1.0))
-        return Page(tuple(lines), image.size)
+        if image.width < 100:
+            raise InputError("too small")
+        page = read_page([(A, "PAID"), (B, "total")], [((0.0, 60.0, 30.0, 70.0), "wrong")])
+        return Page(page.lines, image.size)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     Image.new("RGB", (200, 100), "white").save(tmp_path / "a.png")
-    words = [{"box": [0, 0, 9, 9], "text": text} for text in ("Total:", "5.00", "(paid)", "-", "total")]
-    rows = [{"file_name": "a.png", "width": 200, "height": 100, "words": words}]
+    Image.new("RGB", (50, 50), "white").save(tmp_path / "b.png")
+    words = [
+        {"box": list(A), "text": "Total:"},
+        {"box": list(B), "text": "total"},
+        {"box": [0, 80, 9, 89], "text": "5"},
+    ]
+    rows = [
+        {"file_name": "a.png", "words": words},
+        {"file_name": "b.png", "words": [{"box": [0, 0, 9, 9], "text": "paid"}]},
+    ]
     (tmp_path / "pages.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     return tmp_path
 
 
-def test_words_have_neither_case_nor_outer_marks() -> None:
-    assert words_of("Total: (5.00) — don't TOTAL “x” -") == {"total": 2, "5.00": 1, "don't": 1, "x": 1}
+def test_figures_of_a_set_and_its_worst_pages(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given: dict[str, Any] = {}
 
-
-def test_words_are_counted_whatever_their_order(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def from_pretrained(*_: Any, **__: Any) -> Reader:
-        return Reader("PAID total", "wrong")
+    def from_pretrained(name: str, **options: Any) -> Reader:
+        given.update(options, name=name)
+        return Reader()
 
     monkeypatch.setattr("simpleocr.reader.OCR.from_pretrained", from_pretrained)
-    evaluate_pages.main(["--dataset", str(folder), "--detector", "none", "--out", str(folder / "out")])
-    figures = json.loads((folder / "out" / f"{folder.name}-pages.json").read_text())["figures"]
-    assert figures["word_precision"] == pytest.approx(2 / 3)
-    assert figures["word_recall"] == pytest.approx(2 / 4)
-    assert figures["word_f1"] == pytest.approx(4 / 7)
-    assert figures["pages"] == 1
+    out = folder / "out"
+    evaluate_pages.main(
+        ["--dataset", str(folder), "--runtime", "onnx", "--no-retry", "--worst", "1", "--out", str(out)]
+    )
+    assert given == {"name": "english", "detector": "lines", "retry": False, "runtime": "onnx"}
+    report = json.loads((out / f"{folder.name}-pages.json").read_text())
+    figures = {name: of["value"] for name, of in report["figures"].items()}
+    assert figures["word_precision"] == pytest.approx(1 / 3)
+    assert figures["word_recall"] == pytest.approx(1 / 4)
+    assert figures["detection_hmean"] == pytest.approx(4 / 7)
+    assert figures["end_to_end_f1"] == pytest.approx(2 / 7)
     assert "cer_in_order" not in figures
+    assert report["figures"]["word_recall"]["low"] == 0
+    assert report["pages"] == 2
+    assert report["refused"] == ["b.png: too small"]
+    assert "1 pages refused, counted as unread: b.png" in capsys.readouterr().out
+    assert report["boxes"] == "words"
+    assert report["wrong"] == {"misread": 1, "missed": 2, "invented": 1}
+    assert report["memory_mib_most"] >= report["memory_mib_median"] > 0
+    digest = hashlib.sha256((SHIPPED / "lines" / MODEL_FILE).read_bytes()).hexdigest()
+    assert report["detector"] == {"name": "lines", "sha256": digest}
+    assert report["command"].startswith("python -m training.evaluate_pages --dataset")
+    sheet = (out / f"{folder.name}-pages.html").read_text()
+    assert "a.png: word F1" in sheet
+    assert "b.png" not in sheet
 
 
-def test_order_counts_on_corpora_of_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    image, lines = made_page()
-    row = {"image": [{"bytes": bytes(cv2.imencode(".png", image)[1]), "path": None}], "lines": [lines[:2]]}
-    (tmp_path / "set" / "data").mkdir(parents=True)
-    table = datasets.Dataset.from_dict(row).cast_column("image", datasets.Image())
-    table.to_parquet(tmp_path / "set" / "data" / "test-00000-of-00001.parquet")
-    reader: Any = Reader("word word word", "word word")
-    figures = evaluate_pages.measure(reader, str(tmp_path / "set"), "test", None)
-    assert figures["word_recall"] == pytest.approx(5 / 6)
-    assert figures["cer_in_order"] == pytest.approx(5 / 29)
+def test_turned_pages_have_no_boxes(folder: Path) -> None:
+    reader: Any = Reader()
+    report, bad = evaluate_pages.measure(reader, str(folder), "test", 1, degrees=90)
+    assert set(report["figures"]) == {"word_precision", "word_recall", "word_f1"}
+    assert bad == []
+    assert "refused" not in evaluate_pages.row(report)
 
 
 def test_no_such_set_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match=r"training\.evaluate_pages: no such corpus"):
         evaluate_pages.main(["--dataset", "no-such-folder/at-all/x", "--detector", "none"])
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_peak_is_forgotten_where_the_kernel_allows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = bytearray(200 * 2**20)
+    del large
+    before = peak_memory()
+    if before and forget_peak():
+        assert peak_memory() < before - 100
+    monkeypatch.setattr(memory, "STATUS", tmp_path / "none")
+    monkeypatch.setattr(memory, "FORGET", tmp_path / "no" / "folder")
+    assert peak_memory() == 0
+    assert not forget_peak()

@@ -1,14 +1,15 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from huggingface_hub import EvalResult, ModelCard
 
-from simpleocr import CRNN, CRNNConfig, Vocabulary
+from simpleocr import CRNN, CRNNConfig, LineNet, LineNetConfig, Vocabulary
 from simpleocr.vocabulary import VOCABULARIES
-from training import publish
+from training import detector_card, publish
 
 
 @pytest.fixture
@@ -90,3 +91,69 @@ def test_a_missing_model_or_target_is_one_sentence(
     with pytest.raises(SystemExit):
         publish.main(["--model", str(model), "--reports", "x.json"])
     assert "--out, --push or --space" in capsys.readouterr().err
+
+
+def page_report(model: Path, folder: Path, name: str = "forms", **changes: Any) -> Path:
+    figure = {"value": 0.8123, "low": 0.8, "high": 0.82}
+    content = {
+        "command": f"python -m training.evaluate_pages --dataset {name}",
+        "model": {"name": "english", "sha256": "ab" * 32},
+        "detector": {"name": "lines", "sha256": hashlib.sha256((model / "model.safetensors").read_bytes()).hexdigest()},
+        "runtime": "torch",
+        "retry": True,
+        "turned": 0.0,
+        "dataset": f"somewhere/{name}",
+        "pages": 149,
+        "boxes": "words",
+        "figures": {column: figure for column in detector_card.COLUMNS if column != "cer_in_order"},
+    }
+    path = folder / f"{name}-pages.json"
+    path.write_text(json.dumps(content | changes))
+    return path
+
+
+@pytest.fixture
+def detector(tmp_path: Path) -> Path:
+    LineNet(LineNetConfig("small", 0.35), {"samples": 3600}).save_pretrained(tmp_path / "found", dtype=torch.float16)
+    return tmp_path / "found"
+
+
+def test_a_detectors_card_has_the_figures_of_pages(detector: Path, tmp_path: Path) -> None:
+    words_alone = {"word_f1": {"value": 0.5, "low": 0.4, "high": 0.6}}
+    reports = [
+        page_report(detector, tmp_path),
+        page_report(detector, tmp_path, "turned", turned=90.0, runtime="onnx", retry=False, figures=words_alone),
+    ]
+    readme = tmp_path / "README.md"
+    readme.write_text(
+        f"{publish.MARKS[0]}lines\n{publish.MARKS[1]}\n{publish.PAGE_MARKS[0]}old\n{publish.PAGE_MARKS[1]}\n"
+    )
+    out = tmp_path / "lines"
+    arguments = ["--reports", *map(str, reports), "--out", str(out), "--readme", str(readme)]
+    publish.main(["--model", str(detector), *arguments])
+    assert (out / "model.safetensors").read_bytes() == (detector / "model.safetensors").read_bytes()
+    card = (out / "README.md").read_text()
+    results: list[EvalResult] = ModelCard(card).data.get("eval_results")
+    assert {result.dataset_name for result in results} == {"forms", "turned, turned by 90°, onnx, one look"}
+    assert "| forms | 149 | words | 0.812 (0.800–0.820) |" in card
+    assert "| turned, turned by 90°, onnx, one look | 149 | – | – | – | – | – | 0.500 (0.400–0.600) | – |" in card
+    assert "3,600 views" in card
+    assert "0.35" in card
+    assert 'detector="lines"' in card
+    assert "`english` (sha256 abababababab…)" in card
+    assert "training.evaluate_pages --dataset forms\n" in card
+    assert "{{" not in card
+    text = readme.read_text()
+    assert "old" not in text
+    assert f"{publish.MARKS[0]}lines\n" in text
+    assert "| forms | 149 |" in text
+
+
+def test_reports_of_one_kind_are_not_taken_for_the_other(model: Path, detector: Path, tmp_path: Path) -> None:
+    lines, pages = report(model, tmp_path), page_report(detector, tmp_path)
+    for network, of, script in ((detector, lines, "evaluate_pages"), (model, pages, "evaluate")):
+        with pytest.raises(SystemExit, match=f"not a report of training.{script}:"):
+            publish.main(["--model", str(network), "--reports", str(of), "--out", str(tmp_path / "out")])
+    other = page_report(model, tmp_path, "other")
+    with pytest.raises(SystemExit, match="other weights"):
+        publish.main(["--model", str(detector), "--reports", str(other), "--out", str(tmp_path / "out")])

@@ -1,6 +1,5 @@
 """retry: what is sure is left alone, what is not is read from other sides, and the places stay in the picture given."""
 
-
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont

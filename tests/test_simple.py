@@ -9,6 +9,7 @@ from PIL import Image
 from simpleocr import OCR, VOCABULARIES, load_image, normalize
 from training import simple
 from training.crops import open_samples
+from training.peers import Peer
 
 PICTURES = list(simple.suite())
 
@@ -68,9 +69,23 @@ def test_the_command_reads_it(
         simple.main(["--out", str(tmp_path), "--model", "/nowhere/at/all"])
 
 
+def test_systems_stand_side_by_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(simple, "suite", lambda: iter([PICTURES[0], PICTURES[100], PICTURES[-1]]))
+    monkeypatch.setattr(simple, "others", lambda count: [Peer("silent", lambda image: " \n", None)])
+    simple.main(["--out", str(tmp_path), "--model", "english", "--peers"])
+    rows = capsys.readouterr().out.splitlines()
+    assert next(row for row in rows if row.startswith("empty ") and "of" not in row).split()[-1] == "1.000"
+    assert next(row for row in rows if row.startswith("all ")).split()[-1] == "0.333"
+    with pytest.raises(SystemExit):
+        simple.main(["--out", str(tmp_path), "--peers"])
+
+
 @pytest.mark.quality
 def test_the_shipped_model_reads_it(tmp_path: Path) -> None:
     simple.write_suite(tmp_path)
-    found = simple.read_suite(tmp_path, OCR())
+    ocr = OCR()
+    found = simple.read_suite(tmp_path, lambda images: [line.text for line in ocr.recognize(list(images))])
     wrong = [(c, t, r) for c, pairs in found.items() for t, r in pairs if t != r]
     assert len(wrong) <= 0.03 * len(PICTURES), wrong

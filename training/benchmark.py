@@ -2,9 +2,10 @@
 
     python -m training.benchmark --fonts fonts --text words.txt --backgrounds photos --out speed.json
     python -m training.benchmark --parts peers --model english --dataset SET... --limit 300
+    python -m training.benchmark --parts page-peers --dataset PAGES... --limit 20
 
 Compare figures of one run only, taken with nothing else running. Networks have random weights: speed depends on their
-sizes, not on what they learned; but for the peers, which read the same crops with what they have learned.
+sizes, not on what they learned; but for the peers, which read the same crops or pages with what they have learned.
 """
 
 import argparse
@@ -30,11 +31,16 @@ from simpleocr.config import BACKBONES, CRNNConfig
 from simpleocr.crnn import CRNN
 from simpleocr.inference import for_inference, has_bf16
 from simpleocr.recognition import recognize
+from simpleocr.runtimes import RUNTIMES
 from simpleocr.vocabulary import VOCABULARIES
 from training import synth
 from training.batches import Batch
 from training.crops import open_samples
-from training.peers import peers, race, table
+from training.page_peers import page_peers
+from training.page_peers import race as page_race
+from training.page_peers import table as page_table
+from training.page_sets import pages_of
+from training.peers import peers, race, shares, table
 from training.render import Source
 from training.timing import durations, machine, repeated, threads
 from training.train import Trainee, ctc_loss
@@ -145,16 +151,18 @@ def fresh_process(folder: str, backbones: Sequence[str]) -> dict[str, float]:
 def compare(args: argparse.Namespace) -> list[Figure]:
     """Accuracy and milliseconds a crop of this model and of the other systems that are installed, side by side."""
     figures: list[Figure] = []
+    systems = peers(args.model, args.runtimes, args.threads)
     for name in args.dataset:
         samples = list(open_samples(name, limit=args.limit).stream)
-        races = [race(peer, samples, args.threads) for peer in peers(args.model, args.threads)]
+        races = [race(peer, samples, args.threads) for peer in systems]
         print(f"{Path(name).name}, {len(samples)} crops, {args.threads} threads\n{table(races)}", flush=True)
-        for result in races:
+        for result, of_others in zip(races, shares(races), strict=True):
             what = f"{Path(name).name}, {result.name}"
             figures += [(f"{what}, {figure}", value, "") for figure, value in result.figures.items()]
             figures.append((f"{what}, one at a time, median", result.median, "ms"))
             if result.batched is not None:
                 figures.append((f"{what}, all together", result.batched, "ms"))
+            figures += [(f"{what}, time of {other}'s", share, "") for other, share in of_others.items()]
     return figures
 
 
@@ -181,8 +189,33 @@ print(imported - start, loaded - begun, peak(), before)
 """
 """Run by a fresh interpreter; prints seconds, seconds, MiB, MiB."""
 
+
+def compare_pages(args: argparse.Namespace) -> list[Figure]:
+    """Words and boxes right, and seconds a page, of this project and of the other systems that are installed."""
+    figures: list[Figure] = []
+    systems = page_peers(args.model, args.detector, args.runtimes, args.threads)
+    for name in args.dataset:
+        pages = list(pages_of(name, args.split, args.limit))
+        races = [page_race(peer, pages, args.threads) for peer in systems]
+        print(f"{Path(name).name}, {len(pages)} pages, {args.threads} threads\n{page_table(races)}", flush=True)
+        for result in races:
+            what = f"{Path(name).name}, {result.name}"
+            figures += [(f"{what}, {figure}", value, "") for figure, value in result.figures.items()]
+            figures.append((f"{what}, a page, median", result.median, "s"))
+    return figures
+
+
 Part = Callable[[argparse.Namespace], list[Figure]]
-PARTS: dict[str, Part] = {"render": render, "train": train, "read": read, "load": load, "peers": compare}
+PARTS: dict[str, Part] = {
+    "render": render,
+    "train": train,
+    "read": read,
+    "load": load,
+    "peers": compare,
+    "page-peers": compare_pages,
+}
+
+COMPARING = {"peers", "page-peers"}
 
 
 def random_network(backbone: str) -> CRNN:
@@ -203,21 +236,24 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description="Measure speed.", formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    own = [name for name in PARTS if name != "peers"]
-    parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=own, help="peers need --dataset")
+    own = [name for name in PARTS if name not in COMPARING]
+    parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=own, help="those with peers need --dataset")
     parser.add_argument("--backbones", nargs="+", choices=sorted(BACKBONES), default=["small", "base"])
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
     for name in ("fonts", "text", "backgrounds"):
         parser.add_argument(f"--{name}", type=Path, nargs="*", default=[], help="as of training.synth")
     parser.add_argument("--model", default="english", help="that is compared with the peers")
-    parser.add_argument("--dataset", nargs="+", default=[], help="labelled crops on which they are compared")
-    parser.add_argument("--limit", type=int, default=300, help="crops of each set")
+    parser.add_argument("--detector", default="lines", help="the same, of pages")
+    parser.add_argument("--runtimes", nargs="+", choices=[*RUNTIMES], default=["torch", "onnx-int8"], help="that race")
+    parser.add_argument("--dataset", nargs="+", default=[], help="labelled crops, or pages, that all of them read")
+    parser.add_argument("--split", default="test", help="of corpora of pages")
+    parser.add_argument("--limit", type=int, default=300, help="crops or pages of each set, evenly spread over it")
     parser.add_argument("--threads", type=int, default=2, help="of every peer")
     parser.set_defaults(vocabulary="english", strength=1.0)
     parser.add_argument("--out", type=Path, help="JSON file")
     args = parser.parse_args(argv)
-    if "peers" in args.parts and not args.dataset:
-        parser.error("--parts peers needs --dataset")
+    if COMPARING & set(args.parts) and not args.dataset:
+        parser.error("parts with peers need --dataset")
     report: dict[str, Any] = {"machine": machine(), "settings": vars(args), "figures": {}}
     print("\n".join(f"{name}: {value}" for name, value in report["machine"].items()))
     try:
@@ -227,7 +263,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             print("\n".join(f"{part:7} {name:60} {value:10.3f} {unit}" for name, value, unit in figures), flush=True)
         if args.out:
             args.out.write_text(json.dumps(report, indent=1, default=str) + "\n", encoding="utf-8")
-    except (ValueError, OSError) as error:  # DataError and ModelError are ValueErrors
+    except (ValueError, OSError) as error:  # DataError, InputError and ModelError are ValueErrors
         sys.exit(f"training.benchmark: {error}")
 
 

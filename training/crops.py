@@ -74,7 +74,7 @@ def open_samples(name: str, *, split: str | None = None, level: str | None = Non
     corpus, split = _open_split(name, split)
     if not len(corpus):
         raise DataError(f"{name!r}, split {split!r}, has no rows")
-    rows = _spread(range(len(corpus)), limit)
+    rows = spread(range(len(corpus)), limit)
     return Samples(name, split, len(rows), (_corpus_sample(corpus[i], i) for i in rows))
 
 
@@ -118,7 +118,7 @@ def page_crops(folder: str, *, level: str | None = None, limit: int | None = Non
     with_text = [row for row in rows if row[2]]
     if not with_text:
         raise DataError(f"{file} has no {level} with text")
-    chosen = _spread(with_text, limit)
+    chosen = spread(with_text, limit)
     return Samples(folder, level, len(chosen), _cut(chosen, names, sizes), left_out=len(rows) - len(with_text))
 
 
@@ -133,7 +133,8 @@ def _open_split(name: str, split: str | None) -> tuple[Any, str]:
     raise AssertionError(wanted)
 
 
-def _spread(rows: Sequence[Any], limit: int | None) -> list[Any]:
+def spread(rows: Sequence[Any], limit: int | None) -> list[Any]:
+    """So many of them, evenly spread; all where there is no limit."""
     if limit is None or limit >= len(rows):
         return list(rows)
     return [rows[int(i)] for i in np.arange(limit) * len(rows) // limit]

@@ -1,21 +1,25 @@
-"""Measure page reading: which words are found and read, in which order, how fast.
+"""Measure page reading: which words are found and read, where and in which order, how fast, with how much memory.
 
     python -m training.evaluate_pages --dataset FOLDER... --model english --detector lines --out reports
     python -m training.evaluate_pages --dataset FOLDER --turn 0 -10 5 90 180 270      the same, with turned pages
 
 A set is a folder with pages.jsonl (file_name; words or boxes, a list of {"box", "text"}) or a corpus of training.pages.
 Words are compared without case and outer punctuation, and without their order (precision, recall, F1 over the set); on
-corpora of pages also with it (CER of the text in reading order, white space normalised).
+corpora of pages also with it (CER of the text in reading order, white space normalised). Boxes are compared upright, one
+to one at an overlap of 0.5: of words where pages.jsonl has "words" (funsd), of lines where it has "boxes" (sroie) and on
+corpora of pages; end to end, a word counts if it is read right in its place. Turned pages have no boxes to compare with.
+
+OUT/SET-pages.json has the figures with their intervals, OUT/SET-pages.html the worst pages to look at. Memory is the most
+that the process had while it read a page, libraries and networks included.
 """
 
 import argparse
 import json
+import shlex
 import statistics
-import string
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,40 +27,18 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from simpleocr import metrics
-from simpleocr.image import InputError, load_image
-from simpleocr.linenet import LineNet
+from simpleocr.document import Page
+from simpleocr.image import InputError
 from simpleocr.modelfile import ModelError
-from simpleocr.reader import OCR
-from simpleocr.vocabulary import normalize
-from training.crops import MAX_PAGE_PIXELS
-from training.data import DataError, open_pages, picture
-
-OUTER = string.punctuation + "“”‘’–—…•"
-
-
-def words_of(text: str) -> Counter[str]:
-    """Words without case and outer punctuation; those that are nothing else are left out."""
-    return Counter(word for token in normalize(text).lower().split() if (word := token.strip(OUTER)))
-
-
-def pages_of(name: str, split: str) -> Iterator[tuple[Image.Image, list[str], str | None]]:
-    """Of each page: its picture, its texts, and the whole text in order, where that is known.
-
-    Raises:
-        DataError: no such set.
-    """
-    index = Path(name, "pages.jsonl")
-    if index.is_file():
-        for row in index.read_text(encoding="utf-8-sig").splitlines():
-            page = json.loads(row)
-            texts = [str(item["text"]) for item in page.get("words") or page.get("boxes") or []]
-            yield load_image(Path(name, page["file_name"]), max_pixels=MAX_PAGE_PIXELS), texts, None
-        return
-    for page in open_pages(name, split):
-        lines: list[dict[str, Any]] = page["lines"]
-        texts = [word["text"] for line in lines for word in line["words"]]
-        yield picture(page), texts, " ".join(texts)
+from simpleocr.reader import DEFAULT_DETECTOR, DEFAULT_MODEL, OCR
+from simpleocr.runtimes import RUNTIMES
+from training.data import DataError
+from training.evaluate import file_sha256
+from training.memory import forget_peak, peak_memory
+from training.page_scores import compare, figures
+from training.page_sets import pages_of
+from training.page_sheet import BadPage, bad_page, page_sheet
+from training.scores import DRAWS, SEED, bootstrap
 
 
 def turned(image: Image.Image, degrees: float) -> Image.Image:
@@ -70,70 +52,130 @@ def turned(image: Image.Image, degrees: float) -> Image.Image:
     return image.convert("RGB").rotate(degrees, Image.Resampling.BICUBIC, expand=True, fillcolor=ground)
 
 
-def measure(ocr: OCR, name: str, split: str, limit: int | None, degrees: float = 0.0) -> dict[str, float]:
-    """Figures over a set, each page turned by so many degrees."""
-    both, read_count, true_count, seconds = 0, 0, 0, []
-    predictions, targets = [], []
-    for number, (image, texts, ordered) in enumerate(tqdm(pages_of(name, split), unit="page")):
-        if number == limit:
-            break
-        page = turned(image, degrees)
+def measure(
+    ocr: OCR, name: str, split: str, limit: int | None, degrees: float = 0.0, worst: int = 0
+) -> tuple[dict[str, Any], list[BadPage]]:
+    """Read a set, each page turned by so many degrees, and compare.
+
+    Returns:
+        (report, the worst pages, those with most words wrong first): the report holds JSON values only.
+
+    Raises:
+        DataError, InputError: as pages_of().
+    """
+    counts, seconds, memory = [], [], []
+    kinds = {"misread": 0, "missed": 0, "invented": 0}
+    bad: list[BadPage] = []
+    refused: list[str] = []
+    level = ""
+    for truth in tqdm(pages_of(name, split, limit), unit="page", disable=None):
+        image = turned(truth.image, degrees)
+        forget_peak()
         started = time.perf_counter()
         try:
-            read = ocr(page).text
-        except InputError:  # what the reader refuses, it has not read
-            read = ""
+            page = ocr(image)
+        except InputError as error:  # what the reader refuses, it has not read
+            page = Page((), image.size)
+            refused.append(f"{truth.name}: {error}")
         seconds.append(time.perf_counter() - started)
-        found, true = words_of(read), words_of(" ".join(texts))
-        both += (found & true).total()
-        read_count += found.total()
-        true_count += true.total()
-        if ordered is not None:
-            predictions.append(normalize(" ".join(read.split())))
-            targets.append(normalize(ordered))
-    if not seconds:
+        memory.append(peak_memory())
+        comparison = compare(page, truth, boxes=not degrees)
+        counts.append(comparison.counts)
+        level = truth.level
+        for kind in kinds:
+            kinds[kind] += len(getattr(comparison, kind))
+        if worst and (len(bad) < worst or comparison.wrong > bad[-1].comparison.wrong):
+            bad.append(bad_page(truth.name, image, page, comparison))
+            bad = sorted(bad, key=lambda one: -one.comparison.wrong)[:worst]
+    if not counts:
         raise DataError(f"{name!r} has no pages")
-    precision, recall = both / max(1, read_count), both / max(1, true_count)
-    figures = {
-        "pages": float(len(seconds)),
-        "word_precision": precision,
-        "word_recall": recall,
-        "word_f1": 2 * precision * recall / max(1e-9, precision + recall),
+    found = bootstrap(np.array(counts), of=figures)
+    report = {
+        "pages": len(counts),
+        "boxes": level,
+        "figures": {of: dict(zip(("value", "low", "high"), values, strict=True)) for of, values in found.items()},
+        "bootstrap": {"draws": DRAWS, "seed": SEED, "interval": 0.95, "resampled": "pages"},
+        "wrong": kinds,
+        "refused": refused,
         "seconds_a_page_median": statistics.median(seconds),
+        "memory_mib_median": statistics.median(memory),
+        "memory_mib_most": max(memory),
     }
-    return figures | ({"cer_in_order": metrics.cer(predictions=predictions, targets=targets)} if targets else {})
+    return report, bad
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Parse the arguments, read the pages, print and write the figures."""
+def row(report: dict[str, Any]) -> str:
+    """A report as the terminal shows it."""
+    values = [f"{name} {of['value']:.4f}" for name, of in report["figures"].items()]
+    values += [f"{name} {count}" for name, count in report["wrong"].items()]
+    values += [f"{report['seconds_a_page_median']:.2f} s a page, {report['memory_mib_most']:.0f} MiB at most"]
+    text = f"{report['pages']} pages  " + "  ".join(values)
+    if report["refused"]:
+        text += f"\n  {len(report['refused'])} pages refused, counted as unread: {report['refused'][0]}"
+    return text
+
+
+def write(out: Path, label: str, report: dict[str, Any], bad: Sequence[BadPage]) -> None:
+    """OUT/LABEL-pages.json, and OUT/LABEL-pages.html if there are pages to look at."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / f"{label}-pages.json").write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    if bad:
+        named = [
+            (name, f"{of['value']:.4f} ({of['low']:.4f} .. {of['high']:.4f})") for name, of in report["figures"].items()
+        ]
+        counted = [(f"words {name}", str(count)) for name, count in report["wrong"].items()]
+        page = page_sheet(
+            title=f"{label}: the worst of {report['pages']} pages",
+            facts=[("command", report["command"])],
+            figures=[*named, *counted],
+            pages=bad,
+        )
+        (out / f"{label}-pages.html").write_text(page, encoding="utf-8")
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Command line -> settings."""
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument("--dataset", nargs="+", required=True)
     parser.add_argument("--split", default="test", help="of corpora")
-    parser.add_argument("--model", default="english")
-    parser.add_argument("--detector", default="lines", help='a LineNet, or "none" for the profile of the ink')
-    parser.add_argument("--limit", type=int, help="pages of each set")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--detector", default=DEFAULT_DETECTOR, help='a LineNet, or "none" for the profile of the ink')
+    parser.add_argument("--runtime", choices=[*RUNTIMES], default="torch")
+    parser.add_argument("--limit", type=int, help="pages of each set, evenly spread over it")
     parser.add_argument(
         "--turn", type=float, nargs="+", default=[0.0], help="degrees by which every page is turned first"
     )
     parser.add_argument("--no-retry", action="store_true", help="do not look at doubtful lines again")
-    parser.add_argument("--out", type=Path, help="folder for SET-pages.json")
-    args = parser.parse_args(argv)
+    parser.add_argument("--worst", type=int, default=10, help="pages in the sheet; none without --out")
+    parser.add_argument("--out", type=Path, help="folder for SET-pages.json and SET-pages.html")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse the arguments, read the pages, print and write the figures."""
+    args = parse(argv)
+    command = shlex.join(["python", "-m", "training.evaluate_pages", *(sys.argv[1:] if argv is None else argv)])
     try:
-        detector = None if args.detector == "none" else LineNet.from_pretrained(args.detector)
-        ocr = OCR.from_pretrained(args.model, detector=detector, retry=not args.no_retry)
+        detector = None if args.detector == "none" else args.detector
+        ocr = OCR.from_pretrained(args.model, detector=detector, retry=not args.no_retry, runtime=args.runtime)
+        run = {
+            "command": command,
+            "model": {"name": args.model, "sha256": file_sha256(args.model)},
+            "detector": {"name": detector, "sha256": file_sha256(detector)} if detector else None,
+            "runtime": args.runtime,
+            "retry": not args.no_retry,
+            "split": args.split,
+        }
         for name in args.dataset:
             for degrees in args.turn:
-                figures = measure(ocr, name, args.split, args.limit, degrees)
+                report, bad = measure(ocr, name, args.split, args.limit, degrees, args.worst if args.out else 0)
                 label = f"{Path(name).name}-{degrees:g}" if degrees else Path(name).name
-                print(label, "  ".join(f"{key} {value:.4f}" for key, value in figures.items()), flush=True)
+                print(f"{label}: {row(report)}", flush=True)
                 if args.out:
-                    args.out.mkdir(parents=True, exist_ok=True)
-                    report = {"set": name, "model": args.model, "detector": args.detector, "turned": degrees}
-                    text = json.dumps(report | {"figures": figures}, indent=1)
-                    (args.out / f"{label}-pages.json").write_text(text + "\n")
-    except (DataError, ModelError, ValueError, OSError) as error:
+                    write(args.out, label, {**run, "dataset": name, "turned": degrees, **report}, bad)
+    except (DataError, ModelError, InputError, ValueError, OSError) as error:
         sys.exit(f"training.evaluate_pages: {error}")
 
 

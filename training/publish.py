@@ -2,11 +2,13 @@
 
     python -m training.publish --model runs/mine/final --reports reports/*.json --out simpleocr/weights/english
     python -m training.publish --model runs/mine/final --reports reports/*.json --push user/my-ocr --private
+    python -m training.publish --model runs/lines/final --reports reports/*-pages.json --out simpleocr/weights/lines
 
     python -m training.publish --model runs/mine/final --space folder --push user/my-demo       the demo with this model
     python -m training.publish --corpus corpora/mine --push user/my-lines                       a corpus as a data set
 
-The reports are what training.evaluate wrote for this very file; a report of other weights is refused.
+The reports are what training.evaluate wrote for this very file, or, of a line detector, training.evaluate_pages; a report of
+other weights is refused.
 """
 
 import argparse
@@ -22,8 +24,10 @@ from huggingface_hub import EvalResult, HfApi, ModelCard, ModelCardData
 
 from simpleocr.crnn import CRNN
 from simpleocr.hub import FAULTS
-from simpleocr.modelfile import ModelError
+from simpleocr.linenet import LineNet
+from simpleocr.modelfile import ModelError, read_header
 from simpleocr.models import MODEL_FILE
+from training.detector_card import pages_table, render_detector_card
 from training.space import write_space
 
 TEMPLATE = Path(__file__).parent.parent / "model_card.md"
@@ -38,26 +42,28 @@ COLUMNS = {
 CALIBRATION = {"alphanumeric": "calibration error, alphanumeric", "raw": "calibration error, raw"}
 """Normalisations whose calibration error does."""
 MARKS = ("<!-- figures: rendered by training.publish -->\n", "<!-- end of figures -->")
-"""Between them a README has the table of figures."""
+PAGE_MARKS = ("<!-- pages: rendered by training.publish -->\n", "<!-- end of pages -->")
+"""Between them a README has the table of figures, of lines and of pages."""
 
 
 class PublishError(ValueError):
     """A card that would say what was not measured."""
 
 
-def read_reports(paths: Sequence[Path], sha256: str) -> list[dict[str, Any]]:
-    """Reports of training.evaluate on the weights with this checksum.
+def read_reports(paths: Sequence[Path], sha256: str, *, pages: bool = False) -> list[dict[str, Any]]:
+    """Reports on the weights with this checksum: of training.evaluate, or on `pages` of training.evaluate_pages.
 
     Raises:
-        PublishError: none, one that cannot be read, or one of other weights.
+        PublishError: none, one that cannot be read or is of the other kind, or one of other weights.
     """
+    script, key, counted = ("evaluate_pages", "detector", "pages") if pages else ("evaluate", "model", "samples")
     reports = []
     for path in paths:
         try:
             report = json.loads(path.read_text(encoding="utf-8"))
-            of = report["model"]["sha256"]
+            of, _ = report[key]["sha256"], report[counted]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise PublishError(f"{path} is not a report of training.evaluate: {error}") from error
+            raise PublishError(f"{path} is not a report of training.{script}: {error}") from error
         if of != sha256:
             raise PublishError(f"{path} is of other weights: sha256 {of[:12]}…, not {sha256[:12]}…")
         reports.append(report)
@@ -149,6 +155,16 @@ def render_card(network: CRNN, model_file: Path, reports: Sequence[dict[str, Any
     return str(card)
 
 
+def is_detector(model_file: Path) -> bool:
+    """Whether the file holds a LineNet.
+
+    Raises:
+        ModelError: it is none.
+    """
+    architecture = read_header(model_file).get("architecture")
+    return isinstance(architecture, dict) and architecture.get("name") == LineNet.architecture
+
+
 def push_space(folder: Path, repo_id: str, *, private: bool) -> str:
     """Upload a Space that write_space() wrote; returns its address.
 
@@ -184,17 +200,17 @@ def push_corpus(folder: Path, repo_id: str, *, private: bool) -> str:
     return f"{repo_id}: {folder} as a data set"
 
 
-def update_readme(readme: Path, table: str) -> None:
-    """Put the table of figures between the MARKS of a README.
+def update_readme(readme: Path, table: str, marks: tuple[str, str] = MARKS) -> None:
+    """Put a table of figures between the marks of a README.
 
     Raises:
         PublishError: the README has no such place.
     """
     text = readme.read_text(encoding="utf-8")
-    pattern = re.compile(re.escape(MARKS[0]) + ".*?" + re.escape(MARKS[1]), re.DOTALL)
+    pattern = re.compile(re.escape(marks[0]) + ".*?" + re.escape(marks[1]), re.DOTALL)
     if not pattern.search(text):
-        raise PublishError(f"{readme} has no place for figures, {MARKS[0].strip()}")
-    readme.write_text(pattern.sub(lambda _: f"{MARKS[0]}{table}\n{MARKS[1]}", text), encoding="utf-8")
+        raise PublishError(f"{readme} has no place for figures, {marks[0].strip()}")
+    readme.write_text(pattern.sub(lambda _: f"{marks[0]}{table}\n{marks[1]}", text), encoding="utf-8")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -203,7 +219,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--model", type=Path, help="folder of the model")
     what.add_argument("--corpus", type=Path, help="folder of a corpus, which is pushed as a data set")
-    parser.add_argument("--reports", type=Path, nargs="+", default=[], help="JSON files of training.evaluate")
+    parser.add_argument(
+        "--reports",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="JSON files of training.evaluate, of a detector those of training.evaluate_pages",
+    )
     parser.add_argument("--space", type=Path, help="an empty folder that becomes a Space with this model")
     parser.add_argument("--out", type=Path, help="folder to write model and card into")
     parser.add_argument("--push", metavar="USER/REPO", help="repository to push model and card to")
@@ -225,9 +247,20 @@ def main(argv: Sequence[str] | None = None) -> None:
                 print(push_space(args.space, args.push, private=args.private))
             return
         model_file = args.model / MODEL_FILE
-        network = CRNN.from_pretrained(args.model)
-        reports = read_reports(args.reports, hashlib.sha256(model_file.read_bytes()).hexdigest())
-        card = render_card(network, model_file, reports, args.push or (args.out.name if args.out else ""))
+        sha256, name = hashlib.sha256(model_file.read_bytes()).hexdigest(), args.push or getattr(args.out, "name", "")
+        network: CRNN | LineNet
+        if is_detector(model_file):
+            network = LineNet.from_pretrained(args.model)
+            reports = read_reports(args.reports, sha256, pages=True)
+            card, figures, marks = (
+                render_detector_card(network, model_file, reports, name),
+                pages_table(reports),
+                PAGE_MARKS,
+            )
+        else:
+            network = CRNN.from_pretrained(args.model)
+            reports = read_reports(args.reports, sha256)
+            card, figures, marks = render_card(network, model_file, reports, name), figures_table(reports), MARKS
         if args.out:
             (args.out / "README.md").unlink(missing_ok=True)  # save_pretrained keeps a card that is there
             network.save_pretrained(args.out, card=card)
@@ -235,7 +268,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.push:
             print(network.push_to_hub(args.push, private=args.private or None, card=card))
         if args.readme:
-            update_readme(args.readme, figures_table(reports))
+            update_readme(args.readme, figures, marks)
     except (ModelError, PublishError, OSError) as error:
         sys.exit(f"training.publish: {error}")
 

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from simpleocr.modelfile import ModelError
 from simpleocr.reader import DEFAULT_DETECTOR, DEFAULT_MODEL, OCR
 from simpleocr.runtimes import RUNTIMES
 from simpleocr.vocabulary import normalize
+from training.memory import peak_memory
 
 WARM_UP = 5  # pictures that are read before the clock starts
 START = """
@@ -33,18 +33,11 @@ OCR.from_pretrained(sys.argv[1], detector=sys.argv[2], runtime=sys.argv[3]).reco
 """Run by a fresh interpreter; its whole life is measured."""
 
 
-def peak_memory() -> float:
-    """The most memory this process has had, in MiB; 0 where the kernel does not say."""
-    try:
-        return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 2**10
-    except (OSError, IndexError):
-        return 0.0
-
-
 def figures(args: argparse.Namespace) -> dict[str, float]:
     """Of this process's runtime."""
     from training.crops import open_samples  # it brings `datasets` and pyarrow, whose memory is not the reader's
-    from training.evaluate_pages import pages_of, words_of
+    from training.page_scores import words_of
+    from training.page_sets import pages_of
     from training.timing import threads
 
     found: dict[str, float] = {}
@@ -69,12 +62,12 @@ def figures(args: argparse.Namespace) -> dict[str, float]:
             found["ms a line, median"] = 1000 * statistics.median(times)
         for name in args.pages:
             seconds, both, read, true = [], 0, 0, 0
-            for number, (image, texts, _) in enumerate(islice(pages_of(name, "test"), 1 + args.page_limit)):
+            for number, page in enumerate(pages_of(name, "test", 1 + args.page_limit)):
                 started = time.perf_counter()
-                words = words_of(ocr(image).text)
+                words = words_of(ocr(page.image).text)
                 if number:  # the first warms up
                     seconds.append(time.perf_counter() - started)
-                wanted = words_of(" ".join(texts))
+                wanted = words_of(page.text)
                 both, read, true = both + (words & wanted).total(), read + words.total(), true + wanted.total()
             found[f"{Path(name).name} pages, F1"] = 2 * both / max(1, read + true)
             found[f"{Path(name).name}, s a page, median"] = statistics.median(seconds)

@@ -1,5 +1,6 @@
 """Scores: what is counted of each sample, the figures of a set, and their bootstrap intervals."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ FIGURES: dict[str, tuple[str, str, float]] = {
     "space_recall": ("right", "there", 1),
 }
 """Each figure is the ratio of two sums over the set; the number is added where the lower one is 0."""
+Figures = Callable[[npt.NDArray[np.float64]], dict[str, npt.NDArray[np.float64]]]
 
 
 def sample_counts(*, prediction: str, target: str, fault: bool) -> tuple[int, ...]:
@@ -69,22 +71,23 @@ def figures(sums: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]
 
 
 def bootstrap(
-    counts: npt.NDArray[np.int64], draws: int = DRAWS, seed: int = SEED
+    counts: npt.NDArray[np.int64], draws: int = DRAWS, seed: int = SEED, of: Figures = figures
 ) -> dict[str, tuple[float, float, float]]:
-    """Each of FIGURES as (value, low, high): the set's, and the middle 95 % of what resampled sets give (Efron 1979).
+    """Each figure as (value, low, high): the set's, and the middle 95 % of what resampled sets give (Efron 1979).
 
     Args:
-        counts: (samples, len(COUNTS)).
+        counts: (samples, len(COUNTS)), or of what else `of` takes.
         draws: sets drawn from the samples with replacement.
         seed: the same seed gives the same intervals. Samples of one page are taken as independent, which they are not
             quite: on page sets the intervals are somewhat too narrow.
+        of: sums over sets (..., counts) -> figures (...).
     """
     rng = np.random.default_rng(seed)
     columns = counts.astype(np.float64)
     total = len(counts)
     # drawing a sample k times is weighing its counts by k: one row of weights a draw, never a copy of the set
     sums = np.stack([np.bincount(rng.integers(total, size=total), minlength=total) @ columns for _ in range(draws)])
-    values = figures(columns.sum(axis=0))
-    resampled = figures(sums)
-    low, high = ({name: float(np.percentile(of, share)) for name, of in resampled.items()} for share in (2.5, 97.5))
-    return {name: (float(values[name]), low[name], high[name]) for name in FIGURES}
+    values = of(columns.sum(axis=0))
+    resampled = of(sums)
+    low, high = ({name: float(np.percentile(v, share)) for name, v in resampled.items()} for share in (2.5, 97.5))
+    return {name: (float(values[name]), low[name], high[name]) for name in values}

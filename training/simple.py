@@ -1,6 +1,7 @@
 """Simple pictures: a suite that any recognizer should read, rendered the same everywhere; written, and read with a model.
 
     python -m training.simple --out corpora/simple --model english
+    python -m training.simple --out corpora/simple --model english --peers     other systems that are installed read it, too
 
 Its fonts are those that come with matplotlib. Every picture can be told: letters that look alike alone stand in a font
 that tells them apart, and with the height of their line around them.
@@ -8,11 +9,13 @@ that tells them apart, and with the height of their line around them.
 
 import argparse
 import csv
+import os
 import string
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import matplotlib as mpl
@@ -21,7 +24,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from simpleocr.image import load_image
 from simpleocr.modelfile import ModelError
-from simpleocr.reader import OCR
+from simpleocr.runtimes import RUNTIMES
+from simpleocr.vocabulary import normalize
+from training.peers import Peer, ReadMany, others, own
 
 SANS, SERIF, MONO = "DejaVuSans", "DejaVuSerif", "DejaVuSansMono"
 FAMILIES = (SANS, SERIF, MONO)
@@ -216,15 +221,49 @@ def write_suite(out: Path) -> int:
     return len(rows)
 
 
-def read_suite(out: Path, ocr: OCR) -> dict[str, list[tuple[str, str]]]:
-    """(text, what was read) of each category."""
+def read_suite(out: Path, read: ReadMany) -> dict[str, list[tuple[str, str]]]:
+    """(text, what was read) of each category.
+
+    Args:
+        out: where write_suite() wrote it.
+        read: pictures as load_image gives them -> what they say.
+    """
     with (out / "metadata.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    read = ocr.recognize([load_image(out / row["file_name"]) for row in rows])
+    texts = read([load_image(out / row["file_name"]) for row in rows])
     found = defaultdict(list)
-    for row, one in zip(rows, read, strict=True):
-        found[row["category"]].append((row["text"], one.text))
+    for row, text in zip(rows, texts, strict=True):
+        found[row["category"]].append((row["text"], normalize(text)))
     return dict(found)
+
+
+def one_by_one(peer: Peer) -> ReadMany:
+    """The reading of several for a system, whether or not it has a call for that."""
+    return peer.many or (lambda images: [peer.one(image) for image in images])
+
+
+def wrong(found: dict[str, list[tuple[str, str]]]) -> list[str]:
+    """A line for each category: how many were read right, and some that were not."""
+    rows = []
+    for category, pairs in found.items():
+        misread = [f"{text!r} as {read!r}" for text, read in pairs if text != read]
+        rows.append(f"{category:15} {len(pairs) - len(misread):4} of {len(pairs):4}  {'; '.join(misread[:6])}")
+    return rows
+
+
+def side_by_side(found: dict[str, dict[str, list[tuple[str, str]]]]) -> str:
+    """What systems read right, by category and in all.
+
+    Args:
+        found: by system, what read_suite() gave.
+    """
+    systems = list(found)
+    rows = [f"{'':15} pictures" + "".join(f"  {name[:26]:>26}" for name in systems)]
+    for category in [*found[systems[0]], "all"]:
+        pairs = [found[name].get(category) or list(chain(*found[name].values())) for name in systems]
+        shares = (sum(text == read for text, read in of) / len(of) for of in pairs)
+        rows.append(f"{category:15} {len(pairs[0]):8}" + "".join(f"  {share:26.3f}" for share in shares))
+    return "\n".join(rows)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -234,19 +273,27 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
     parser.add_argument("--model", help="a folder, a file, a shipped model or a Hub repository to read them with")
+    parser.add_argument("--runtime", choices=[*RUNTIMES], default="torch")
+    parser.add_argument("--peers", action="store_true", help="read them with the other systems that are installed, too")
     args = parser.parse_args(argv)
+    if args.peers and args.model is None:
+        parser.error("--peers needs --model")
     try:
         count = write_suite(args.out)
         print(f"{count} pictures in {args.out}")
         if args.model is None:
             return
-        found = read_suite(args.out, OCR.from_pretrained(args.model))
+        ours = own(args.model, args.runtime, retry=True)
+        found = {ours.name: read_suite(args.out, one_by_one(ours))}
+        for other in others(os.cpu_count() or 1) if args.peers else []:
+            found[other.name] = read_suite(args.out, one_by_one(other))
     except (ModelError, OSError) as error:
         sys.exit(f"training.simple: {error}")
-    for category, pairs in found.items():
-        wrong = [f"{text!r} as {read!r}" for text, read in pairs if text != read]
-        print(f"{category:15} {len(pairs) - len(wrong):4} of {len(pairs):4}  {'; '.join(wrong[:6])}")
-    right = sum(text == read for pairs in found.values() for text, read in pairs)
+    for name, of in found.items():
+        print("\n".join([name, *wrong(of)]))
+    if args.peers:
+        print(side_by_side(found))
+    right = sum(text == read for pairs in found[ours.name].values() for text, read in pairs)
     print(f"{right} of {count} exact: {right / count:.4f}")
 
 

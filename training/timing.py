@@ -37,13 +37,18 @@ def durations(function: Callable[[], object], seconds: float) -> list[float]:
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Torch computes with so many threads inside."""
-    before = torch.get_num_threads()
+    """Torch computes with so many threads inside, and what is loaded there for ONNX Runtime for good."""
+    before, said = torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")
     torch.set_num_threads(count)
+    os.environ["OMP_NUM_THREADS"] = str(count)
     try:
         yield
     finally:
         torch.set_num_threads(before)
+        if said is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = said
 
 
 def machine() -> dict[str, Any]:

@@ -1,0 +1,148 @@
+"""Page scores: what is counted of each page that was read, the figures of a set, and what was read wrong where.
+
+Words are compared without case and outer punctuation. Of each page three things are counted: the words read, wherever they
+stand; the pieces found, whatever they say, pieces being words where the set has boxes of words and lines where it has boxes
+of lines; and the words that are both found in their place and read right, which a word is if it stands in a piece that
+matches that of a true one.
+"""
+
+import string
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from simpleocr.document import Page
+from simpleocr.vocabulary import normalize
+from training.matching import matched
+from training.page_sets import Piece, TruePage
+
+OUTER = string.punctuation + "“”‘’–—…•"
+COUNTS = (
+    "words_right",
+    "words_read",
+    "words_true",
+    "pieces_right",
+    "pieces_found",
+    "pieces_true",
+    "words_placed",
+    "placeable_read",
+    "placeable_true",
+    "edits",
+    "characters",
+)
+"""What is counted of each page; from "pieces_right" on 0 where boxes are not compared, the last two where no order is known."""
+FIGURES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "word_precision": ("words_right", ("words_read",)),
+    "word_recall": ("words_right", ("words_true",)),
+    "word_f1": ("words_right", ("words_read", "words_true")),
+    "detection_precision": ("pieces_right", ("pieces_found",)),
+    "detection_recall": ("pieces_right", ("pieces_true",)),
+    "detection_hmean": ("pieces_right", ("pieces_found", "pieces_true")),
+    "end_to_end_f1": ("words_placed", ("placeable_read", "placeable_true")),
+    "cer_in_order": ("edits", ("characters",)),
+}
+"""Each is a sum over the set, over the mean of others (F1 and hmean are that of both); left out where those are 0."""
+
+
+def words_of(text: str) -> Counter[str]:
+    """Words without case and outer punctuation; those that are nothing else are left out."""
+    return Counter(word for token in normalize(text).lower().split() if (word := token.strip(OUTER)))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What became of one page.
+
+    Args:
+        counts: COUNTS.
+        misread: (what stands there, what was read) of pieces that were found in their place.
+        missed: words in places where nothing was found.
+        invented: words in places where nothing stands.
+        lost: pieces with words that were misread or missed, and those words.
+        added: pieces with words that were read instead or invented, and those words.
+    """
+
+    counts: tuple[int, ...]
+    misread: list[tuple[str, str]]
+    missed: list[str]
+    invented: list[str]
+    lost: list[Piece]
+    added: list[Piece]
+
+    @property
+    def word_f1(self) -> float:
+        """Of this page; 1 where there is nothing to read and nothing was read."""
+        right, read, true = self.counts[:3]
+        return 2 * right / (read + true) if read + true else 1.0
+
+    @property
+    def wrong(self) -> int:
+        """Words that were not read, and words that are not there."""
+        right, read, true = self.counts[:3]
+        return read + true - 2 * right
+
+
+def found_pieces(page: Page, level: str) -> list[Piece]:
+    """The words or lines of a page that was read, in upright boxes."""
+    return [(piece.box, piece.text) for piece in (page.words if level == "words" else page.lines)]
+
+
+def compare(page: Page, truth: TruePage, *, boxes: bool = True) -> Comparison:
+    """A page that was read, against what stands on it.
+
+    Args:
+        page: in the pixels of the picture that was labelled, if boxes are compared.
+        truth: that page.
+        boxes: whether its boxes are compared; where the page was turned, they are elsewhere.
+    """
+    from rapidfuzz.distance import Levenshtein
+
+    found = found_pieces(page, truth.level)
+    tokens, wanted = [words_of(text) for _, text in found], [words_of(text) for _, text in truth.pieces]
+    read, true = words_of(page.text), words_of(truth.text)
+    pairs = matched([box for box, _ in found], [box for box, _ in truth.pieces]) if boxes else []
+    added = _wrong(tokens, read - true, {i for i, j in pairs if tokens[i] == wanted[j]})
+    lost = _wrong(wanted, true - read, {j for i, j in pairs if tokens[i] == wanted[j]})
+    misread = [(i, j) for i, j in pairs if i in added and j in lost]
+    edits = characters = 0
+    if truth.ordered is not None:
+        target = normalize(truth.ordered)
+        edits, characters = Levenshtein.distance(normalize(page.text), target), len(target)
+    of_words = ((read & true).total(), read.total(), true.total())
+    of_boxes = (len(pairs), len(found), len(truth.pieces)) if boxes else (0, 0, 0)
+    of_both = (sum((tokens[i] & wanted[j]).total() for i, j in pairs), *of_words[1:]) if boxes else (0, 0, 0)
+    seen_i, seen_j = {i for i, _ in misread}, {j for _, j in misread}
+    return Comparison(
+        counts=(*of_words, *of_boxes, *of_both, edits, characters),
+        misread=[(" ".join(lost[j]), " ".join(added[i])) for i, j in misread],
+        missed=[word for j, words in lost.items() if j not in seen_j for word in words],
+        invented=[word for i, words in added.items() if i not in seen_i for word in words],
+        lost=[(truth.pieces[j][0], " ".join(words)) for j, words in lost.items()],
+        added=[(found[i][0], " ".join(words)) for i, words in added.items()],
+    )
+
+
+def _wrong(tokens: Sequence[Counter[str]], surplus: Counter[str], right: Iterable[int]) -> dict[int, list[str]]:
+    """Of words that are too many, where they stand: of the same word, in pieces that are not right before others."""
+    left, sure = Counter(surplus), set(right)
+    wrong: dict[int, list[str]] = {}
+    for i in sorted(range(len(tokens)), key=lambda i: (i in sure, i)):
+        for word in tokens[i].elements():
+            if left[word] > 0:
+                left[word] -= 1
+                wrong.setdefault(i, []).append(word)
+    return dict(sorted(wrong.items()))
+
+
+def figures(sums: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
+    """Sums of COUNTS (..., len(COUNTS)) -> each of FIGURES (...) of which there is something to count."""
+    column = {name: sums[..., i] for i, name in enumerate(COUNTS)}
+    under = {name: sum(column[of] for of in names) / len(names) for name, (_, names) in FIGURES.items()}
+    return {
+        name: column[over] / np.maximum(1e-9, under[name])
+        for name, (over, _) in FIGURES.items()
+        if np.any(np.asarray(under[name]) > 0)
+    }
