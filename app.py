@@ -1,6 +1,6 @@
 """Demo: read a picture in the browser.
 
-    python app.py [--model NAME] [--host NAME] [--port NUMBER]
+    python app.py [--model NAME] [--runtime NAME] [--host NAME] [--port NUMBER]
 
 The same file runs as a Hugging Face Space. Nothing is sent anywhere: no analytics, no fonts, no scripts of others.
 What is here is wiring: the evidence is a format of the package, what bounds requests is its guard.
@@ -20,11 +20,12 @@ import threading
 import time
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Protocol, Self
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read by gradio when it is imported, and a Space sets it to True
@@ -33,8 +34,8 @@ os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = "1000000000"  # else each reque
 os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = "100"
 
 import gradio as gr
-import torch
 from gradio.data_classes import FileData, ImageData, ListFiles
+from gradio.state_holder import SessionState
 from PIL import Image
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -53,6 +54,7 @@ from simpleocr.live import Live
 from simpleocr.metrics import edit_distance
 from simpleocr.pdf import PdfWriter
 from simpleocr.reader import DEFAULT_MODEL
+from simpleocr.runtimes import RUNTIMES
 
 
 class Reader(Protocol):
@@ -99,12 +101,13 @@ Source = str | bytes | None
 Outputs = tuple[Any, ...]
 
 EXAMPLES = sorted(str(path) for path in (Path(simpleocr.__file__).parent / "examples").glob("*.*g"))
-AT_ONCE = 2  # pictures read at the same time; they share the processor's cores
+AT_ONCE = 4  # pictures read at the same time; they share the processor's cores
 DOCUMENTS_AT_ONCE = 1  # several files or a PDF; they have a queue of their own, or pictures would wait behind them
 WATCHED_AT_ONCE = 4  # cameras
 WATCHED_FOR = 60  # seconds until a camera gives its place to the next
 WATCHED_EVERY = 0.3  # seconds between two frames
 WAITING = 64  # pictures in the queue; more are refused at once
+TOLD_EVERY = 2.0  # seconds between two messages to all who wait; by default each gets one whenever any is served
 MAX_FILE = 20 * 2**20  # bytes of an upload
 MAX_FILES = 20  # that are read in one go
 MAX_UPLOAD = 5 * MAX_FILE  # bytes of all files that are sent together
@@ -274,6 +277,14 @@ gr.Image.preprocess = admit  # type: ignore[assignment]
 gr.File.preprocess = admit_files  # type: ignore[assignment]
 for guarded in (gr.Image, gr.File, gr.DownloadButton):
     guarded.async_move_resource_to_block_cache = keep  # type: ignore[method-assign, assignment]
+
+
+def begin(session: SessionState, blocks: gr.Blocks, plain: Callable[..., None] = SessionState.__init__) -> None:
+    """Gradio's start of a session, without a description of every component: that is for deep links, which are refused."""
+    plain(session, SimpleNamespace(default_config=blocks.default_config, blocks={}))
+
+
+SessionState.__init__ = begin  # type: ignore[method-assign, assignment]  # else a third of the time of a short answer
 
 
 def look(source: Source, ocr: Reader) -> tuple[Image.Image, simpleocr.Page]:
@@ -622,7 +633,7 @@ def build_demo(
         gr.Button(visible=False).click(read, picture, answer, api_name="read", **shared)
         scores = gr.JSON(visible=False, label="scores")
         gr.Button(visible=False).click(score, [picture, texts], scores, api_name="score", **shared)
-    demo.queue(max_size=WAITING, default_concurrency_limit=AT_ONCE)
+    demo.queue(max_size=WAITING, default_concurrency_limit=AT_ONCE, status_update_rate=TOLD_EVERY)
     return demo
 
 
@@ -859,11 +870,41 @@ def teacher_for(folder: Path | None, host: str | None, model: str) -> Teacher | 
     return Teacher(folder or Path.home() / ".simpleocr", model)
 
 
+def load_reader(name: str, runtime: str | None = None) -> simpleocr.OCR:
+    """A reader for all users, with the fastest runtime there is; each reads with one thread, for there are many of them.
+
+    Args:
+        name: of a model.
+        runtime: in RUNTIMES. By default the fastest that is installed and that the model's file is made for.
+
+    Raises:
+        ModelError: there is no such model, or it is damaged.
+    """
+    if runtime is None:
+        if find_spec("onnxruntime") and find_spec("onnx"):
+            with suppress(simpleocr.ModelError):
+                return load_reader(name, "onnx-int8")
+        return load_reader(name, "torch")
+    if runtime == "torch":
+        import torch
+
+        torch.set_num_threads(1)
+        return simpleocr.OCR.from_pretrained(name).shared()
+    said = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    try:
+        return simpleocr.OCR.from_pretrained(name, runtime=runtime)
+    finally:  # what is taught in a process of its own may have all
+        os.environ.pop("OMP_NUM_THREADS")
+        os.environ |= {"OMP_NUM_THREADS": said} if said else {}
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Load the model and serve until interrupted."""
     parser = argparse.ArgumentParser(description="Read pictures in the browser.")
     names = "a folder, a file, a shipped model or a Hub repository; default: SIMPLEOCR_MODEL or %(default)s"
     parser.add_argument("--model", default=os.environ.get("SIMPLEOCR_MODEL", DEFAULT_MODEL), help=names)
+    parser.add_argument("--runtime", choices=[*RUNTIMES], help="default: the fastest that is installed")
     parser.add_argument("--host", help="0.0.0.0 serves every network; default: GRADIO_SERVER_NAME or 127.0.0.1")
     parser.add_argument("--port", type=int, help="default: GRADIO_SERVER_PORT or the first free one from 7860 on")
     parser.add_argument(
@@ -875,9 +916,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         "machine is served, else there is no such tab",
     )
     args = parser.parse_args(argv)
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // AT_ONCE))
     try:
-        ocr = simpleocr.OCR.from_pretrained(args.model)
+        ocr = load_reader(args.model, args.runtime)
     except simpleocr.ModelError as error:
         sys.exit(f"app.py: {error}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that the uploads go, too

@@ -33,7 +33,7 @@ LAYERS = [  # lowest first; modules to come are named, too
     {"decoding", "shapes", "onnx_graph"},
     {"crnn", "linenet", "onnx_runtime"},
     {"detection", "recognition", "inference", "export", "extension"},
-    {"retry", "layout", "runtimes"},
+    {"retry", "layout", "runtimes", "sharing"},
     {"reader"},
     {"live"},
     {"cli"},
