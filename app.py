@@ -48,9 +48,10 @@ from simpleocr.decoding import DECODERS
 from simpleocr.detection import crop_line
 from simpleocr.documents import load_pages
 from simpleocr.formats import FORMATS, page_to_dict
-from simpleocr.guard import Guard, keep_swept
+from simpleocr.guard import STRANGE, Guard, keep_swept
 from simpleocr.image import InputError, load_image
 from simpleocr.live import Live
+from simpleocr.memory import keep_given_back
 from simpleocr.metrics import edit_distance
 from simpleocr.pdf import PdfWriter
 from simpleocr.reader import DEFAULT_MODEL
@@ -119,6 +120,7 @@ MAX_CONSTRAINT = 20_000  # characters of a charset, lexicon or pattern
 SHOWN_CORRECTIONS = 50  # the latest
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 KEPT = 1800  # seconds until an upload is deleted
+TRIMMED_EVERY = 10  # seconds until free memory is given back to the system again
 SUFFIXES = {"alto": "alto.xml"}  # of downloads; the others are called as their format
 LABELS = {"txt": "Text", "json": "JSON", "tsv": "TSV", "hocr": "hOCR", "alto": "ALTO", "html": "HTML", "pdf": "PDF"}
 ANYTHING, CHARSET, LEXICON, PATTERN = "anything", "only these characters", "one of these lines", "a pattern"
@@ -284,6 +286,15 @@ def begin(session: SessionState, blocks: gr.Blocks, plain: Callable[..., None] =
     plain(session, SimpleNamespace(default_config=blocks.default_config, blocks={}))
 
 
+async def understand(blocks: gr.Blocks, *args: Any, plain: Any = gr.Blocks.preprocess_data) -> list[Any]:
+    """Gradio's look at what was sent for a handler; too few values, or of a wrong kind, would be a bare "Error"."""
+    try:
+        return list(await plain(blocks, *args))
+    except (ValueError, TypeError, LookupError, AttributeError):
+        raise sorry(STRANGE) from None
+
+
+gr.Blocks.preprocess_data = understand  # type: ignore[method-assign, assignment]
 SessionState.__init__ = begin  # type: ignore[method-assign, assignment]  # else a third of the time of a short answer
 
 
@@ -924,6 +935,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="simpleocr-", ignore_cleanup_errors=True) as uploads:
         os.environ["GRADIO_TEMP_DIR"] = uploads  # of its own: Gradio's is shared by all its users on the machine
         keep_swept(Path(uploads), KEPT, KEPT / 3)  # Gradio's own clean-up leaves half-sent files, and dies under load
+        keep_given_back(TRIMMED_EVERY)
         teacher = teacher_for(args.teach, args.host, args.model)
         # only the name: a visitor need not know where the model lies
         demo = build_demo(ocr, name=Path(args.model).name, live=partial(Live, ocr), teacher=teacher)

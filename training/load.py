@@ -34,6 +34,7 @@ ROOT = Path(__file__).parent.parent
 WORDS = ("Hello", "Street", "Receipt", "Total", "market", "Exit 12", "coffee", "48.50")
 PATIENCE = 60  # seconds for one answer
 WARM_SECONDS, WARM_SESSIONS = 30, 1000  # after which memory should grow no more
+REST = 12  # seconds after which a demo has given back what it does not need
 FAULTS = (OSError, EOFError, ValueError, LookupError, asyncio.TimeoutError)
 
 
@@ -196,6 +197,7 @@ async def crowd(port: int, pid: int, users: int, seconds: float, sessions: int) 
     await asyncio.gather(*crowded)
     run.seconds = time.monotonic() - started
     run.server, run.client = processor(pid) - had, time.process_time() - own
+    await asyncio.sleep(REST)
     run.end = resident(pid)
     return run
 
