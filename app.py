@@ -294,6 +294,15 @@ async def understand(blocks: gr.Blocks, *args: Any, plain: Any = gr.Blocks.prepr
         raise sorry(STRANGE) from None
 
 
+async def answer(blocks: gr.Blocks, *args: Any, plain: Any = gr.Blocks.call_function, **options: Any) -> dict[str, Any]:
+    """Gradio's call of a handler; whatever is raised there is one sentence."""
+    try:
+        return dict(await plain(blocks, *args, **options))
+    except Exception as error:  # noqa: BLE001 - each becomes a sentence
+        raise excuse(error) from None
+
+
+gr.Blocks.call_function = answer  # type: ignore[method-assign, assignment]
 gr.Blocks.preprocess_data = understand  # type: ignore[method-assign, assignment]
 SessionState.__init__ = begin  # type: ignore[method-assign, assignment]  # else a third of the time of a short answer
 
@@ -450,7 +459,7 @@ def read_all(sources: Sequence[str | bytes], ocr: Reader) -> Iterator[Outputs]:
     yield said, reading.seen + more, gr.update(value=reading.text, placeholder=empty), gr.update(visible=True), *written
 
 
-def likelihoods(source: Source, texts: str, ocr: Reader) -> list[dict[str, Any]]:
+def likelihoods(source: Source, texts: str | None, ocr: Reader) -> list[dict[str, Any]]:
     """How likely a picture says each of these texts, one a line: {"text", "probability", "line"}, in their order.
 
     Of a picture of several lines, each text is compared with the line that reads most like it, whose number is given.
@@ -458,7 +467,7 @@ def likelihoods(source: Source, texts: str, ocr: Reader) -> list[dict[str, Any]]
     Raises:
         gr.Error: as look(); no texts, too many or too long ones, or characters that the model cannot write.
     """
-    candidates = [text for text in (line.strip() for line in texts.splitlines()) if text]
+    candidates = [text for text in (line.strip() for line in (texts or "").splitlines()) if text]
     if not candidates:
         raise sorry("Write one or several texts, each on a line of its own, and ask again.")
     if len(candidates) > MAX_CANDIDATES or max(map(len, candidates)) > MAX_CANDIDATE:

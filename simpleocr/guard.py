@@ -18,8 +18,10 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 UPLOAD = re.compile(r"^(/gradio_api)?/upload/?$")
-# Gradio's server fetches what others host, without a limit, and writes files that it never deletes
-ERRANDS = re.compile(r"^(/gradio_api)?/(file[=/]\s*[a-z]+:|proxy=|deep_link)", re.IGNORECASE)
+# Gradio's server fetches what others host, without a limit, writes files that it never deletes, and has developers' routes
+ERRANDS = re.compile(
+    r"^(/gradio_api)?/(file[=/]\s*[a-z]+:|proxy=|deep_link|dev/|vibe-|process_recording)", re.IGNORECASE
+)
 RUN = re.compile(r"^(/gradio_api)?/(run|api)/")
 STRANGE = "This request is not understood; what is can be read at the foot of the page, under “Use it from a program”."
 BUSY = "Too many pictures are waiting to be read just now; please try again in a minute."

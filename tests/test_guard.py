@@ -79,7 +79,8 @@ def test_a_full_queue_is_said_in_one_sentence() -> None:
     [
         "/gradio_api/file=https://example.com/a", "/gradio_api/file=HTTP://example.com", "/file=https://example.com",
         "/gradio_api/file/https://example.com", "/gradio_api/file= https://example.com", "/gradio_api/file=ftp://a",
-        "/gradio_api/proxy=https://example.com", "/GRADIO_API/PROXY=x", "/gradio_api/deep_link",
+        "/gradio_api/proxy=https://example.com", "/GRADIO_API/PROXY=x", "/gradio_api/deep_link", "/gradio_api/dev/reload", "/gradio_api/vibe-edit/",
+        "/gradio_api/process_recording",
     ],
 )  # fmt: skip
 def test_no_errands_are_run(path: str) -> None:
