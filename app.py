@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
+from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -286,10 +287,16 @@ def begin(session: SessionState, blocks: gr.Blocks, plain: Callable[..., None] =
     plain(session, SimpleNamespace(default_config=blocks.default_config, blocks={}))
 
 
+def forget(session: SessionState, key: int, value: object) -> None:
+    """Gradio would keep what was sent and answered for each of the latest sessions, for deep links again."""
+
+
 async def understand(blocks: gr.Blocks, *args: Any, plain: Any = gr.Blocks.preprocess_data) -> list[Any]:
     """Gradio's look at what was sent for a handler; too few values, or of a wrong kind, would be a bare "Error"."""
     try:
         return list(await plain(blocks, *args))
+    except gr.Error:  # said already
+        raise
     except (ValueError, TypeError, LookupError, AttributeError):
         raise sorry(STRANGE) from None
 
@@ -304,6 +311,7 @@ async def answer(blocks: gr.Blocks, *args: Any, plain: Any = gr.Blocks.call_func
 
 gr.Blocks.call_function = answer  # type: ignore[method-assign, assignment]
 gr.Blocks.preprocess_data = understand  # type: ignore[method-assign, assignment]
+SessionState._update_value_in_config = forget  # type: ignore[method-assign, assignment]
 SessionState.__init__ = begin  # type: ignore[method-assign, assignment]  # else a third of the time of a short answer
 
 
@@ -382,6 +390,26 @@ def file_name(sources: Sequence[str | bytes]) -> str:
     return re.sub(r"[^\w-]+", "-", stem, flags=re.ASCII).strip("-")[:60] or "simpleocr"
 
 
+def remembering(ocr: Reader, paths: Iterable[str]) -> Callable[[Image.Image], simpleocr.Page]:
+    """A reader that reads each of these pictures once only: the examples, which everybody clicks."""
+
+    def key(image: Image.Image) -> tuple[tuple[int, int], bytes]:
+        return image.size, sha256(image.tobytes()).digest()
+
+    known: dict[Any, simpleocr.Page | None] = {key(load_image(path)): None for path in paths}
+    sizes = {size for size, _ in known}
+
+    def read(image: Image.Image) -> simpleocr.Page:
+        at = key(image) if image.size in sizes else None
+        if at not in known:
+            return ocr(image)
+        page = known[at] or ocr(image)
+        known[at] = page
+        return page
+
+    return read
+
+
 def images_of(sources: Sequence[str | bytes]) -> Iterator[Image.Image]:
     """All pages of all files."""
     for source in sources:
@@ -409,7 +437,7 @@ def unread() -> Outputs:
     return "", WELCOME, gr.update(value="", placeholder=PLACEHOLDER), gr.update(visible=False), *files
 
 
-def read_all(sources: Sequence[str | bytes], ocr: Reader) -> Iterator[Outputs]:
+def read_all(sources: Sequence[str | bytes], ocr: Callable[[Image.Image], simpleocr.Page]) -> Iterator[Outputs]:
     """The outputs after each page of each file."""
     _, seen, text, row, *files = unread()  # nothing of an earlier picture may stay beside this one
     if not sources:
@@ -538,6 +566,7 @@ def build_demo(
         teacher: where corrections are kept and what is learned from them; without it there is no such tab.
     """
     readers = {name: ocr, **(others or {})}
+    read_once = remembering(ocr, EXAMPLES)
 
     @lru_cache(maxsize=32)
     def held_reader(model: str, decoder: str, kind: str, held: str, weight: float) -> Reader:
@@ -561,7 +590,7 @@ def build_demo(
         except gr.Error as error:
             yield alert(error.message), *unread()[1:]
         else:
-            yield from read_all(sources, chosen)
+            yield from read_all(sources, read_once if chosen is ocr else chosen)
 
     def show_picture(source: Source, *settings: Any) -> Iterator[Outputs]:
         yield from [unread()] if source is None else show([source], settings)
@@ -653,6 +682,7 @@ def build_demo(
         gr.Button(visible=False).click(read, picture, answer, api_name="read", **shared)
         scores = gr.JSON(visible=False, label="scores")
         gr.Button(visible=False).click(score, [picture, texts], scores, api_name="score", **shared)
+    threading.Thread(target=lambda: [read_once(load_image(path)) for path in EXAMPLES], daemon=True).start()
     demo.queue(max_size=WAITING, default_concurrency_limit=AT_ONCE, status_update_rate=TOLD_EVERY)
     return demo
 
