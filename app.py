@@ -52,7 +52,7 @@ from simpleocr.formats import FORMATS, page_to_dict
 from simpleocr.guard import STRANGE, Guard, keep_swept
 from simpleocr.image import InputError, load_image
 from simpleocr.live import Live
-from simpleocr.memory import keep_given_back
+from simpleocr.memory import keep_given_back, share_heap
 from simpleocr.metrics import edit_distance
 from simpleocr.pdf import PdfWriter
 from simpleocr.reader import DEFAULT_MODEL
@@ -966,6 +966,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "machine is served, else there is no such tab",
     )
     args = parser.parse_args(argv)
+    share_heap()
     try:
         ocr = load_reader(args.model, args.runtime)
     except simpleocr.ModelError as error:

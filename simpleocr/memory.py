@@ -1,18 +1,26 @@
-"""Memory: what the C library keeps of memory that was freed is given back to the system, in a process that lives long.
+"""Memory: in a process that lives long, threads share one heap, and what was freed of it is given back to the system.
 
-Pictures of every size, read by several threads, leave holes behind them; without this a server grows by the day, though it
-holds no object more.
+Pictures of every size, read by several threads, leave holes behind them, in a heap for each thread; without this a server
+grows by the day, though it holds no object more.
 """
 
 import ctypes
 from threading import Event, Thread
+from typing import Any
+
+M_ARENA_MAX = -8  # of glibc's malloc.h
+
+
+def share_heap() -> bool:
+    """One heap for all threads to come; False where the C library is not glibc, which alone can be told."""
+    mallopt = _of_c_library("mallopt")
+    return mallopt is not None and bool(mallopt(M_ARENA_MAX, 1))
 
 
 def give_back() -> bool:
-    """Give free memory back to the system; False where the C library cannot (only glibc can be told)."""
-    try:
-        trim = ctypes.CDLL(None).malloc_trim
-    except (OSError, AttributeError, TypeError):
+    """Give free memory back to the system; False where the C library is not glibc."""
+    trim = _of_c_library("malloc_trim")
+    if trim is None:
         return False
     trim(0)
     return True
@@ -28,3 +36,11 @@ def keep_given_back(every: float) -> Event:
 
     Thread(target=run, name="memory", daemon=True).start()
     return done
+
+
+def _of_c_library(name: str) -> Any:
+    """A function of the C library that this process runs with; None where there is none of that name."""
+    try:
+        return getattr(ctypes.CDLL(None), name, None)
+    except (OSError, TypeError):  # Windows has no such library
+        return None

@@ -165,3 +165,4 @@ def test_where_memory_cannot_be_given_back_nothing_happens(monkeypatch: pytest.M
     assert memory.give_back() == (platform.libc_ver()[0] == "glibc")
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
     assert not memory.give_back()
+    assert not memory.share_heap()
