@@ -160,7 +160,8 @@ CSS = """
 header { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 1.25rem; }
 header h1 { font-size: 1.6rem; font-weight: 650; letter-spacing: -0.02em; margin: 0.4rem 0; }
 header h1 span { margin-left: 0.12em; padding: 0 0.14em; outline: 2px solid var(--color-accent); }
-header p, .welcome, #status p, .footer p { color: var(--body-text-color-subdued); line-height: 1.5; margin: 0.25rem 0; }
+.gradio-container .html-container { padding-left: 0 !important; padding-right: 0 !important; }
+header p, .welcome, .hint, #status p, .footer p { color: var(--body-text-color-subdued); line-height: 1.5; margin: 0.25rem 0; }
 .welcome { border: 1px dashed var(--border-color-primary); border-radius: 6px; padding: 2.5rem 1.5rem; text-align: center; }
 #text textarea, #frozen { font-family: var(--font-mono); font-size: 1.02rem; line-height: 1.6; }
 #picture .image-frame { padding-top: 2rem; }
@@ -706,12 +707,12 @@ def watch_live(live: Callable[[], Watcher]) -> None:
                 label="Camera", sources=["webcam"], streaming=True, type="filepath", image_mode=None,
                 webcam_options=WEBCAM, elem_id="camera",
             )  # fmt: skip
-            gr.HTML(
-                f'<p class="welcome">Hold text before the camera. After {WATCHED_FOR} seconds the place is the next one\'s.</p>'
-            )
         with gr.Column(scale=1, min_width=320):
             now = gr.HTML('<div id="frozen" class="moving"></div>', apply_default_css=False)
-            again = gr.Button("Start over")
+            again = gr.Button("Start over", size="sm")
+            gr.HTML(
+                f'<p class="hint">Hold text before the camera. After {WATCHED_FOR} seconds the place is the next one\'s.</p>'
+            )
     state = gr.State(None, time_to_live=KEPT)  # not a Live: Gradio would copy it, with its networks, for every user
     ours: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     camera.stream(
@@ -727,9 +728,7 @@ def frozen(seen: Seen) -> str:
     if not page.lines or not seen.stable:
         return f'<div id="frozen" class="moving" role="status">{html.escape(page.text)}</div>'
     sure = evidence.percent(min(line.confidence for line in page.lines))
-    return (
-        f'<div id="frozen" role="status">{html.escape(page.text)}</div><p>Settled; every line at least {sure} sure.</p>'
-    )
+    return f'<div id="frozen" role="status">{html.escape(page.text)}</div><p class="hint">Settled; every line at least {sure} sure.</p>'
 
 
 @dataclass(frozen=True)

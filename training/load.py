@@ -33,7 +33,7 @@ from training.simple import line
 ROOT = Path(__file__).parent.parent
 WORDS = ("Hello", "Street", "Receipt", "Total", "market", "Exit 12", "coffee", "48.50")
 PATIENCE = 60  # seconds for one answer
-WARM_SECONDS, WARM_SESSIONS = 30, 1000  # after which memory should grow no more
+WARM_SECONDS, WARM_SESSIONS = 30, 1000  # before anything is counted, whichever are over first
 REST = 12  # seconds after which a demo has given back what it does not need
 FAULTS = (OSError, EOFError, ValueError, LookupError, asyncio.TimeoutError)
 
@@ -169,14 +169,13 @@ class Run:
     Args:
         tally: what users met.
         seconds: it took.
-        warm, end: MiB of memory, once warm and at the end.
+        memory: MiB that the demo holds after it, and after a rest.
         server, client: seconds of processor.
     """
 
     tally: Tally
     seconds: float = 0.0
-    warm: float = 0.0
-    end: float = 0.0
+    memory: float = 0.0
     server: float = 0.0
     client: float = 0.0
 
@@ -189,21 +188,16 @@ async def crowd(port: int, pid: int, users: int, seconds: float, sessions: int) 
     crowded = [
         asyncio.create_task(user(port, pictures, started + seconds, sessions, run.tally, seed)) for seed in range(users)
     ]
-    while any(not one.done() for one in crowded):
-        await asyncio.sleep(0.25)
-        warm = time.monotonic() - started > min(seconds / 2, WARM_SECONDS)
-        if not run.warm and (warm or run.tally.outcomes.total() >= min(sessions / 2, WARM_SESSIONS)):
-            run.warm = resident(pid)
     await asyncio.gather(*crowded)
     run.seconds = time.monotonic() - started
     run.server, run.client = processor(pid) - had, time.process_time() - own
     await asyncio.sleep(REST)
-    run.end = resident(pid)
+    run.memory = resident(pid)
     return run
 
 
-def report(run: Run) -> None:
-    """Say what users met, and what it cost."""
+def report(run: Run, warm: float) -> None:
+    """Say what users met, and what it cost; `warm` is the memory before, in MiB."""
     outcomes, times = run.tally.outcomes, run.tally.seconds
     print(f"{dict(outcomes)}; {outcomes['answered'] / run.seconds:.1f} answers/s in {run.seconds:.0f} s")
     if times:
@@ -211,7 +205,7 @@ def report(run: Run) -> None:
         print(f"seconds of an answer: median {p50:.2f}, 99th percentile {p99:.2f}, longest {max(times):.2f}")
         server, client = 1000 * run.server / len(times), 1000 * run.client / len(times)
         print(f"milliseconds of processor an answer: demo {server:.1f}, users {client:.1f}")
-    print(f"memory: {run.warm:.0f} MiB warm, {run.end - run.warm:+.0f} MiB at the end")
+    print(f"memory: {warm:.0f} MiB warm, {run.memory - warm:+.0f} MiB at the end")
     for fault in run.tally.faults:
         print(f"  {fault}")
 
@@ -239,15 +233,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         assert process.stdout
         if not process.stdout.readline():
             sys.exit("training.load: the demo did not start")
+        warmed = asyncio.run(crowd(port, process.pid, args.users, WARM_SECONDS, WARM_SESSIONS))
         run = asyncio.run(crowd(port, process.pid, args.users, seconds, sessions))
         process.terminate()
         _, complaints = process.communicate(timeout=PATIENCE)
-    report(run)
+    report(run, warmed.memory)
     left = sorted({path.name for path in temp.glob("simpleocr-*")} - before)
     print(f"temporary folders left: {left or 'none'}")
     if complaints.strip():
         print(f"the server complained: {complaints.strip()[-600:]}")
-    if run.tally.outcomes["failed"] or run.tally.outcomes["wrong"] or left:
+    bad = [one.tally.outcomes[name] for one in (warmed, run) for name in ("failed", "wrong")]
+    if any(bad) or left:
         sys.exit(1)
 
 
