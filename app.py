@@ -1,6 +1,6 @@
 """Demo: read a picture in the browser.
 
-    python app.py [--model NAME] [--host NAME] [--port NUMBER]
+    python app.py [--model NAME] [--runtime NAME] [--host NAME] [--port NUMBER]
 
 The same file runs as a Hugging Face Space. Nothing is sent anywhere: no analytics, no fonts, no scripts of others.
 What is here is wiring: the evidence is a format of the package, what bounds requests is its guard.
@@ -20,11 +20,13 @@ import threading
 import time
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
+from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Protocol, Self
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read by gradio when it is imported, and a Space sets it to True
@@ -33,8 +35,8 @@ os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = "1000000000"  # else each reque
 os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = "100"
 
 import gradio as gr
-import torch
 from gradio.data_classes import FileData, ImageData, ListFiles
+from gradio.state_holder import SessionState
 from PIL import Image
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -47,12 +49,14 @@ from simpleocr.decoding import DECODERS
 from simpleocr.detection import crop_line
 from simpleocr.documents import load_pages
 from simpleocr.formats import FORMATS, page_to_dict
-from simpleocr.guard import Guard, keep_swept
+from simpleocr.guard import STRANGE, Guard, keep_swept
 from simpleocr.image import InputError, load_image
 from simpleocr.live import Live
+from simpleocr.memory import keep_given_back, share_heap
 from simpleocr.metrics import edit_distance
 from simpleocr.pdf import PdfWriter
 from simpleocr.reader import DEFAULT_MODEL
+from simpleocr.runtimes import RUNTIMES
 
 
 class Reader(Protocol):
@@ -99,12 +103,13 @@ Source = str | bytes | None
 Outputs = tuple[Any, ...]
 
 EXAMPLES = sorted(str(path) for path in (Path(simpleocr.__file__).parent / "examples").glob("*.*g"))
-AT_ONCE = 2  # pictures read at the same time; they share the processor's cores
+AT_ONCE = 4  # pictures read at the same time; they share the processor's cores
 DOCUMENTS_AT_ONCE = 1  # several files or a PDF; they have a queue of their own, or pictures would wait behind them
 WATCHED_AT_ONCE = 4  # cameras
 WATCHED_FOR = 60  # seconds until a camera gives its place to the next
 WATCHED_EVERY = 0.3  # seconds between two frames
-WAITING = 64  # pictures in the queue; more are refused at once
+WAITING = 96  # pictures in the queue; more are refused at once
+TOLD_EVERY = 2.0  # seconds between two messages to all who wait; by default each gets one whenever any is served
 MAX_FILE = 20 * 2**20  # bytes of an upload
 MAX_FILES = 20  # that are read in one go
 MAX_UPLOAD = 5 * MAX_FILE  # bytes of all files that are sent together
@@ -116,6 +121,7 @@ MAX_CONSTRAINT = 20_000  # characters of a charset, lexicon or pattern
 SHOWN_CORRECTIONS = 50  # the latest
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 KEPT = 1800  # seconds until an upload is deleted
+TRIMMED_EVERY = 10  # seconds until free memory is given back to the system again
 SUFFIXES = {"alto": "alto.xml"}  # of downloads; the others are called as their format
 LABELS = {"txt": "Text", "json": "JSON", "tsv": "TSV", "hocr": "hOCR", "alto": "ALTO", "html": "HTML", "pdf": "PDF"}
 ANYTHING, CHARSET, LEXICON, PATTERN = "anything", "only these characters", "one of these lines", "a pattern"
@@ -154,7 +160,8 @@ CSS = """
 header { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 1.25rem; }
 header h1 { font-size: 1.6rem; font-weight: 650; letter-spacing: -0.02em; margin: 0.4rem 0; }
 header h1 span { margin-left: 0.12em; padding: 0 0.14em; outline: 2px solid var(--color-accent); }
-header p, .welcome, #status p, .footer p { color: var(--body-text-color-subdued); line-height: 1.5; margin: 0.25rem 0; }
+.gradio-container .html-container { padding-left: 0 !important; padding-right: 0 !important; }
+header p, .welcome, .hint, #status p, .footer p { color: var(--body-text-color-subdued); line-height: 1.5; margin: 0.25rem 0; }
 .welcome { border: 1px dashed var(--border-color-primary); border-radius: 6px; padding: 2.5rem 1.5rem; text-align: center; }
 #text textarea, #frozen { font-family: var(--font-mono); font-size: 1.02rem; line-height: 1.6; }
 #picture .image-frame { padding-top: 2rem; }
@@ -276,6 +283,39 @@ for guarded in (gr.Image, gr.File, gr.DownloadButton):
     guarded.async_move_resource_to_block_cache = keep  # type: ignore[method-assign, assignment]
 
 
+def begin(session: SessionState, blocks: gr.Blocks, plain: Callable[..., None] = SessionState.__init__) -> None:
+    """Gradio's start of a session, without a description of every component: that is for deep links, which are refused."""
+    plain(session, SimpleNamespace(default_config=blocks.default_config, blocks={}))
+
+
+def forget(session: SessionState, key: int, value: object) -> None:
+    """Gradio would keep what was sent and answered for each of the latest sessions, for deep links again."""
+
+
+async def understand(blocks: gr.Blocks, *args: Any, plain: Any = gr.Blocks.preprocess_data) -> list[Any]:
+    """Gradio's look at what was sent for a handler; too few values, or of a wrong kind, would be a bare "Error"."""
+    try:
+        return list(await plain(blocks, *args))
+    except gr.Error:  # said already
+        raise
+    except (ValueError, TypeError, LookupError, AttributeError):
+        raise sorry(STRANGE) from None
+
+
+async def answer(blocks: gr.Blocks, *args: Any, plain: Any = gr.Blocks.call_function, **options: Any) -> dict[str, Any]:
+    """Gradio's call of a handler; whatever is raised there is one sentence."""
+    try:
+        return dict(await plain(blocks, *args, **options))
+    except Exception as error:  # noqa: BLE001 - each becomes a sentence
+        raise excuse(error) from None
+
+
+gr.Blocks.call_function = answer  # type: ignore[method-assign, assignment]
+gr.Blocks.preprocess_data = understand  # type: ignore[method-assign, assignment]
+SessionState._update_value_in_config = forget  # type: ignore[method-assign, assignment]
+SessionState.__init__ = begin  # type: ignore[method-assign, assignment]  # else a third of the time of a short answer
+
+
 def look(source: Source, ocr: Reader) -> tuple[Image.Image, simpleocr.Page]:
     """The upright picture and what it says.
 
@@ -351,6 +391,26 @@ def file_name(sources: Sequence[str | bytes]) -> str:
     return re.sub(r"[^\w-]+", "-", stem, flags=re.ASCII).strip("-")[:60] or "simpleocr"
 
 
+def remembering(ocr: Reader, paths: Iterable[str]) -> Callable[[Image.Image], simpleocr.Page]:
+    """A reader that reads each of these pictures once only: the examples, which everybody clicks."""
+
+    def key(image: Image.Image) -> tuple[tuple[int, int], bytes]:
+        return image.size, sha256(image.tobytes()).digest()
+
+    known: dict[Any, simpleocr.Page | None] = {key(load_image(path)): None for path in paths}
+    sizes = {size for size, _ in known}
+
+    def read(image: Image.Image) -> simpleocr.Page:
+        at = key(image) if image.size in sizes else None
+        if at not in known:
+            return ocr(image)
+        page = known[at] or ocr(image)
+        known[at] = page
+        return page
+
+    return read
+
+
 def images_of(sources: Sequence[str | bytes]) -> Iterator[Image.Image]:
     """All pages of all files."""
     for source in sources:
@@ -378,7 +438,7 @@ def unread() -> Outputs:
     return "", WELCOME, gr.update(value="", placeholder=PLACEHOLDER), gr.update(visible=False), *files
 
 
-def read_all(sources: Sequence[str | bytes], ocr: Reader) -> Iterator[Outputs]:
+def read_all(sources: Sequence[str | bytes], ocr: Callable[[Image.Image], simpleocr.Page]) -> Iterator[Outputs]:
     """The outputs after each page of each file."""
     _, seen, text, row, *files = unread()  # nothing of an earlier picture may stay beside this one
     if not sources:
@@ -428,7 +488,7 @@ def read_all(sources: Sequence[str | bytes], ocr: Reader) -> Iterator[Outputs]:
     yield said, reading.seen + more, gr.update(value=reading.text, placeholder=empty), gr.update(visible=True), *written
 
 
-def likelihoods(source: Source, texts: str, ocr: Reader) -> list[dict[str, Any]]:
+def likelihoods(source: Source, texts: str | None, ocr: Reader) -> list[dict[str, Any]]:
     """How likely a picture says each of these texts, one a line: {"text", "probability", "line"}, in their order.
 
     Of a picture of several lines, each text is compared with the line that reads most like it, whose number is given.
@@ -436,7 +496,7 @@ def likelihoods(source: Source, texts: str, ocr: Reader) -> list[dict[str, Any]]
     Raises:
         gr.Error: as look(); no texts, too many or too long ones, or characters that the model cannot write.
     """
-    candidates = [text for text in (line.strip() for line in texts.splitlines()) if text]
+    candidates = [text for text in (line.strip() for line in (texts or "").splitlines()) if text]
     if not candidates:
         raise sorry("Write one or several texts, each on a line of its own, and ask again.")
     if len(candidates) > MAX_CANDIDATES or max(map(len, candidates)) > MAX_CANDIDATE:
@@ -507,6 +567,7 @@ def build_demo(
         teacher: where corrections are kept and what is learned from them; without it there is no such tab.
     """
     readers = {name: ocr, **(others or {})}
+    read_once = remembering(ocr, EXAMPLES)
 
     @lru_cache(maxsize=32)
     def held_reader(model: str, decoder: str, kind: str, held: str, weight: float) -> Reader:
@@ -530,7 +591,7 @@ def build_demo(
         except gr.Error as error:
             yield alert(error.message), *unread()[1:]
         else:
-            yield from read_all(sources, chosen)
+            yield from read_all(sources, read_once if chosen is ocr else chosen)
 
     def show_picture(source: Source, *settings: Any) -> Iterator[Outputs]:
         yield from [unread()] if source is None else show([source], settings)
@@ -622,7 +683,8 @@ def build_demo(
         gr.Button(visible=False).click(read, picture, answer, api_name="read", **shared)
         scores = gr.JSON(visible=False, label="scores")
         gr.Button(visible=False).click(score, [picture, texts], scores, api_name="score", **shared)
-    demo.queue(max_size=WAITING, default_concurrency_limit=AT_ONCE)
+    threading.Thread(target=lambda: [read_once(load_image(path)) for path in EXAMPLES], daemon=True).start()
+    demo.queue(max_size=WAITING, default_concurrency_limit=AT_ONCE, status_update_rate=TOLD_EVERY)
     return demo
 
 
@@ -645,12 +707,12 @@ def watch_live(live: Callable[[], Watcher]) -> None:
                 label="Camera", sources=["webcam"], streaming=True, type="filepath", image_mode=None,
                 webcam_options=WEBCAM, elem_id="camera",
             )  # fmt: skip
-            gr.HTML(
-                f'<p class="welcome">Hold text before the camera. After {WATCHED_FOR} seconds the place is the next one\'s.</p>'
-            )
         with gr.Column(scale=1, min_width=320):
             now = gr.HTML('<div id="frozen" class="moving"></div>', apply_default_css=False)
-            again = gr.Button("Start over")
+            again = gr.Button("Start over", size="sm")
+            gr.HTML(
+                f'<p class="hint">Hold text before the camera. After {WATCHED_FOR} seconds the place is the next one\'s.</p>'
+            )
     state = gr.State(None, time_to_live=KEPT)  # not a Live: Gradio would copy it, with its networks, for every user
     ours: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     camera.stream(
@@ -666,9 +728,7 @@ def frozen(seen: Seen) -> str:
     if not page.lines or not seen.stable:
         return f'<div id="frozen" class="moving" role="status">{html.escape(page.text)}</div>'
     sure = evidence.percent(min(line.confidence for line in page.lines))
-    return (
-        f'<div id="frozen" role="status">{html.escape(page.text)}</div><p>Settled; every line at least {sure} sure.</p>'
-    )
+    return f'<div id="frozen" role="status">{html.escape(page.text)}</div><p class="hint">Settled; every line at least {sure} sure.</p>'
 
 
 @dataclass(frozen=True)
@@ -859,11 +919,41 @@ def teacher_for(folder: Path | None, host: str | None, model: str) -> Teacher | 
     return Teacher(folder or Path.home() / ".simpleocr", model)
 
 
+def load_reader(name: str, runtime: str | None = None) -> simpleocr.OCR:
+    """A reader for all users, with the fastest runtime there is; each reads with one thread, for there are many of them.
+
+    Args:
+        name: of a model.
+        runtime: in RUNTIMES. By default the fastest that is installed and that the model's file is made for.
+
+    Raises:
+        ModelError: there is no such model, or it is damaged.
+    """
+    if runtime is None:
+        if find_spec("onnxruntime") and find_spec("onnx"):
+            with suppress(simpleocr.ModelError):
+                return load_reader(name, "onnx-int8")
+        return load_reader(name, "torch")
+    if runtime == "torch":
+        import torch
+
+        torch.set_num_threads(1)
+        return simpleocr.OCR.from_pretrained(name).shared()
+    said = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    try:
+        return simpleocr.OCR.from_pretrained(name, runtime=runtime)
+    finally:  # what is taught in a process of its own may have all
+        os.environ.pop("OMP_NUM_THREADS")
+        os.environ |= {"OMP_NUM_THREADS": said} if said else {}
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Load the model and serve until interrupted."""
     parser = argparse.ArgumentParser(description="Read pictures in the browser.")
     names = "a folder, a file, a shipped model or a Hub repository; default: SIMPLEOCR_MODEL or %(default)s"
     parser.add_argument("--model", default=os.environ.get("SIMPLEOCR_MODEL", DEFAULT_MODEL), help=names)
+    parser.add_argument("--runtime", choices=[*RUNTIMES], help="default: the fastest that is installed")
     parser.add_argument("--host", help="0.0.0.0 serves every network; default: GRADIO_SERVER_NAME or 127.0.0.1")
     parser.add_argument("--port", type=int, help="default: GRADIO_SERVER_PORT or the first free one from 7860 on")
     parser.add_argument(
@@ -875,15 +965,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         "machine is served, else there is no such tab",
     )
     args = parser.parse_args(argv)
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // AT_ONCE))
+    share_heap()
     try:
-        ocr = simpleocr.OCR.from_pretrained(args.model)
+        ocr = load_reader(args.model, args.runtime)
     except simpleocr.ModelError as error:
         sys.exit(f"app.py: {error}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that the uploads go, too
     with tempfile.TemporaryDirectory(prefix="simpleocr-", ignore_cleanup_errors=True) as uploads:
         os.environ["GRADIO_TEMP_DIR"] = uploads  # of its own: Gradio's is shared by all its users on the machine
         keep_swept(Path(uploads), KEPT, KEPT / 3)  # Gradio's own clean-up leaves half-sent files, and dies under load
+        keep_given_back(TRIMMED_EVERY)
         teacher = teacher_for(args.teach, args.host, args.model)
         # only the name: a visitor need not know where the model lies
         demo = build_demo(ocr, name=Path(args.model).name, live=partial(Live, ocr), teacher=teacher)

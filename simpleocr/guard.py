@@ -1,9 +1,10 @@
-"""Guard: what stands before a public page: bounded requests, no errands to other hosts, a clear "busy", swept folders.
+"""Guard: what stands before a public page: bounded requests, no errands to other hosts, clear refusals, swept folders.
 
 Plain ASGI, so that it can be put before any server and be tested without one.
 """
 
 import json
+import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -17,8 +18,12 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 UPLOAD = re.compile(r"^(/gradio_api)?/upload/?$")
-# Gradio's server fetches what others host, without a limit, and writes files that it never deletes
-ERRANDS = re.compile(r"^(/gradio_api)?/(file[=/]\s*[a-z]+:|proxy=|deep_link)", re.IGNORECASE)
+# Gradio's server fetches what others host, without a limit, writes files that it never deletes, and has developers' routes
+ERRANDS = re.compile(
+    r"^(/gradio_api)?/(file[=/]\s*[a-z]+:|proxy=|deep_link|dev/|vibe-|process_recording)", re.IGNORECASE
+)
+RUN = re.compile(r"^(/gradio_api)?/(run|api)/")
+STRANGE = "This request is not understood; what is can be read at the foot of the page, under “Use it from a program”."
 BUSY = "Too many pictures are waiting to be read just now; please try again in a minute."
 
 
@@ -64,6 +69,8 @@ class Guard:
                 return
             if message["type"] == "http.response.start":
                 started = True
+                if message["status"] == 500 and RUN.match(path):  # so Gradio calls what was refused with a sentence
+                    message = {**message, "status": 400}
                 if message["status"] == 503:  # the queue is full: said in numbers by Gradio
                     refused = True
                     await _answer(send, 503, BUSY)
@@ -83,6 +90,14 @@ class Guard:
         except _TooLarge:
             if not started:
                 await _answer(send, 413, _too_large(allowed))
+        except (OSError, MemoryError):
+            raise  # no request is to blame for those
+        except Exception as error:  # noqa: BLE001 - Gradio raises what an unknown name, number or argument leads it to
+            logging.getLogger("simpleocr.guard").info("%s %s: %r", scope.get("method"), path, error)
+            if not started:
+                await _answer(send, 400, STRANGE)
+            elif not refused:
+                await send({"type": "http.response.body", "body": b""})
 
 
 def _too_large(allowed: int) -> str:

@@ -24,6 +24,7 @@ from simpleocr.patterns import pattern
 from simpleocr.recognition import Reading, Recognizer, readings, recognize
 from simpleocr.retry import DOUBT, ON_A_PAGE, Effort, Look, look_again, looks, placed, recognize_carefully, weigh
 from simpleocr.runtimes import RUNTIMES, Runtime
+from simpleocr.sharing import Shared
 from simpleocr.vocabulary import Vocabulary, normalize
 
 DEFAULT_MODEL = "english"
@@ -169,6 +170,12 @@ class OCR:
         other.constraint = _constraint(self.network.vocabulary, charset, lexicon, pattern)
         other.decoder = _decoder(self.network, decoder, other.constraint, language_weight)
         other.language_weight = language_weight
+        return other
+
+    def shared(self) -> Self:
+        """The same for a server: what many threads want read at the same time is computed together."""
+        other = copy(self)
+        other._fast = Shared(self._fast)
         return other
 
     def __call__(self, source: ImageSource) -> Page:

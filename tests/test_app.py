@@ -349,6 +349,24 @@ def test_examples_are_there_small_and_readable() -> None:
         app.look(path, fake_ocr)
 
 
+def test_an_example_is_read_once_and_other_pictures_each_time() -> None:
+    asked: list[tuple[int, int]] = []
+
+    class Counting(FakeOCR):
+        def __call__(self, image: Image.Image) -> Page:
+            asked.append(image.size)
+            return super().__call__(image)
+
+    read = app.remembering(Counting(), app.EXAMPLES[:2])
+    example = app.load_image(app.EXAMPLES[0])
+    assert read(example) is read(app.load_image(app.EXAMPLES[0]))
+    assert asked == [example.size]
+    example.putpixel((0, 0), (1, 2, 3))
+    assert read(example) == read(example)
+    assert read(Image.new("RGB", (50, 20))).text == "a <b>"
+    assert asked == [example.size] * 3 + [(50, 20)]
+
+
 # drawing
 
 

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LAYERS = [  # lowest first; modules to come are named, too
-    {"vocabulary", "geometry", "metrics", "components", "guard"},
+    {"vocabulary", "geometry", "metrics", "components", "guard", "memory"},
     {"document", "image", "inputs", "modelfile", "likelihood", "language", "regions"},
     {
         "preprocessing",
@@ -34,7 +34,7 @@ LAYERS = [  # lowest first; modules to come are named, too
     {"decoding", "shapes", "onnx_graph"},
     {"crnn", "linenet", "onnx_runtime"},
     {"detection", "recognition", "inference", "export", "extension"},
-    {"retry", "layout", "runtimes"},
+    {"retry", "layout", "runtimes", "sharing"},
     {"reader"},
     {"live"},
     {"cli"},

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from simpleocr.guard import BUSY, Guard, Message, Receive, Send, keep_swept, sweep
+from simpleocr.guard import BUSY, STRANGE, Guard, Message, Receive, Send, keep_swept, sweep
 
 
 async def echo(scope: Message, receive: Receive, send: Send) -> None:
@@ -79,7 +79,8 @@ def test_a_full_queue_is_said_in_one_sentence() -> None:
     [
         "/gradio_api/file=https://example.com/a", "/gradio_api/file=HTTP://example.com", "/file=https://example.com",
         "/gradio_api/file/https://example.com", "/gradio_api/file= https://example.com", "/gradio_api/file=ftp://a",
-        "/gradio_api/proxy=https://example.com", "/GRADIO_API/PROXY=x", "/gradio_api/deep_link",
+        "/gradio_api/proxy=https://example.com", "/GRADIO_API/PROXY=x", "/gradio_api/deep_link", "/gradio_api/dev/reload", "/gradio_api/vibe-edit/",
+        "/gradio_api/process_recording",
     ],
 )  # fmt: skip
 def test_no_errands_are_run(path: str) -> None:
@@ -122,3 +123,29 @@ def test_a_folder_is_kept_swept(tmp_path: Path) -> None:
         time.sleep(0.01)
     done.set()
     assert not (tmp_path / "a").exists()
+
+
+def test_what_nobody_understands_is_said_so_and_what_the_machine_is_to_blame_for_is_not_hidden(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def lost(scope: Message, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/late":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"a part", "more_body": True})
+        raise OSError("disk full") if scope["path"] == "/disk" else KeyError("nothing")
+
+    status, body = ask("/a", app=lost)
+    assert (status, json.loads(body)) == (400, {"detail": STRANGE})
+    assert ask("/late", app=lost) == (200, b"a part")
+    with pytest.raises(OSError, match="disk full"):
+        ask("/disk", app=lost)
+    assert "Traceback" not in caplog.text
+
+
+def test_a_refusal_of_a_direct_call_is_no_fault_of_the_server() -> None:
+    async def refuse(scope: Message, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 500, "headers": []})
+        await send({"type": "http.response.body", "body": b'{"error": "Not a picture."}'})
+
+    assert ask("/gradio_api/run/read", app=refuse) == (400, b'{"error": "Not a picture."}')
+    assert ask("/config", app=refuse)[0] == 500

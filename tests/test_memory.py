@@ -1,6 +1,8 @@
 """What reading costs: the memory of a large scan, the growth over many pages, the time of a page without text."""
 
+import ctypes
 import os
+import platform
 import subprocess
 import sys
 import time
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from simpleocr import OCR
+from simpleocr import OCR, memory
 
 ROOT = Path(__file__).parent.parent
 FONT = Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
@@ -36,7 +38,7 @@ SAID = (
 
 PEAK = """
 import resource, sys
-from simpleocr import OCR
+from simpleocr import OCR, memory
 page = OCR()(sys.argv[1])
 print(len(page.lines), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
@@ -45,7 +47,7 @@ GROWTH = """
 import sys
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from simpleocr import OCR
+from simpleocr import OCR, memory
 from tests.test_memory import FONT, SAID
 
 def resident():
@@ -141,3 +143,26 @@ def test_a_page_without_text_takes_less_than_a_second(ocr: OCR, kind: str) -> No
     start = time.perf_counter()
     ocr(image)
     assert time.perf_counter() - start < 1
+
+
+def test_memory_is_given_back_until_told_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[int] = []
+
+    def give() -> bool:
+        given.append(1)
+        return True
+
+    monkeypatch.setattr(memory, "give_back", give)
+    done = memory.keep_given_back(0.01)
+    deadline = time.monotonic() + 10
+    while len(given) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    done.set()
+    assert len(given) >= 2
+
+
+def test_where_memory_cannot_be_given_back_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert memory.give_back() == (platform.libc_ver()[0] == "glibc")
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
+    assert not memory.give_back()
+    assert not memory.share_heap()

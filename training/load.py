@@ -1,25 +1,28 @@
 """Load: many users at once against the demo, as strangers would use it; answers, refusals, times, memory, what is left.
 
     python -m training.load --users 100 --seconds 600
+    python -m training.load --users 8 --sessions 10000
 
 Starts app.py by itself. Every user sends a picture of a word to the endpoint /read, waits for the answer, and sends the
-next. Counted are right answers, a clear "busy", and everything else, of which there should be none.
+next; to the demo each request is a session of its own. Counted are right answers, a clear "busy", and everything else, of
+which there should be none. The users are tasks of one process that speaks HTTP by itself: a client library would need
+more of the processor than the demo does.
 """
 
 import argparse
+import asyncio
 import base64
-import http.client
 import io
 import json
+import os
 import random
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,11 +33,14 @@ from training.simple import line
 ROOT = Path(__file__).parent.parent
 WORDS = ("Hello", "Street", "Receipt", "Total", "market", "Exit 12", "coffee", "48.50")
 PATIENCE = 60  # seconds for one answer
+WARM_SECONDS, WARM_SESSIONS = 30, 1000  # before anything is counted, whichever are over first
+REST = 12  # seconds after which a demo has given back what it does not need
+FAULTS = (OSError, EOFError, ValueError, LookupError, asyncio.TimeoutError)
 
 
 @dataclass
 class Tally:
-    """What users met; shared by their threads.
+    """What users met.
 
     Args:
         outcomes: answered, busy, wrong (another text), failed.
@@ -45,74 +51,163 @@ class Tally:
     outcomes: Counter[str] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, outcome: str, seconds: float, said: str = "") -> None:
         """One more request."""
-        with self.lock:
-            self.outcomes[outcome] += 1
-            if outcome in ("answered", "wrong"):
-                self.seconds.append(seconds)
-            if outcome == "failed" and len(self.faults) < 20:
-                self.faults.append(said[:200])
+        self.outcomes[outcome] += 1
+        if outcome in ("answered", "wrong"):
+            self.seconds.append(seconds)
+        if outcome in ("failed", "wrong") and len(self.faults) < 20:
+            self.faults.append(f"{outcome}: {said[:200]}")
 
 
-def picture(word: str) -> str:
-    """A word as a data: URL."""
+@dataclass
+class Connection:
+    """One user's connection, kept open between requests as browsers do; opened again where it was closed."""
+
+    port: int
+    reader: asyncio.StreamReader | None = None
+    writer: asyncio.StreamWriter | None = None
+
+    async def request(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
+        """(status, body) of an answer.
+
+        Raises:
+            OSError, EOFError, ValueError: the server does not answer as one.
+        """
+        if self.writer is None or self.writer.is_closing():
+            self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
+        assert self.reader
+        head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nContent-Length: {len(body)}\r\n"
+        self.writer.write(f"{head}Content-Type: application/json\r\n\r\n".encode() + body)
+        first, *rows = (await self.reader.readuntil(b"\r\n\r\n")).decode().strip().lower().split("\r\n")
+        headers = {name.strip(): value.strip() for name, _, value in (row.partition(":") for row in rows)}
+        if "content-length" in headers:
+            answer = await self.reader.readexactly(int(headers["content-length"]))
+        else:
+            answer = b"".join([chunk async for chunk in self._chunks()])
+        if headers.get("connection") == "close":
+            self.close()
+        return int(first.split()[1]), answer
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        assert self.reader
+        while size := int(await self.reader.readline(), 16):
+            yield (await self.reader.readexactly(size + 2))[:-2]
+        await self.reader.readline()
+
+    def close(self) -> None:
+        """Until the next request."""
+        if self.writer is not None:
+            self.writer.close()
+            self.writer = None
+
+
+def picture(word: str) -> bytes:
+    """What is sent to have a word read."""
     file = io.BytesIO()
     line(word, size=36, margins=(8, 6)).save(file, "PNG")
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    url = "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    return json.dumps({"data": [{"url": url, "meta": {"_type": "gradio.FileData"}}]}).encode()
 
 
-def ask(port: int, url: str) -> tuple[str, str]:
+async def ask(connection: Connection, body: bytes) -> tuple[str, str]:
     """One request -> (outcome, text or fault).
 
     Raises:
-        OSError, http.client.HTTPException: the server does not answer as one.
+        OSError, EOFError, ValueError: as Connection.request().
     """
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
-    try:
-        body = json.dumps({"data": [{"url": url, "meta": {"_type": "gradio.FileData"}}]})
-        connection.request("POST", "/gradio_api/call/read", body, {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        said = answer.read().decode()
-        if answer.status == 503:
-            return "busy", said
-        if answer.status != 200:
-            return "failed", f"{answer.status} {said}"
-        connection.request("GET", f"/gradio_api/call/read/{json.loads(said)['event_id']}")
-        stream = connection.getresponse().read().decode()
-    finally:
-        connection.close()
-    event, _, data = stream.strip().rpartition("data: ")
+    status, said = await connection.request("POST", "/gradio_api/call/read", body)
+    if status == 503:
+        return "busy", said.decode()
+    if status != 200:
+        return "failed", f"{status} {said.decode()}"
+    _, stream = await connection.request("GET", f"/gradio_api/call/read/{json.loads(said)['event_id']}")
+    event, _, data = stream.decode().strip().rpartition("data: ")
     if "event: complete" in event:
         return "answered", str(json.loads(data)[0])
-    return ("busy" if "busy" in data.lower() or "full" in data.lower() else "failed"), data
+    return ("busy" if "busy" in data.lower() or "too many" in data.lower() else "failed"), f"{event} {data}"
 
 
-def user(port: int, pictures: dict[str, str], until: float, tally: Tally, seed: int) -> None:
-    """Asks again and again until it is time to go."""
+async def user(port: int, pictures: Mapping[str, bytes], until: float, sessions: int, tally: Tally, seed: int) -> None:
+    """Asks again and again until it is time to go, or enough was asked by all together."""
     rng = random.Random(seed)
-    while time.monotonic() < until:
+    connection = Connection(port)
+    await asyncio.sleep(rng.uniform(0, 1))
+    while time.monotonic() < until and tally.outcomes.total() < sessions:
         word = rng.choice(list(pictures))
         started = time.monotonic()
         try:
-            outcome, said = ask(port, pictures[word])
-        except (OSError, http.client.HTTPException, ValueError) as error:
+            async with asyncio.timeout(PATIENCE):
+                outcome, said = await ask(connection, pictures[word])
+        except FAULTS as error:
             outcome, said = "failed", repr(error)
+            connection.close()
         if outcome == "answered" and said != word:
-            outcome = "wrong"
+            outcome, said = "wrong", f"{said!r} is not {word!r}"
         tally.add(outcome, time.monotonic() - started, said)
         if outcome != "answered":
-            time.sleep(rng.uniform(0.2, 1.0))  # who is told to wait a moment does
+            await asyncio.sleep(rng.uniform(0.2, 1.0))  # who is told to wait a moment does
+    connection.close()
 
 
 def resident(pid: int) -> float:
     """MiB of memory that a process holds (Linux)."""
-    for row in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if row.startswith("VmRSS"):
-            return int(row.split()[1]) / 1024
-    return 0.0
+    return int(Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0]) / 1024
+
+
+def processor(pid: int) -> float:
+    """Seconds of processor that a process has had (Linux)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@dataclass
+class Run:
+    """What one run of the demo under load came to.
+
+    Args:
+        tally: what users met.
+        seconds: it took.
+        memory: MiB that the demo holds after it, and after a rest.
+        server, client: seconds of processor.
+    """
+
+    tally: Tally
+    seconds: float = 0.0
+    memory: float = 0.0
+    server: float = 0.0
+    client: float = 0.0
+
+
+async def crowd(port: int, pid: int, users: int, seconds: float, sessions: int) -> Run:
+    """Let so many users at the demo, for so long or for so many requests."""
+    pictures = {word: picture(word) for word in WORDS}
+    run = Run(Tally())
+    started, had, own = time.monotonic(), processor(pid), time.process_time()
+    crowded = [
+        asyncio.create_task(user(port, pictures, started + seconds, sessions, run.tally, seed)) for seed in range(users)
+    ]
+    await asyncio.gather(*crowded)
+    run.seconds = time.monotonic() - started
+    run.server, run.client = processor(pid) - had, time.process_time() - own
+    await asyncio.sleep(REST)
+    run.memory = resident(pid)
+    return run
+
+
+def report(run: Run, warm: float) -> None:
+    """Say what users met, and what it cost; `warm` is the memory before, in MiB."""
+    outcomes, times = run.tally.outcomes, run.tally.seconds
+    print(f"{dict(outcomes)}; {outcomes['answered'] / run.seconds:.1f} answers/s in {run.seconds:.0f} s")
+    if times:
+        p50, p99 = np.percentile(times, [50, 99])
+        print(f"seconds of an answer: median {p50:.2f}, 99th percentile {p99:.2f}, longest {max(times):.2f}")
+        server, client = 1000 * run.server / len(times), 1000 * run.client / len(times)
+        print(f"milliseconds of processor an answer: demo {server:.1f}, users {client:.1f}")
+    print(f"memory: {warm:.0f} MiB warm, {run.memory - warm:+.0f} MiB at the end")
+    for fault in run.tally.faults:
+        print(f"  {fault}")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -122,45 +217,33 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--users", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--sessions", type=int, help="stop after so many requests instead, however long that takes")
+    parser.add_argument("--runtime", help="as app.py --runtime")
     args = parser.parse_args(argv)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     temp = Path(tempfile.gettempdir())
     before = {path.name for path in temp.glob("simpleocr-*")}
-    command = [sys.executable, "app.py", "--port", str(port)]
+    command = [sys.executable, "app.py", "--port", str(port), *(["--runtime", args.runtime] if args.runtime else [])]
+    seconds, sessions = (1e6, args.sessions) if args.sessions else (args.seconds, sys.maxsize)
     with subprocess.Popen(  # noqa: S603 - the demo of this repository
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout
         if not process.stdout.readline():
             sys.exit("training.load: the demo did not start")
-        pictures = {word: picture(word) for word in WORDS}
-        tally = Tally()
-        users = [
-            threading.Thread(target=user, args=(port, pictures, time.monotonic() + args.seconds, tally, seed))
-            for seed in range(args.users)
-        ]
-        for one in users:
-            one.start()
-        time.sleep(min(args.seconds / 2, 30))
-        warm = resident(process.pid)
-        for one in users:
-            one.join()
-        grown = resident(process.pid) - warm
+        warmed = asyncio.run(crowd(port, process.pid, args.users, WARM_SECONDS, WARM_SESSIONS))
+        run = asyncio.run(crowd(port, process.pid, args.users, seconds, sessions))
         process.terminate()
         _, complaints = process.communicate(timeout=PATIENCE)
+    report(run, warmed.memory)
     left = sorted({path.name for path in temp.glob("simpleocr-*")} - before)
-    print(f"{dict(tally.outcomes)}; {tally.outcomes['answered'] / args.seconds:.1f} answers/s")
-    if tally.seconds:
-        p50, p99 = np.percentile(tally.seconds, [50, 99])
-        print(f"seconds of an answer: median {p50:.2f}, 99th percentile {p99:.2f}, longest {max(tally.seconds):.2f}")
-    print(f"memory: {warm:.0f} MiB warm, {grown:+.0f} MiB at the end; temporary folders left: {left or 'none'}")
+    print(f"temporary folders left: {left or 'none'}")
     if complaints.strip():
         print(f"the server complained: {complaints.strip()[-600:]}")
-    for fault in tally.faults:
-        print(f"  failed: {fault}")
-    if tally.outcomes["failed"] or left:
+    bad = [one.tally.outcomes[name] for one in (warmed, run) for name in ("failed", "wrong")]
+    if any(bad) or left:
         sys.exit(1)
 
 

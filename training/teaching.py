@@ -15,13 +15,15 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from simpleocr.crnn import CRNN
 from simpleocr.modelfile import write_atomically
 from simpleocr.vocabulary import normalize
+
+if TYPE_CHECKING:  # torch is large, and the demo does without it until a model is taught
+    from simpleocr.crnn import CRNN
 
 MOST = 5000  # corrections that are kept
 TABLE = "metadata.csv"
@@ -181,7 +183,7 @@ def _pieces(stream: Any) -> Iterator[str]:
     yield piece
 
 
-def card(network: CRNN, report: dict[str, Any], name: str) -> str:
+def card(network: "CRNN", report: dict[str, Any], name: str) -> str:
     """The card of a model that was taught: what the network knows of itself, and what was measured.
 
     Args:
