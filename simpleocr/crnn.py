@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from simpleocr.bilstm import PaddedBiLSTM
 from simpleocr.config import BACKBONES, STRIDES, CRNNConfig, training_summary
 from simpleocr.language import MOST_CLASSES, TENSORS, Language
 from simpleocr.likelihood import LogProbs
@@ -153,7 +154,10 @@ class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
     def classify(self, features: Tensor, widths: Tensor | None = None) -> Tensor:
         """(B, T, D) -> logits (B, T', C), T' the timesteps of the longest line: the BiLSTM and the CTC head."""
         steps = None if widths is None else self.timesteps(widths)
-        if steps is None or bool((steps == steps[0]).all()):
+        if isinstance(self.rnn, PaddedBiLSTM):
+            sequence = self.rnn(features, steps)
+            sequence = sequence if steps is None else sequence[:, : int(steps.max())]
+        elif steps is None or bool((steps == steps[0]).all()):
             sequence, _ = self.rnn(features if steps is None else features[:, : int(steps[0])])
         else:  # packed, or the backward direction would read the padding first
             packed = pack_padded_sequence(features, steps, batch_first=True, enforce_sorted=False)

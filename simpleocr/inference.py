@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from simpleocr.bilstm import PaddedBiLSTM
 from simpleocr.crnn import CRNN
 from simpleocr.linenet import LineNet
 from simpleocr.residual import ResidualBlock
@@ -39,6 +40,8 @@ def for_inference(network: Network) -> Network:
             _fold(module, name)
         if isinstance(module, ResidualBlock) and isinstance(module.shortcut, nn.Sequential):
             module.shortcut = fuse_conv_bn_eval(*module.shortcut)
+    if isinstance(fast, CRNN):
+        fast._modules["rnn"] = PaddedBiLSTM(fast.rnn)
     if fast.classifier.weight.device.type == "cpu" and has_bf16():
         fast.to(torch.bfloat16)
         fast.classifier.float()

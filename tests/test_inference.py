@@ -33,7 +33,10 @@ def test_the_copy_gives_the_same_logits(backbone: str) -> None:
     stacked, columns = stack_lines([torch.randn(1, 32, width).numpy() for width in (40, 97, 64)])
     images, widths = torch.from_numpy(stacked), torch.from_numpy(columns)
     with torch.inference_mode():
-        assert torch.allclose(network(images, widths), fast(images, widths), atol=1e-3)
+        for one, other, count in zip(
+            network(images, widths), fast(images, widths), CRNN.timesteps(widths), strict=True
+        ):
+            assert torch.allclose(one[:count], other[:count], atol=1e-3)
 
 
 @pytest.mark.parametrize("half", [True, False])
