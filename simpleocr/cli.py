@@ -20,7 +20,7 @@ from simpleocr.drawing import draw
 from simpleocr.evidence import to_document, to_fragment
 from simpleocr.export import export_onnx, export_torchscript
 from simpleocr.formats import FORMATS, page_to_dict
-from simpleocr.image import InputError
+from simpleocr.image import MAX_PIXELS, InputError
 from simpleocr.inputs import Input, find_inputs, in_order, with_suffix
 from simpleocr.modelfile import ModelError
 from simpleocr.pdf import PdfWriter
@@ -86,6 +86,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="P",
         help='words less likely right than P are written as "unsure"; in JSON, as "sure_text"',
     )
+    read.add_argument(
+        "--max_megapixels",
+        type=float,
+        default=MAX_PIXELS / 1e6,
+        metavar="N",
+        help="larger pictures are refused (default: %(default)g)",
+    )
     read.add_argument("--no-retry", action="store_true", help="do not look at doubtful lines again")
     export = commands.add_parser("export", help="write a model as a file that other programs run")
     export.add_argument("model", help='a folder, a file, a shipped model ("english", "lines") or a Hub repository')
@@ -125,6 +132,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 retry=not args.no_retry,
                 detector=None if args.detector == "none" else args.detector,
                 runtime=args.runtime,
+                max_pixels=round(args.max_megapixels * 1e6),
             )
             inputs = find_inputs(args.pictures)
             if args.out is not None:
@@ -196,7 +204,8 @@ def _read_one(ocr: OCR, one: Input, args: argparse.Namespace) -> Done:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 if args.format == "pdf":
                     pdf = files.enter_context(PdfWriter(files.enter_context(_whole_file(with_suffix(target, "pdf")))))
-            images = load_pages(sys.stdin.buffer if one.source == "-" else one.source)
+            source = sys.stdin.buffer if one.source == "-" else one.source
+            images = load_pages(source, max_pixels=ocr.max_pixels)
             for number, image in enumerate(images, 1):
                 page = ocr(image)
                 pages.append(page)

@@ -12,7 +12,7 @@ PDFIUM = Lock()  # the library is not made for several threads; the command line
 MAX_PAGES = 10_000  # of a document; more is a trap or a mistake
 
 
-def load_pages(source: ImageSource) -> Iterator[Image.Image]:
+def load_pages(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
     """The pages of a document, as load_image() gives pictures; drawn or decoded when they are asked for.
 
     A TIFF has a page for every frame, a PDF one for each of its own; of any other file, and of PIL images and arrays,
@@ -20,21 +20,22 @@ def load_pages(source: ImageSource) -> Iterator[Image.Image]:
 
     Args:
         source: as for load_image(), or a PDF.
+        max_pixels: larger pages are refused before they are decoded; those of a PDF are drawn with fewer dots an inch.
 
     Raises:
         InputError: as load_image(); a PDF that is damaged or needs a password, or where pypdfium2 is not installed.
             Raised when the page is asked for that cannot be read.
     """
     if not isinstance(source, bytes | bytearray | memoryview) and not _is_file(source):
-        yield load_image(source)
+        yield load_image(source, max_pixels=max_pixels)
         return
     data, name = read_source(source)
     if b"%PDF-" in data[:1024]:
-        yield from _pdf_pages(data, name)
+        yield from _pdf_pages(data, name, max_pixels)
         return
     picture = open_picture(data, name)
     if not isinstance(picture, TiffImagePlugin.TiffImageFile):
-        yield load_image(data)
+        yield load_image(data, max_pixels=max_pixels)
         return
     number = 0
     while number < MAX_PAGES:
@@ -44,7 +45,7 @@ def load_pages(source: ImageSource) -> Iterator[Image.Image]:
             return
         except Exception as error:
             raise InputError(f"page {number + 1} of {name} is damaged or cut off ({error})") from error
-        yield load_image(picture)
+        yield load_image(picture, max_pixels=max_pixels)
         number += 1
     raise InputError(f"{name} has more than {MAX_PAGES:,} pages")
 
@@ -53,7 +54,7 @@ def _is_file(source: object) -> bool:
     return isinstance(source, str) or hasattr(source, "__fspath__") or callable(getattr(source, "read", None))
 
 
-def _pdf_pages(data: bytes, name: str) -> Iterator[Image.Image]:
+def _pdf_pages(data: bytes, name: str, max_pixels: int) -> Iterator[Image.Image]:
     try:
         import pypdfium2 as pdfium
     except ImportError as error:
@@ -76,13 +77,13 @@ def _pdf_pages(data: bytes, name: str) -> Iterator[Image.Image]:
                     page = document[number]
                     width, height = page.get_size()
                     scale = PDF_DPI / 72
-                    if width * height * scale**2 > MAX_PIXELS:  # a poster: fewer dots an inch
-                        scale = (0.99 * MAX_PIXELS / (width * height)) ** 0.5
+                    if width * height * scale**2 > max_pixels:  # a poster: fewer dots an inch
+                        scale = (0.99 * max_pixels / (width * height)) ** 0.5
                     image = page.render(scale=scale, may_draw_forms=True).to_pil()
                     page.close()
             except pdfium.PdfiumError as error:
                 raise InputError(f"page {number + 1} of {name} cannot be drawn ({error})") from error
-            yield load_image(image)
+            yield load_image(image, max_pixels=max_pixels)
     finally:
         with PDFIUM:
             document.close()

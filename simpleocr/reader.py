@@ -18,7 +18,7 @@ from simpleocr.detection import Detector, crop_line, with_room
 from simpleocr.document import Line, Page
 from simpleocr.documents import load_pages
 from simpleocr.geometry import Polygon, Transform
-from simpleocr.image import ImageSource, load_image
+from simpleocr.image import MAX_PIXELS, ImageSource, load_image
 from simpleocr.layout import find_lines, find_turned_lines, other_ways
 from simpleocr.patterns import pattern
 from simpleocr.recognition import Reading, Recognizer, readings, recognize
@@ -74,6 +74,7 @@ class OCR:
             their ink, which does for upright print in one column.
         runtime: a name in RUNTIMES, for networks that are given by name. "onnx" does without torch and is faster on
             most processors, "onnx-int8" is faster still; both need the extra `onnx`.
+        max_pixels: larger pictures are refused before they are decoded: a scan of A4 at 600 dots an inch has 35 million.
 
     Raises:
         ModelError: the default model is not there or damaged, or a runtime that is not installed.
@@ -94,6 +95,7 @@ class OCR:
         retry: bool = True,
         detector: Detector | str | None = DEFAULT_DETECTOR,
         runtime: str = "torch",
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         load = _runtime(runtime)
         self.network: Recognizer = network or load.recognizer(DEFAULT_MODEL)
@@ -102,6 +104,7 @@ class OCR:
         self.decoder = _decoder(self.network, decoder, self.constraint, language_weight)
         self.language_weight = language_weight
         self.retry = retry
+        self.max_pixels = max_pixels
         self.detector: Detector | None = load.detector(detector) if isinstance(detector, str) else detector
         self._fast_detector: Detector | None = _prepared(self.detector) if self.detector is not None else None
 
@@ -118,6 +121,7 @@ class OCR:
         retry: bool = True,
         detector: Detector | str | None = DEFAULT_DETECTOR,
         runtime: str = "torch",
+        max_pixels: int = MAX_PIXELS,
         revision: str | None = None,
         token: str | bool | None = None,
         cache_dir: str | Path | None = None,
@@ -126,7 +130,7 @@ class OCR:
     ) -> Self:
         """A reader with the model `name`: a folder, a file, a shipped model, or a Hub repository "user/repo".
 
-        What follows `runtime` is for the Hub only, see CRNN.from_pretrained(); the rest is as for OCR().
+        What follows `max_pixels` is for the Hub only, see CRNN.from_pretrained(); the rest is as for OCR().
 
         Raises:
             ModelError: there is no such model, or it is damaged.
@@ -150,6 +154,7 @@ class OCR:
             retry=retry,
             detector=detector,
             runtime=runtime,
+            max_pixels=max_pixels,
         )
 
     def with_options(
@@ -190,7 +195,7 @@ class OCR:
         Raises:
             InputError: the picture cannot be read.
         """
-        image = load_image(source)
+        image = load_image(source, max_pixels=self.max_pixels)
         seen = self._see(image, find_lines(self._fast_detector, image))
         if self._fast_detector is not None and _doubtful(seen):
             seen = self._turned(image, seen, self._fast_detector)
@@ -209,7 +214,7 @@ class OCR:
         Raises:
             InputError: as load_pages(), when the page is asked for that cannot be read.
         """
-        return (self(image) for image in load_pages(source))
+        return (self(image) for image in load_pages(source, max_pixels=self.max_pixels))
 
     def look_once(self, image: Image.Image) -> list[Sight]:
         """Each line of a picture at one look, in reading order, as the picture lies.
@@ -236,7 +241,7 @@ class OCR:
             raise TypeError(
                 "recognize() takes a list of pictures; for one picture give a list of one, or call the reader"
             )
-        images = [load_image(source) for source in sources]
+        images = [load_image(source, max_pixels=self.max_pixels) for source in sources]
         if not self.retry:
             return recognize(self._fast, images, self.decoder)
         return recognize_carefully(self._fast, images, self.decoder)
@@ -297,7 +302,9 @@ class OCR:
         return self.network.vocabulary.encode(text)
 
     def _look(self, source: ImageSource) -> Look:
-        (look,) = looks(self._fast, [load_image(source)], self.decoder, DOUBT if self.retry else 0.0)
+        (look,) = looks(
+            self._fast, [load_image(source, max_pixels=self.max_pixels)], self.decoder, DOUBT if self.retry else 0.0
+        )
         return look
 
     def _see(self, image: Image.Image, polygons: Sequence[Polygon]) -> list[Sight]:

@@ -130,3 +130,12 @@ def test_endless_documents_are_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
         next(pages)
     with pytest.raises(InputError, match="has 3 pages: up to 2"):
         next(load_pages(pdf(*(Image.new("L", (5, 5), grey) for grey in GREYS))))
+
+
+def test_how_large_a_page_may_be_is_the_readers_to_say() -> None:
+    with pytest.raises(InputError, match="up to 1,000 are read"):
+        list(load_pages(tiff(), max_pixels=1000))
+    with pytest.raises(InputError, match="up to 1,000 are read"):
+        list(load_pages(Image.new("L", (40, 30)), max_pixels=1000))
+    (page,) = load_pages(pdf(Image.new("RGB", (400, 300))), max_pixels=1000)  # drawn with fewer dots an inch
+    assert page.width * page.height <= 1000

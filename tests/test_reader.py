@@ -220,3 +220,13 @@ def test_pictures_of_any_shape_without_text(shipped: OCR, size: tuple[int, int],
     assert kind == "noise" or page.text == ""
     for line in page.lines:
         assert all(-size[0] <= x <= 2 * size[0] and -size[1] <= y <= 2 * size[1] for x, y in line.polygon)
+
+
+def test_how_large_a_picture_may_be(ocr: OCR) -> None:
+    small = OCR(ocr.network, detector=None, max_pixels=1000)
+    fits, larger = Image.new("RGB", (40, 25)), Image.new("RGB", (40, 26))
+    assert small(fits).size == (40, 25)
+    for read in (small, lambda image: small.recognize([image]), lambda image: list(small.read_pages(image))):
+        with pytest.raises(InputError, match="up to 1,000 are read"):
+            read(larger)
+    assert small.with_options(charset="ab").max_pixels == 1000

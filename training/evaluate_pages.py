@@ -32,6 +32,7 @@ from simpleocr.image import InputError
 from simpleocr.modelfile import ModelError
 from simpleocr.reader import DEFAULT_DETECTOR, DEFAULT_MODEL, OCR
 from simpleocr.runtimes import RUNTIMES
+from training.crops import MAX_PAGE_PIXELS
 from training.data import DataError
 from training.evaluate import file_sha256
 from training.memory import forget_peak, peak_memory
@@ -159,7 +160,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     command = shlex.join(["python", "-m", "training.evaluate_pages", *(sys.argv[1:] if argv is None else argv)])
     try:
         detector = None if args.detector == "none" else args.detector
-        ocr = OCR.from_pretrained(args.model, detector=detector, retry=not args.no_retry, runtime=args.runtime)
+        ocr = OCR.from_pretrained(
+            args.model, detector=detector, retry=not args.no_retry, runtime=args.runtime, max_pixels=MAX_PAGE_PIXELS
+        )
         run = {
             "command": command,
             "model": {"name": args.model, "sha256": file_sha256(args.model)},

@@ -19,6 +19,7 @@ from simpleocr.document import Char, Line, Page
 from simpleocr.geometry import Box, box_to_polygon, polygon_to_box, union
 from simpleocr.image import InputError
 from simpleocr.reader import OCR
+from training.crops import MAX_PAGE_PIXELS
 from training.page_scores import compare, figures
 from training.page_sets import Piece, TruePage
 from training.peers import bgr, installed, own_name, rapidocr_engine, rapidocr_name, tesseract_api
@@ -83,7 +84,7 @@ def _char(text: str, box: Box) -> Char:
 
 def own(model: str, detector: str, runtime: str, *, retry: bool) -> PagePeer:
     """This project's reader."""
-    ocr = OCR.from_pretrained(model, detector=detector, runtime=runtime, retry=retry)
+    ocr = OCR.from_pretrained(model, detector=detector, runtime=runtime, retry=retry, max_pixels=MAX_PAGE_PIXELS)
 
     def read(image: Image.Image) -> Page:
         try:
