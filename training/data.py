@@ -45,7 +45,7 @@ def open_corpus(name: str, split: str, *, streaming: bool = False, revision: str
         raise DataError("a corpus without a name")
     path = Path(name)
     try:
-        if labels := _label_file(path / split) if (path / split).is_dir() else _label_file(path):
+        if labels := label_file(path / split) if (path / split).is_dir() else label_file(path):
             if labels.parent != path / split:
                 _only_train(str(labels), split)
             return _from_labels(labels, streaming=streaming)
@@ -103,7 +103,8 @@ def _column(columns: Sequence[str], wanted: Sequence[str], name: str) -> str:
     raise DataError(f"{name!r} has the columns {list(columns)}, none of {list(wanted)}")
 
 
-def _label_file(path: Path) -> Path | None:
+def label_file(path: Path) -> Path | None:
+    """The CSV or JSON-lines file of a folder's labels, or `path` where it is one; None where there is none."""
     for candidate in (path / "metadata.csv", path / "metadata.jsonl", path):
         if candidate.suffix in (".csv", ".jsonl") and candidate.is_file():
             return candidate

@@ -40,6 +40,7 @@ from training.batches import Batch, Lines, StreamedLines
 from training.checking import Checker
 from training.checkpoint import CheckpointError, load_checkpoint, read_state, save_checkpoint
 from training.data import DataError, open_corpus, picture
+from training.distillation import distillation_loss
 from training.progress import MetricsLog
 
 DEFAULT_CORPUS = Path("corpora/default")
@@ -47,7 +48,18 @@ DEFAULT_CORPUS = Path("corpora/default")
 RUN_SETTINGS = (
     *("dataset", "weights", "streaming", "unknown", "max_columns", "batch_size", "processes", "seed"),
     *("init", "backbone", "vocabulary", "height", "stretch"),
-    *("lr", "weight_decay", "clip", "ema", "auxiliary", "freeze", "mixed_precision"),
+    *(
+        "lr",
+        "weight_decay",
+        "clip",
+        "ema",
+        "auxiliary",
+        "freeze",
+        "fixed_norms",
+        "teacher",
+        "teaching",
+        "mixed_precision",
+    ),
 )
 
 
@@ -177,6 +189,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     run.add_argument("--ema", type=float, default=0.999, help="decay of the averaged weights, which are what is saved")
     run.add_argument("--auxiliary", type=float, default=0.3, help="weight of the second head's loss")
     run.add_argument(
+        "--fixed_norms", action="store_true", help="statistics of BatchNorm stay as they are in the whole network"
+    )
+    run.add_argument(
+        "--teacher", help="a model whose readings are kept, too; its characters are the first of this one's"
+    )
+    run.add_argument("--teaching", type=float, default=1.0, help="weight of what the teacher says")
+    run.add_argument(
         "--freeze",
         type=int,
         default=0,
@@ -283,6 +302,24 @@ def ensure_corpus(args: argparse.Namespace, accelerator: Accelerator) -> None:
         accelerator.wait_for_everyone()
 
 
+def teacher_of(args: argparse.Namespace, network: CRNN) -> CRNN | None:
+    """The network of --teacher; none without it.
+
+    Raises:
+        SettingError: it says something else of other pictures.
+    """
+    if not args.teacher:
+        return None
+    teacher = CRNN.from_pretrained(args.teacher)
+    if teacher.preprocessing != network.preprocessing or not network.vocabulary.characters.startswith(
+        teacher.vocabulary.characters
+    ):
+        raise SettingError(
+            f"{args.teacher} cannot teach: it sees lines differently, or its characters are not the first"
+        )
+    return teacher
+
+
 def first_stages(network: CRNN, count: int) -> list[nn.Module]:
     """What --freeze freezes: the stem and the first `count` stages; nothing for 0."""
     return [network.stem, network.stem_norm, *network.stages[:count]] if count else []
@@ -322,9 +359,16 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
     frozen = first_stages(network, args.freeze)
     for module in frozen:
         module.requires_grad_(False)
+    still = [
+        *frozen,
+        *(module for module in network.modules() if args.fixed_norms and isinstance(module, nn.BatchNorm2d)),
+    ]
     trainee = Trainee(network).to(accelerator.device)
     trainee.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a module's `to` takes it alone
     average = copy.deepcopy(network).eval()
+    teacher = teacher_of(args, network)
+    if teacher is not None:
+        teacher.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(
         [
             {
@@ -359,8 +403,8 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
     bar = tqdm(total=steps, initial=state.step, unit="step", disable=not is_main)
     while state.step < steps:
         wrapped.train()
-        for module in frozen:
-            module.eval()  # statistics of BatchNorm stay, too
+        for module in still:
+            module.eval()  # statistics of BatchNorm stay as they are
         for batch in lines.batches(
             args.batch_size, args.seed, state.epoch, args.weights, rank, world, skip=state.batch
         ):
@@ -371,6 +415,10 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
                 logits, auxiliary = wrapped(images)
             loss = ctc_loss(logits, batch)
             total = loss + args.auxiliary * ctc_loss(auxiliary, batch)
+            if teacher is not None:
+                with torch.no_grad(), accelerator.autocast():
+                    taught = teacher(images)
+                total = total + args.teaching * distillation_loss(logits, taught, batch)
             if not math.isfinite(total.item()):
                 raise FloatingPointError(
                     f"the loss is {total.item()} at step {state.step}; the lines were: {'; '.join(batch.names)}"
