@@ -16,25 +16,23 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from simpleocr import metrics
 from simpleocr.crnn import CRNN
 from simpleocr.extension import extended
 from simpleocr.image import InputError
-from simpleocr.inference import for_inference
 from simpleocr.modelfile import ModelError
-from simpleocr.preprocessing import line_to_tensor
-from simpleocr.recognition import recognize
 from simpleocr.vocabulary import VocabularyError, normalize
 from training import synth, train
 from training.corpus import load_corpus
-from training.data import DataError, open_corpus, picture
+from training.data import DataError, open_corpus
 from training.fonts import find_fonts, held_out
+from training.labels import check_labels
+from training.outcome import Figures, Outcome, measured, read_samples
 from training.render import Source
 
 HELD_OUT = 5  # of so many of one's own lines, one is held out
@@ -46,95 +44,6 @@ STRENGTH = 0.6  # of the effects on rendered lines
 
 Tell = Callable[[float, str], None]
 """Called with how much is done, 0..1, and what is being done."""
-
-
-@dataclass(frozen=True)
-class Figures:
-    """How well a model reads a set.
-
-    Args:
-        samples: lines of the set.
-        cer: character error rate.
-        accuracy: share of lines that are exactly right.
-    """
-
-    samples: int
-    cer: float
-    accuracy: float
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a fine-tuning brought.
-
-    Args:
-        own_before, own_after: on one's own lines that were held out.
-        general_before, general_after: on rendered lines in fonts never seen.
-        own_held_out: whether the own lines were; of fewer than HELD_OUT, none can be spared.
-        trained_on: own lines that were trained on.
-        characters: that the model could not write before.
-        share: of the new weights in the model; the rest are the old ones.
-        accepted: whether the model was written: better on one's own lines, and no more than MOST_LOST lost.
-    """
-
-    own_before: Figures
-    own_after: Figures
-    general_before: Figures
-    general_after: Figures
-    own_held_out: bool
-    trained_on: int
-    characters: str
-    share: float
-    accepted: bool
-
-    def table(self) -> str:
-        """The figures side by side, and the verdict."""
-        rows = [f"{'':28} {'lines':>6} {'CER before':>11} {'after':>7} {'exact before':>13} {'after':>7}"]
-        own = "own lines, held out" if self.own_held_out else "own lines, trained on too"
-        for name, before, after in (
-            (own, self.own_before, self.own_after),
-            ("general set", self.general_before, self.general_after),
-        ):
-            rows.append(
-                f"{name:28} {before.samples:6} {before.cer:11.4f} {after.cer:7.4f} {before.accuracy:13.4f} {after.accuracy:7.4f}"
-            )
-        rows.append(
-            f"accepted, with {self.share:.0%} of what was learned"
-            if self.accepted
-            else "refused: it did not read your lines better without reading others worse; the old model stays"
-        )
-        return "\n".join(rows)
-
-
-Samples = list[tuple[Any, str]]
-
-
-def read_samples(corpus: Any, network: CRNN, limit: int) -> Samples:
-    """Pictures and targets of the first `limit` rows that can be read."""
-    samples: Samples = []
-    for row in corpus:
-        if len(samples) == limit:
-            break
-        if not isinstance(row["text"], str):
-            continue
-        try:
-            image = picture(row)
-            line_to_tensor(image, network.preprocessing)
-        except InputError:
-            continue
-        samples.append((image, normalize(row["text"])))
-    return samples
-
-
-def measured(network: CRNN, samples: Samples) -> Figures:
-    """Read once, as line pictures are."""
-    predictions = [line.text for line in recognize(for_inference(network), [image for image, _ in samples])]
-    targets = [target for _, target in samples]
-    return Figures(
-        len(samples),
-        metrics.cer(predictions=predictions, targets=targets),
-        metrics.exact_match(predictions=predictions, targets=targets, normalisation="raw"),
-    )
 
 
 def blended(old: CRNN, new: CRNN, share: float, known: int | None = None) -> CRNN:
@@ -185,15 +94,15 @@ def split_own(corpus: Any, work: Path) -> tuple[Path, Any, Any]:
     return folder, *(open_corpus(str(folder), split) for split in ("train", "validation"))
 
 
-def render_replay(network: CRNN, work: Path, args: argparse.Namespace) -> str:
-    """A rendered corpus in the network's characters: to be trained on beside one's own, and the general set."""
+def render_replay(old: CRNN, start: CRNN, work: Path, args: argparse.Namespace) -> str:
+    """A rendered corpus: to be trained on beside one's own, in all characters; and the general set, in the old ones."""
     folder = work / "replay"
     fonts = find_fonts(args.fonts)
     seen, unseen = [f for f in fonts if not held_out(f)] or fonts, [f for f in fonts if held_out(f)] or fonts
     corpus = load_corpus(args.text)
     sources = {
-        "train": Source(corpus, seen, [], network.vocabulary, STRENGTH),
-        "validation": Source(corpus, unseen, [], network.vocabulary, STRENGTH),
+        "train": Source(corpus, seen, [], start.vocabulary, STRENGTH),
+        "validation": Source(corpus, unseen, [], old.vocabulary, STRENGTH),
     }
     counts = {"train": args.replay_lines, "validation": GENERAL}
     synth.write_corpus(folder, sources, counts, args.seed, args.processes, progress=False)
@@ -217,10 +126,11 @@ def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
     new_characters = "".join(c for c in lacking if c != " ")
     start = extended(old, new_characters) if new_characters else old
     start.save_pretrained(work / "start", dtype=torch.float32)
+    old.save_pretrained(work / "old", dtype=torch.float32)
 
     tell(0.02, "rendering lines so that nothing is unlearned")
     own_folder, own_train, own_kept = split_own(corpus, work)
-    replay = args.replay or render_replay(start, work, args)
+    replay = args.replay or render_replay(old, start, work, args)
     try:
         general_rows = open_corpus(args.general or replay, "validation")
     except DataError:
@@ -239,6 +149,8 @@ def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
             *("--dataset", str(own_folder), replay, "--weights", f"{repeats:.2f}", "1"),
             *("--validation", str(own_folder), "--eval_samples", "200", "--max_bad", "0.5"),
             *("--init", str(work / "start"), "--lr", str(args.lr), "--max_steps", str(args.max_steps)),
+            # a second head that is random at first, and the statistics of small batches, would shake what is known
+            *("--auxiliary", "0", "--fixed_norms", "--teacher", str(work / "old"), "--teaching", str(args.teaching)),
             *("--batch_size", str(args.batch_size), "--freeze", str(args.freeze), "--seed", str(args.seed)),
             *("--patience", str(args.patience), "--eval_every", str(max(1, args.max_steps // 8))),
             *("--save_every", str(args.max_steps), "--out", str(work / "run")),
@@ -259,6 +171,7 @@ def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
         tell(0.88 + 0.02 * BLENDS.index(share), "keeping more of what it knew")
     accepted = best is not None
     share, network, own_after, general_after = best or (0.0, start, own_after, general_after)
+    tell(0.97, "looking for labels that may be wrong")
     outcome = Outcome(
         own_before=own_before,
         own_after=own_after,
@@ -269,6 +182,7 @@ def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
         characters=new_characters,
         share=share,
         accepted=accepted,
+        doubtful=tuple(check_labels(network, corpus)[0]),
     )
     if accepted:
         network.training_summary = {
@@ -304,6 +218,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--max_steps", type=int, default=400)
     parser.add_argument("--batch_size", type=int, default=32)
     parser.add_argument("--lr", type=float, default=2e-4, help="peak of the one-cycle schedule")
+    parser.add_argument(
+        "--teaching", type=float, default=1.0, help="weight of what the old model says of rendered lines"
+    )
     parser.add_argument("--freeze", type=int, default=2, help="stages of the CNN that stay as they are")
     parser.add_argument(
         "--patience", type=int, default=4, help="validations without a better one before it ends; 0: never"
