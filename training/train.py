@@ -48,18 +48,8 @@ DEFAULT_CORPUS = Path("corpora/default")
 RUN_SETTINGS = (
     *("dataset", "weights", "streaming", "unknown", "max_columns", "batch_size", "processes", "seed"),
     *("init", "backbone", "vocabulary", "height", "stretch"),
-    *(
-        "lr",
-        "weight_decay",
-        "clip",
-        "ema",
-        "auxiliary",
-        "freeze",
-        "fixed_norms",
-        "teacher",
-        "teaching",
-        "mixed_precision",
-    ),
+    *("lr", "head_rate", "weight_decay", "clip", "ema", "auxiliary", "mixed_precision"),
+    *("freeze", "fixed_norms", "teacher", "teaching"),
 )
 
 
@@ -184,6 +174,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     run.add_argument("--epochs", type=int, default=10)
     run.add_argument("--max_steps", type=int, help="end, annealed, after so many steps instead")
     run.add_argument("--lr", type=float, default=1e-3, help="peak of the one-cycle schedule")
+    run.add_argument("--head_rate", type=float, default=1.0, help="of the CTC head, as a multiple of --lr")
     run.add_argument("--weight_decay", type=float, default=0.01)
     run.add_argument("--clip", type=float, default=5.0, help="largest norm of a gradient")
     run.add_argument("--ema", type=float, default=0.999, help="decay of the averaged weights, which are what is saved")
@@ -284,6 +275,7 @@ def resumed(
     then, now = read_state(checkpoint).get("settings"), settings(args, world)
     if not isinstance(then, dict):
         raise CheckpointError(f"{checkpoint} does not say of which run it is")
+    then = {**settings(parse([]), world), **then}  # settings that it does not know came later, and were as by default
     if differing := [
         f"{name}: {then.get(name)} then, {now[name]} now" for name in RUN_SETTINGS if then.get(name) != now[name]
     ]:
@@ -318,6 +310,22 @@ def teacher_of(args: argparse.Namespace, network: CRNN) -> CRNN | None:
             f"{args.teacher} cannot teach: it sees lines differently, or its characters are not the first"
         )
     return teacher
+
+
+def parameter_groups(trainee: Trainee, args: argparse.Namespace) -> list[dict[str, Any]]:
+    """What is learned: `rate` says how fast, as a multiple of --lr; norms and biases do not decay."""
+    head = {*trainee.network.classifier.parameters()} if args.head_rate != 1 else set()
+    learned = [p for p in trainee.parameters() if p.requires_grad]
+    groups = [
+        {
+            "params": [p for p in learned if (p in head) == is_head and (p.ndim > 1) == decays],
+            "weight_decay": args.weight_decay if decays else 0.0,
+            "rate": args.head_rate if is_head else 1.0,
+        }
+        for is_head in (False, True)
+        for decays in (True, False)
+    ]
+    return [group for group in groups if group["params"]]
 
 
 def first_stages(network: CRNN, count: int) -> list[nn.Module]:
@@ -369,20 +377,7 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
     teacher = teacher_of(args, network)
     if teacher is not None:
         teacher.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(
-        [
-            {
-                "params": [p for p in trainee.parameters() if p.requires_grad and p.ndim > 1],
-                "weight_decay": args.weight_decay,
-            },
-            {
-                "params": [p for p in trainee.parameters() if p.requires_grad and p.ndim <= 1],
-                "weight_decay": 0.0,
-            },  # norms and biases
-        ],
-        lr=args.lr,
-        betas=(0.9, 0.99),
-    )
+    optimizer = torch.optim.AdamW(parameter_groups(trainee, args), lr=args.lr, betas=(0.9, 0.99))
     modules: dict[str, nn.Module] = {"trainee": trainee, "average": average}
     checkpoint = args.out / "last.safetensors"
     state = resumed(checkpoint, args, world, modules, optimizer) if args.resume else State()
@@ -409,7 +404,7 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
             args.batch_size, args.seed, state.epoch, args.weights, rank, world, skip=state.batch
         ):
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate(state.step, steps, args.lr)
+                group["lr"] = group["rate"] * learning_rate(state.step, steps, args.lr)
             images = batch.images.to(accelerator.device, memory_format=torch.channels_last)
             with accelerator.autocast():
                 logits, auxiliary = wrapped(images)
