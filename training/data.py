@@ -100,7 +100,10 @@ def _column(columns: Sequence[str], wanted: Sequence[str], name: str) -> str:
     for column in wanted:
         if column in columns:
             return column
-    raise DataError(f"{name!r} has the columns {list(columns)}, none of {list(wanted)}")
+    raise DataError(
+        f"{name!r} has the columns {list(columns)}, none of {list(wanted)}"
+        + "; python -m training.labels reads pictures without texts" * ("image" in columns and wanted == TEXT_COLUMNS)
+    )
 
 
 def label_file(path: Path) -> Path | None:

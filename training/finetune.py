@@ -26,7 +26,7 @@ from simpleocr.crnn import CRNN
 from simpleocr.extension import extended
 from simpleocr.image import InputError
 from simpleocr.modelfile import ModelError
-from simpleocr.vocabulary import VocabularyError, normalize
+from simpleocr.vocabulary import Vocabulary, VocabularyError, normalize
 from training import synth, train
 from training.corpus import load_corpus
 from training.data import DataError, open_corpus
@@ -68,6 +68,12 @@ def blended(old: CRNN, new: CRNN, share: float, known: int | None = None) -> CRN
     return mixed.eval()
 
 
+def contents(cell: dict[str, Any]) -> dict[str, Any]:
+    """A picture's bytes and bare name; no bytes where there is no file, which is then a picture that cannot be read."""
+    path = Path(cell["path"] or "")
+    return {"bytes": cell["bytes"] or (path.read_bytes() if path.is_file() else b""), "path": path.name or None}
+
+
 def split_own(corpus: Any, work: Path) -> tuple[Path, Any, Any]:
     """One's own rows as a corpus with train and validation, every HELD_OUTth held out; and both parts."""
     from datasets import Dataset
@@ -86,12 +92,19 @@ def split_own(corpus: Any, work: Path) -> tuple[Path, Any, Any]:
     (folder / "data").mkdir(parents=True)
     for split, part in parts.items():
         # a picture's bytes, not its path: the folder must not depend on where the pictures lie
-        images = [
-            {"bytes": row["image"]["bytes"] or Path(row["image"]["path"]).read_bytes(), "path": None} for row in part
-        ]
+        images = [contents(row["image"]) for row in part]
         table = Dataset.from_dict({"image": images, "text": [row["text"] for row in part]})
         table.cast_column("image", ImageFeature()).to_parquet(folder / "data" / f"{split}-00000-of-00001.parquet")
     return folder, *(open_corpus(str(folder), split) for split in ("train", "validation"))
+
+
+def can_write(character: str) -> bool:
+    """Whether a vocabulary may have this character."""
+    try:
+        Vocabulary(character)
+    except VocabularyError:
+        return False
+    return True
 
 
 def render_replay(old: CRNN, start: CRNN, work: Path, args: argparse.Namespace) -> str:
@@ -120,10 +133,10 @@ def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
     tell(0.0, "opening your lines")
     old = CRNN.from_pretrained(args.init)
     corpus = open_corpus(args.folder, args.split)
-    lacking = old.vocabulary.unknown(
-        args.characters + "".join(normalize(row["text"]) for row in corpus.select_columns("text") if row["text"])
-    )
-    new_characters = "".join(c for c in lacking if c != " ")
+    texts = [normalize(text) for text in corpus["text"][:] if isinstance(text, str)]
+    # what no vocabulary can have is said of its row when the rows are checked, and does not stop the others
+    lacking = [c for c in old.vocabulary.unknown("".join(texts)) if c != " " and can_write(c)]
+    new_characters = "".join(old.vocabulary.unknown(normalize(args.characters).replace(" ", "") + "".join(lacking)))
     start = extended(old, new_characters) if new_characters else old
     start.save_pretrained(work / "start", dtype=torch.float32)
     old.save_pretrained(work / "old", dtype=torch.float32)

@@ -48,7 +48,7 @@ class Doubt:
         name: of its picture.
         label: what it is said to say.
         read: what the model reads.
-        gap: how much likelier the model finds that, in nats; infinite where it cannot write the label.
+        gap: how much likelier the model finds that, in nats; -NEVER where it cannot write the label.
         confidence: of the reading.
     """
 
@@ -59,7 +59,7 @@ class Doubt:
     confidence: float
 
     def __str__(self) -> str:
-        times = "cannot write the label" if self.gap == math.inf else f"e^{self.gap:.0f} times likelier"
+        times = "cannot write the label" if self.gap == -NEVER else f"e^{self.gap:.0f} times likelier"
         return visible(f"{self.name}: labelled {self.label!r}, read {self.read!r}, {times}")
 
 
@@ -74,10 +74,10 @@ def doubts(network: CRNN, names: Sequence[str], images: Sequence[Image.Image], l
     for start in range(0, len(images), CHUNK):
         part = slice(start, start + CHUNK)
         for name, label, reading in zip(names[part], labels[part], readings(reader, images[part]), strict=True):
-            gap = math.inf
+            gap = -NEVER
             if not vocabulary.unknown(label):
                 (said,) = likelihoods([reading.log_probs], [vocabulary.encode(label)], vocabulary.space)
-                gap = reading.likelihood.log_prob - max(said.log_prob, NEVER)
+                gap = min(reading.likelihood.log_prob - said.log_prob, -NEVER)
             if normalize(reading.decoded.text) != label and gap > DOUBT:
                 found.append(Doubt(name, label, reading.decoded.text, gap, math.exp(reading.log_confidence)))
     return sorted(found, key=lambda one: one.gap, reverse=True)
