@@ -15,8 +15,8 @@ from simpleocr.extension import extended
 from simpleocr.vocabulary import VOCABULARIES, Vocabulary
 from training import train
 from training.batches import Batch
-from training.distillation import distillation_loss
-from training.train import SettingError
+from training.distillation import taught_loss
+from training.train import SettingError, ctc_loss
 
 
 def batch(*targets: list[int]) -> Batch:
@@ -31,39 +31,51 @@ def probs(*rows: tuple[float, ...]) -> Tensor:
     return torch.tensor([rows]).log()
 
 
-def test_the_divergence_is_that_by_hand() -> None:
+def test_the_loss_is_that_by_hand() -> None:
     taught = probs((0.25, 0.75))
     logits = probs((0.25, 0.25, 0.5))  # among the teacher's classes: 0.5, 0.5
-    by_hand = 0.25 * math.log(0.25 / 0.5) + 0.75 * math.log(0.75 / 0.5)
-    # the teacher finds the target 0.75 likely; a character long, one line
-    assert distillation_loss(logits, taught, batch([1])).item() == pytest.approx(0.75 * by_hand)
-    # two timesteps add up; the target is written by three of the four alignments
-    two = distillation_loss(logits.repeat(1, 2, 1), taught.repeat(1, 2, 1), batch([1])).item()
-    assert two == pytest.approx((1 - 0.25**2) * 2 * by_hand)
-    # a line without text counts as much as the teacher sees none
-    assert distillation_loss(logits, taught, batch([])).item() == pytest.approx(0.25 * by_hand)
+    divergence = 0.25 * math.log(0.25 / 0.5) + 0.75 * math.log(0.75 / 0.5)
+    # the teacher finds the target 0.75 likely, the network 0.25; it is a character long
+    by_hand = 0.25 * -math.log(0.25) + 0.75 * divergence
+    assert taught_loss(logits, taught, batch([1])).item() == pytest.approx(by_hand)
+    # two timesteps: the target is written by all alignments but blank, blank
+    twice = logits.repeat(1, 2, 1), taught.repeat(1, 2, 1)
+    likely, said = 1 - 0.25**2, 0.25**2 + 2 * 0.25**2
+    by_hand = (1 - likely) * -math.log(said) + likely * 2 * divergence
+    assert taught_loss(*twice, batch([1])).item() == pytest.approx(by_hand)
+    # no character counts as one
+    by_hand = 0.75 * -math.log(0.25) + 0.25 * divergence
+    assert taught_loss(logits, taught, batch([])).item() == pytest.approx(by_hand)
 
 
-def test_where_nothing_changed_there_is_no_loss() -> None:
-    torch.manual_seed(0)
-    taught = torch.randn(3, 8, 5)
-    targets = batch([1, 2], [4], [])
-    assert distillation_loss(taught.clone(), taught, targets).item() == pytest.approx(0, abs=1e-6)
-    more = torch.cat([taught, torch.randn(3, 8, 2)], dim=-1)  # whatever is said of classes that the teacher lacks
-    assert distillation_loss(more, taught, targets).item() == pytest.approx(0, abs=1e-6)
-    assert distillation_loss(taught + torch.randn(3, 8, 5), taught, targets).item() > 0
-
-
-def test_lines_that_the_teacher_cannot_write_or_misreads_are_not_kept() -> None:
-    torch.manual_seed(0)
-    taught, logits = torch.randn(2, 8, 4), torch.randn(2, 8, 6).requires_grad_()
-    distillation_loss(logits, taught, batch([5, 1, 4], [1, 2])).backward()  # type: ignore[no-untyped-call]
+def test_where_all_is_read_and_nothing_changed_there_is_no_loss() -> None:
+    sure = torch.full((2, 6, 4), -40.0)
+    for line, path in enumerate(([1, 1, 0, 2, 0, 0], [0, 0, 3, 0, 0, 0])):
+        sure[line, range(6), path] = 40.0
+    targets = batch([1, 2], [3])
+    logits = sure.clone().requires_grad_()
+    loss = taught_loss(logits, sure, targets)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert loss.item() == pytest.approx(0, abs=1e-6)
     assert logits.grad is not None
-    assert logits.grad[0].abs().max() == 0
-    assert logits.grad[1].abs().max() > 0
-    sure = torch.zeros(1, 4, 3)
-    sure[..., 2] = 30.0  # reads class 2 and nothing else
-    assert distillation_loss(torch.randn(1, 4, 3), sure, batch([1])).item() == pytest.approx(0, abs=1e-6)
+    assert logits.grad.abs().max() < 1e-6
+    # whatever is said of classes that the teacher lacks is no divergence
+    torch.manual_seed(0)
+    noise = torch.randn(2, 6, 4)
+    assert taught_loss(noise, sure, targets).item() > 1
+    assert taught_loss(torch.cat([sure, torch.full((2, 6, 2), 60.0)], dim=-1), sure, targets).item() == pytest.approx(
+        0, abs=1e-4
+    )
+
+
+def test_lines_that_the_teacher_cannot_write_or_misreads_are_learned_by_ctc() -> None:
+    torch.manual_seed(0)
+    taught, logits = torch.randn(1, 8, 4), torch.randn(1, 8, 6)
+    new = batch([5, 1, 4])
+    assert taught_loss(logits, taught, new).item() == pytest.approx(ctc_loss(logits, new).item())
+    taught[..., 2] = 30.0  # reads class 2 and nothing else
+    misread = batch([1, 3])
+    assert taught_loss(logits, taught, misread).item() == pytest.approx(ctc_loss(logits, misread).item())
 
 
 def corpus(folder: Path) -> Path:

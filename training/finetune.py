@@ -38,8 +38,9 @@ from training.render import Source
 HELD_OUT = 5  # of so many of one's own lines, one is held out
 GENERAL = 1000  # rendered lines on which nothing may be lost
 MOST_LOST = 0.005  # of the general set's exact match
-OWN_SHARE = 0.3  # of the lines of a batch that are one's own
+OWN_SHARE = 0.4  # of the lines of a batch that are one's own
 BLENDS = (1.0, 0.8, 0.6, 0.4, 0.2)  # shares of the new weights that are tried
+HEAD_RATE = 10.0  # rows of new characters have far to go, the rest hardly any way
 STRENGTH = 0.6  # of the effects on rendered lines
 
 Tell = Callable[[float, str], None]
@@ -162,8 +163,9 @@ def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
             *("--dataset", str(own_folder), replay, "--weights", f"{repeats:.2f}", "1"),
             *("--validation", str(own_folder), "--eval_samples", "200", "--max_bad", "0.5"),
             *("--init", str(work / "start"), "--lr", str(args.lr), "--max_steps", str(args.max_steps)),
-            # a second head that is random at first, and the statistics of small batches, would shake what is known
-            *("--auxiliary", "0", "--fixed_norms", "--teacher", str(work / "old"), "--teaching", str(args.teaching)),
+            # a second head that is random at first, and the statistics of small batches, would shake what is known; and
+            # of lines that are read already, what the old model says teaches nothing but to stay
+            *("--auxiliary", "0", "--fixed_norms", "--teacher", str(work / "old"), "--head_rate", str(args.head_rate)),
             *("--batch_size", str(args.batch_size), "--freeze", str(args.freeze), "--seed", str(args.seed)),
             *("--patience", str(args.patience), "--eval_every", str(max(1, args.max_steps // 8))),
             *("--save_every", str(args.max_steps), "--out", str(work / "run")),
@@ -228,12 +230,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--fonts", type=Path, nargs="*", default=[], help="folders of fonts, beside the system's")
     parser.add_argument("--text", type=Path, nargs="*", default=[], help="text files to render from")
     parser.add_argument("--processes", type=int, default=2, help="that render")
-    parser.add_argument("--max_steps", type=int, default=400)
+    parser.add_argument("--max_steps", type=int, default=300)
     parser.add_argument("--batch_size", type=int, default=32)
-    parser.add_argument("--lr", type=float, default=2e-4, help="peak of the one-cycle schedule")
-    parser.add_argument(
-        "--teaching", type=float, default=1.0, help="weight of what the old model says of rendered lines"
-    )
+    parser.add_argument("--lr", type=float, default=4e-4, help="peak of the one-cycle schedule")
+    parser.add_argument("--head_rate", type=float, default=HEAD_RATE, help="of the CTC head, as a multiple of --lr")
     parser.add_argument("--freeze", type=int, default=2, help="stages of the CNN that stay as they are")
     parser.add_argument(
         "--patience", type=int, default=4, help="validations without a better one before it ends; 0: never"

@@ -40,7 +40,7 @@ from training.batches import Batch, Lines, StreamedLines
 from training.checking import Checker
 from training.checkpoint import CheckpointError, load_checkpoint, read_state, save_checkpoint
 from training.data import DataError, open_corpus, picture
-from training.distillation import distillation_loss
+from training.distillation import taught_loss
 from training.progress import MetricsLog
 
 DEFAULT_CORPUS = Path("corpora/default")
@@ -49,7 +49,7 @@ RUN_SETTINGS = (
     *("dataset", "weights", "streaming", "unknown", "max_columns", "batch_size", "processes", "seed"),
     *("init", "backbone", "vocabulary", "height", "stretch"),
     *("lr", "head_rate", "weight_decay", "clip", "ema", "auxiliary", "mixed_precision"),
-    *("freeze", "fixed_norms", "teacher", "teaching"),
+    *("freeze", "fixed_norms", "teacher"),
 )
 
 
@@ -185,7 +185,6 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     run.add_argument(
         "--teacher", help="a model whose readings are kept, too; its characters are the first of this one's"
     )
-    run.add_argument("--teaching", type=float, default=1.0, help="weight of what the teacher says")
     run.add_argument(
         "--freeze",
         type=int,
@@ -408,12 +407,13 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
             images = batch.images.to(accelerator.device, memory_format=torch.channels_last)
             with accelerator.autocast():
                 logits, auxiliary = wrapped(images)
-            loss = ctc_loss(logits, batch)
-            total = loss + args.auxiliary * ctc_loss(auxiliary, batch)
-            if teacher is not None:
+            if teacher is None:
+                loss = ctc_loss(logits, batch)
+            else:
                 with torch.no_grad(), accelerator.autocast():
                     taught = teacher(images)
-                total = total + args.teaching * distillation_loss(logits, taught, batch)
+                loss = taught_loss(logits, taught, batch)
+            total = loss + args.auxiliary * ctc_loss(auxiliary, batch)
             if not math.isfinite(total.item()):
                 raise FloatingPointError(
                     f"the loss is {total.item()} at step {state.step}; the lines were: {'; '.join(batch.names)}"
