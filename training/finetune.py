@@ -108,14 +108,14 @@ def can_write(character: str) -> bool:
     return True
 
 
-def render_replay(old: CRNN, start: CRNN, work: Path, args: argparse.Namespace) -> str:
-    """A rendered corpus: to be trained on beside one's own, in all characters; and the general set, in the old ones."""
+def render_replay(old: CRNN, work: Path, args: argparse.Namespace) -> str:
+    """A rendered corpus in the old characters: to be trained on beside one's own, and the general set."""
     folder = work / "replay"
     fonts = find_fonts(args.fonts)
     seen, unseen = [f for f in fonts if not held_out(f)] or fonts, [f for f in fonts if held_out(f)] or fonts
     corpus = load_corpus(args.text)
     sources = {
-        "train": Source(corpus, seen, [], start.vocabulary, STRENGTH),
+        "train": Source(corpus, seen, [], old.vocabulary, STRENGTH),
         "validation": Source(corpus, unseen, [], old.vocabulary, STRENGTH),
     }
     counts = {"train": args.replay_lines, "validation": GENERAL}
@@ -144,7 +144,7 @@ def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
 
     tell(0.02, "rendering lines so that nothing is unlearned")
     own_folder, own_train, own_kept = split_own(corpus, work)
-    replay = args.replay or render_replay(old, start, work, args)
+    replay = args.replay or render_replay(old, work, args)
     try:
         general_rows = open_corpus(args.general or replay, "validation")
     except DataError:
@@ -163,8 +163,8 @@ def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
             *("--dataset", str(own_folder), replay, "--weights", f"{repeats:.2f}", "1"),
             *("--validation", str(own_folder), "--eval_samples", "200", "--max_bad", "0.5"),
             *("--init", str(work / "start"), "--lr", str(args.lr), "--max_steps", str(args.max_steps)),
-            # a second head that is random at first, and the statistics of small batches, would shake what is known; and
-            # of lines that are read already, what the old model says teaches nothing but to stay
+            # a second head that is random at first, and the statistics of small batches, would shake what is known; so
+            # would labels of rendered lines, of which only what the old model says of them is kept
             *("--auxiliary", "0", "--fixed_norms", "--teacher", str(work / "old"), "--head_rate", str(args.head_rate)),
             *("--batch_size", str(args.batch_size), "--freeze", str(args.freeze), "--seed", str(args.seed)),
             *("--patience", str(args.patience), "--eval_every", str(max(1, args.max_steps // 8))),
@@ -197,7 +197,7 @@ def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
         characters=new_characters,
         share=share,
         accepted=accepted,
-        doubtful=tuple(check_labels(network, corpus)[0]),
+        doubtful=tuple(check_labels(network if accepted else learned, corpus)[0]),
     )
     if accepted:
         network.training_summary = {

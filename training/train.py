@@ -183,7 +183,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--fixed_norms", action="store_true", help="statistics of BatchNorm stay as they are in the whole network"
     )
     run.add_argument(
-        "--teacher", help="a model whose readings are kept, too; its characters are the first of this one's"
+        "--teacher",
+        help="a model whose readings of all corpora but the first are kept; its characters are this one's first",
     )
     run.add_argument(
         "--freeze",
@@ -301,6 +302,8 @@ def teacher_of(args: argparse.Namespace, network: CRNN) -> CRNN | None:
     """
     if not args.teacher:
         return None
+    if args.streaming:
+        raise SettingError("--teacher needs to know which corpus a line is from: it does not go with --streaming")
     teacher = CRNN.from_pretrained(args.teacher)
     if teacher.preprocessing != network.preprocessing or not network.vocabulary.characters.startswith(
         teacher.vocabulary.characters
