@@ -40,7 +40,7 @@ GENERAL = 1000  # rendered lines on which nothing may be lost
 MOST_LOST = 0.005  # of the general set's exact match
 OWN_SHARE = 0.4  # of the lines of a batch that are one's own
 BLENDS = (1.0, 0.8, 0.6, 0.4, 0.2)  # shares of the new weights that are tried
-HEAD_RATE = 10.0  # rows of new characters have far to go, the rest hardly any way
+HEAD_RATE = 20.0  # rows of new characters have far to go, the rest hardly any way
 STRENGTH = 0.6  # of the effects on rendered lines
 
 Tell = Callable[[float, str], None]
@@ -232,11 +232,11 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=2, help="that render")
     parser.add_argument("--max_steps", type=int, default=300)
     parser.add_argument("--batch_size", type=int, default=32)
-    parser.add_argument("--lr", type=float, default=4e-4, help="peak of the one-cycle schedule")
+    parser.add_argument("--lr", type=float, default=2e-4, help="peak of the one-cycle schedule")
     parser.add_argument("--head_rate", type=float, default=HEAD_RATE, help="of the CTC head, as a multiple of --lr")
     parser.add_argument("--freeze", type=int, default=2, help="stages of the CNN that stay as they are")
     parser.add_argument(
-        "--patience", type=int, default=4, help="validations without a better one before it ends; 0: never"
+        "--patience", type=int, default=6, help="validations without a better one before it ends; 0: never"
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True, help="folder for the model and its report")
