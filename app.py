@@ -908,7 +908,9 @@ def to_figures(report: Mapping[str, Any]) -> str:
             f"<tr><td>{what} ({before['samples']})</td><td>{before['accuracy']:.1%} → {after['accuracy']:.1%}</td>"
             f"<td>{before['cer']:.2%} → {after['cer']:.2%}</td></tr>"
         )
-    return f"<table><thead><tr><th>Set</th><th>Read exactly</th><th>Wrong characters</th></tr></thead><tbody>{rows}</tbody></table>"
+    table = f"<table><thead><tr><th>Set</th><th>Read exactly</th><th>Wrong characters</th></tr></thead><tbody>{rows}</tbody></table>"
+    doubtful = [f"“{html.escape(one['label'])}”, read “{html.escape(one['read'])}”" for one in report["doubtful"][:10]]
+    return table + (note(f"Corrections that may be wrong: {'; '.join(doubtful)}.") if doubtful else "")
 
 
 def teacher_for(folder: Path | None, host: str | None, model: str) -> Teacher | None:

@@ -16,7 +16,8 @@ from simpleocr.config import CRNNConfig
 from simpleocr.vocabulary import VOCABULARIES
 from training import finetune, train
 from training.data import open_corpus
-from training.finetune import Figures, blended, measured, split_own
+from training.finetune import blended, split_own
+from training.outcome import Figures, measured
 from training.teaching import Corrections, TeachingError, card, learn
 
 FONT = ImageFont.load_default(28)

@@ -238,6 +238,7 @@ def test_runtimes_are_compared_side_by_side(tmp_path: Path, capsys: pytest.Captu
     (found,) = json.loads((tmp_path / "t.json").read_text()).values()
     assert found["set, alphanumeric"] in (0, 1)
     assert found["s to the first text"] > 0
+    assert found["CPU s to the first text"] > 0
     assert "ms a line, median" in capsys.readouterr().out
 
 

@@ -346,6 +346,31 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: pyt
     assert [file.name for file in tmp_path.iterdir()] == ["c"]
 
 
+def test_a_checkpoint_from_before_a_setting_goes_on_with_its_default(tmp_path: Path) -> None:
+    args = train.parse(["--out", str(tmp_path)])
+    module, optimizer = trained()
+    then = {name: value for name, value in train.settings(args, 1).items() if name not in ("head_rate", "teacher")}
+    save_checkpoint(tmp_path / "c", {"net": module}, optimizer, {"step": 3, "settings": then})
+    assert train.resumed(tmp_path / "c", args, 1, {"net": module}, optimizer).step == 3
+    args.head_rate = 10.0
+    with pytest.raises(CheckpointError, match=r"head_rate: 1.0 then, 10.0 now"):
+        train.resumed(tmp_path / "c", args, 1, {"net": module}, optimizer)
+
+
+def test_the_head_may_learn_faster() -> None:
+    trainee = Trainee(CRNN(CRNNConfig(DIGITS, "tiny")))
+    plain = train.parameter_groups(trainee, train.parse([]))
+    assert [(group["rate"], group["weight_decay"]) for group in plain] == [(1.0, 0.01), (1.0, 0.0)]
+    trainee.network.stem.requires_grad_(False)
+    groups = train.parameter_groups(trainee, train.parse(["--head_rate", "10"]))
+    assert [(group["rate"], group["weight_decay"]) for group in groups] == [(1, 0.01), (1, 0), (10, 0.01), (10, 0)]
+    head = trainee.network.classifier
+    assert groups[2]["params"] == [head.weight]
+    assert groups[3]["params"] == [head.bias]
+    kept = [p for group in groups for p in group["params"]]
+    assert len({*kept}) == len(kept) == len([*trainee.parameters()]) - 1
+
+
 # runs ---------------------------------------------------------------------------------------------------------------
 
 

@@ -1,7 +1,7 @@
 """Batches: checked lines in batches of one width, the same ones in the same order for the same seed."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,12 +29,14 @@ class Batch:
         targets: class ids of all lines in a row, int64.
         target_lengths: (B,) characters of each line.
         names: which rows these are, for messages.
+        origins: the number of the corpus that each line is from; of streamed lines nobody knows.
     """
 
     images: Tensor
     targets: Tensor
     target_lengths: Tensor
     names: list[str]
+    origins: Sequence[int] = ()
 
 
 def plan_widths(
@@ -191,7 +193,8 @@ class Lines:
             for i in indices
         ]
         targets, names = [self.targets[i] for i in indices], [self.name(int(i)) for i in indices]
-        return collate(lines, targets, names, self.checker.vocabulary, preprocessing)
+        batch = collate(lines, targets, names, self.checker.vocabulary, preprocessing)
+        return replace(batch, origins=self.origins[indices, 0].tolist())
 
     def epoch(self, seed: int, epoch: int, weights: Sequence[float]) -> npt.NDArray[np.int64]:
         """Lines of one epoch: every line of a corpus as often as its weight says, a fraction by lot."""

@@ -45,7 +45,7 @@ def open_corpus(name: str, split: str, *, streaming: bool = False, revision: str
         raise DataError("a corpus without a name")
     path = Path(name)
     try:
-        if labels := _label_file(path / split) if (path / split).is_dir() else _label_file(path):
+        if labels := label_file(path / split) if (path / split).is_dir() else label_file(path):
             if labels.parent != path / split:
                 _only_train(str(labels), split)
             return _from_labels(labels, streaming=streaming)
@@ -100,10 +100,14 @@ def _column(columns: Sequence[str], wanted: Sequence[str], name: str) -> str:
     for column in wanted:
         if column in columns:
             return column
-    raise DataError(f"{name!r} has the columns {list(columns)}, none of {list(wanted)}")
+    raise DataError(
+        f"{name!r} has the columns {list(columns)}, none of {list(wanted)}"
+        + "; python -m training.labels reads pictures without texts" * ("image" in columns and wanted == TEXT_COLUMNS)
+    )
 
 
-def _label_file(path: Path) -> Path | None:
+def label_file(path: Path) -> Path | None:
+    """The CSV or JSON-lines file of a folder's labels, or `path` where it is one; None where there is none."""
     for candidate in (path / "metadata.csv", path / "metadata.jsonl", path):
         if candidate.suffix in (".csv", ".jsonl") and candidate.is_file():
             return candidate

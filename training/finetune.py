@@ -16,125 +16,35 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from simpleocr import metrics
 from simpleocr.crnn import CRNN
 from simpleocr.extension import extended
 from simpleocr.image import InputError
-from simpleocr.inference import for_inference
 from simpleocr.modelfile import ModelError
-from simpleocr.preprocessing import line_to_tensor
-from simpleocr.recognition import recognize
-from simpleocr.vocabulary import VocabularyError, normalize
+from simpleocr.vocabulary import Vocabulary, VocabularyError, normalize
 from training import synth, train
 from training.corpus import load_corpus
-from training.data import DataError, open_corpus, picture
+from training.data import DataError, open_corpus
 from training.fonts import find_fonts, held_out
+from training.labels import check_labels
+from training.outcome import Figures, Outcome, measured, read_samples
 from training.render import Source
 
 HELD_OUT = 5  # of so many of one's own lines, one is held out
 GENERAL = 1000  # rendered lines on which nothing may be lost
 MOST_LOST = 0.005  # of the general set's exact match
-OWN_SHARE = 0.3  # of the lines of a batch that are one's own
+OWN_SHARE = 0.4  # of the lines of a batch that are one's own
 BLENDS = (1.0, 0.8, 0.6, 0.4, 0.2)  # shares of the new weights that are tried
+HEAD_RATE = 20.0  # rows of new characters have far to go, the rest hardly any way
 STRENGTH = 0.6  # of the effects on rendered lines
 
 Tell = Callable[[float, str], None]
 """Called with how much is done, 0..1, and what is being done."""
-
-
-@dataclass(frozen=True)
-class Figures:
-    """How well a model reads a set.
-
-    Args:
-        samples: lines of the set.
-        cer: character error rate.
-        accuracy: share of lines that are exactly right.
-    """
-
-    samples: int
-    cer: float
-    accuracy: float
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a fine-tuning brought.
-
-    Args:
-        own_before, own_after: on one's own lines that were held out.
-        general_before, general_after: on rendered lines in fonts never seen.
-        own_held_out: whether the own lines were; of fewer than HELD_OUT, none can be spared.
-        trained_on: own lines that were trained on.
-        characters: that the model could not write before.
-        share: of the new weights in the model; the rest are the old ones.
-        accepted: whether the model was written: better on one's own lines, and no more than MOST_LOST lost.
-    """
-
-    own_before: Figures
-    own_after: Figures
-    general_before: Figures
-    general_after: Figures
-    own_held_out: bool
-    trained_on: int
-    characters: str
-    share: float
-    accepted: bool
-
-    def table(self) -> str:
-        """The figures side by side, and the verdict."""
-        rows = [f"{'':28} {'lines':>6} {'CER before':>11} {'after':>7} {'exact before':>13} {'after':>7}"]
-        own = "own lines, held out" if self.own_held_out else "own lines, trained on too"
-        for name, before, after in (
-            (own, self.own_before, self.own_after),
-            ("general set", self.general_before, self.general_after),
-        ):
-            rows.append(
-                f"{name:28} {before.samples:6} {before.cer:11.4f} {after.cer:7.4f} {before.accuracy:13.4f} {after.accuracy:7.4f}"
-            )
-        rows.append(
-            f"accepted, with {self.share:.0%} of what was learned"
-            if self.accepted
-            else "refused: it did not read your lines better without reading others worse; the old model stays"
-        )
-        return "\n".join(rows)
-
-
-Samples = list[tuple[Any, str]]
-
-
-def read_samples(corpus: Any, network: CRNN, limit: int) -> Samples:
-    """Pictures and targets of the first `limit` rows that can be read."""
-    samples: Samples = []
-    for row in corpus:
-        if len(samples) == limit:
-            break
-        if not isinstance(row["text"], str):
-            continue
-        try:
-            image = picture(row)
-            line_to_tensor(image, network.preprocessing)
-        except InputError:
-            continue
-        samples.append((image, normalize(row["text"])))
-    return samples
-
-
-def measured(network: CRNN, samples: Samples) -> Figures:
-    """Read once, as line pictures are."""
-    predictions = [line.text for line in recognize(for_inference(network), [image for image, _ in samples])]
-    targets = [target for _, target in samples]
-    return Figures(
-        len(samples),
-        metrics.cer(predictions=predictions, targets=targets),
-        metrics.exact_match(predictions=predictions, targets=targets, normalisation="raw"),
-    )
 
 
 def blended(old: CRNN, new: CRNN, share: float, known: int | None = None) -> CRNN:
@@ -159,6 +69,12 @@ def blended(old: CRNN, new: CRNN, share: float, known: int | None = None) -> CRN
     return mixed.eval()
 
 
+def contents(cell: dict[str, Any]) -> dict[str, Any]:
+    """A picture's bytes and bare name; no bytes where there is no file, which is then a picture that cannot be read."""
+    path = Path(cell["path"] or "")
+    return {"bytes": cell["bytes"] or (path.read_bytes() if path.is_file() else b""), "path": path.name or None}
+
+
 def split_own(corpus: Any, work: Path) -> tuple[Path, Any, Any]:
     """One's own rows as a corpus with train and validation, every HELD_OUTth held out; and both parts."""
     from datasets import Dataset
@@ -177,23 +93,30 @@ def split_own(corpus: Any, work: Path) -> tuple[Path, Any, Any]:
     (folder / "data").mkdir(parents=True)
     for split, part in parts.items():
         # a picture's bytes, not its path: the folder must not depend on where the pictures lie
-        images = [
-            {"bytes": row["image"]["bytes"] or Path(row["image"]["path"]).read_bytes(), "path": None} for row in part
-        ]
+        images = [contents(row["image"]) for row in part]
         table = Dataset.from_dict({"image": images, "text": [row["text"] for row in part]})
         table.cast_column("image", ImageFeature()).to_parquet(folder / "data" / f"{split}-00000-of-00001.parquet")
     return folder, *(open_corpus(str(folder), split) for split in ("train", "validation"))
 
 
-def render_replay(network: CRNN, work: Path, args: argparse.Namespace) -> str:
-    """A rendered corpus in the network's characters: to be trained on beside one's own, and the general set."""
+def can_write(character: str) -> bool:
+    """Whether a vocabulary may have this character."""
+    try:
+        Vocabulary(character)
+    except VocabularyError:
+        return False
+    return True
+
+
+def render_replay(old: CRNN, work: Path, args: argparse.Namespace) -> str:
+    """A rendered corpus in the old characters: to be trained on beside one's own, and the general set."""
     folder = work / "replay"
     fonts = find_fonts(args.fonts)
     seen, unseen = [f for f in fonts if not held_out(f)] or fonts, [f for f in fonts if held_out(f)] or fonts
     corpus = load_corpus(args.text)
     sources = {
-        "train": Source(corpus, seen, [], network.vocabulary, STRENGTH),
-        "validation": Source(corpus, unseen, [], network.vocabulary, STRENGTH),
+        "train": Source(corpus, seen, [], old.vocabulary, STRENGTH),
+        "validation": Source(corpus, unseen, [], old.vocabulary, STRENGTH),
     }
     counts = {"train": args.replay_lines, "validation": GENERAL}
     synth.write_corpus(folder, sources, counts, args.seed, args.processes, progress=False)
@@ -211,16 +134,17 @@ def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
     tell(0.0, "opening your lines")
     old = CRNN.from_pretrained(args.init)
     corpus = open_corpus(args.folder, args.split)
-    lacking = old.vocabulary.unknown(
-        args.characters + "".join(normalize(row["text"]) for row in corpus.select_columns("text") if row["text"])
-    )
-    new_characters = "".join(c for c in lacking if c != " ")
+    texts = [normalize(text) for text in corpus["text"][:] if isinstance(text, str)]
+    # what no vocabulary can have is said of its row when the rows are checked, and does not stop the others
+    lacking = [c for c in old.vocabulary.unknown("".join(texts)) if c != " " and can_write(c)]
+    new_characters = "".join(old.vocabulary.unknown(normalize(args.characters).replace(" ", "") + "".join(lacking)))
     start = extended(old, new_characters) if new_characters else old
     start.save_pretrained(work / "start", dtype=torch.float32)
+    old.save_pretrained(work / "old", dtype=torch.float32)
 
     tell(0.02, "rendering lines so that nothing is unlearned")
     own_folder, own_train, own_kept = split_own(corpus, work)
-    replay = args.replay or render_replay(start, work, args)
+    replay = args.replay or render_replay(old, work, args)
     try:
         general_rows = open_corpus(args.general or replay, "validation")
     except DataError:
@@ -239,6 +163,9 @@ def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
             *("--dataset", str(own_folder), replay, "--weights", f"{repeats:.2f}", "1"),
             *("--validation", str(own_folder), "--eval_samples", "200", "--max_bad", "0.5"),
             *("--init", str(work / "start"), "--lr", str(args.lr), "--max_steps", str(args.max_steps)),
+            # a second head that is random at first, and the statistics of small batches, would shake what is known; so
+            # would labels of rendered lines, of which only what the old model says of them is kept
+            *("--auxiliary", "0", "--fixed_norms", "--teacher", str(work / "old"), "--head_rate", str(args.head_rate)),
             *("--batch_size", str(args.batch_size), "--freeze", str(args.freeze), "--seed", str(args.seed)),
             *("--patience", str(args.patience), "--eval_every", str(max(1, args.max_steps // 8))),
             *("--save_every", str(args.max_steps), "--out", str(work / "run")),
@@ -259,6 +186,7 @@ def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
         tell(0.88 + 0.02 * BLENDS.index(share), "keeping more of what it knew")
     accepted = best is not None
     share, network, own_after, general_after = best or (0.0, start, own_after, general_after)
+    tell(0.97, "looking for labels that may be wrong")
     outcome = Outcome(
         own_before=own_before,
         own_after=own_after,
@@ -269,6 +197,7 @@ def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
         characters=new_characters,
         share=share,
         accepted=accepted,
+        doubtful=tuple(check_labels(network if accepted else learned, corpus)[0]),
     )
     if accepted:
         network.training_summary = {
@@ -301,12 +230,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--fonts", type=Path, nargs="*", default=[], help="folders of fonts, beside the system's")
     parser.add_argument("--text", type=Path, nargs="*", default=[], help="text files to render from")
     parser.add_argument("--processes", type=int, default=2, help="that render")
-    parser.add_argument("--max_steps", type=int, default=400)
+    parser.add_argument("--max_steps", type=int, default=300)
     parser.add_argument("--batch_size", type=int, default=32)
     parser.add_argument("--lr", type=float, default=2e-4, help="peak of the one-cycle schedule")
+    parser.add_argument("--head_rate", type=float, default=HEAD_RATE, help="of the CTC head, as a multiple of --lr")
     parser.add_argument("--freeze", type=int, default=2, help="stages of the CNN that stay as they are")
     parser.add_argument(
-        "--patience", type=int, default=4, help="validations without a better one before it ends; 0: never"
+        "--patience", type=int, default=6, help="validations without a better one before it ends; 0: never"
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True, help="folder for the model and its report")

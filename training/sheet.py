@@ -91,6 +91,12 @@ def sheet(
     return PAGE.format(title=_text(title), body="\n".join(parts))
 
 
+def gallery(title: str, note: str, rows: Sequence[Misread]) -> str:
+    """One HTML page of pictures with what their labels say and what was read, in the order given."""
+    table = _table(("picture", "label and reading", "confidence"), [_misread(row) for row in rows])
+    return PAGE.format(title=_text(title), body=f"<p>{_text(note)}</p>\n{table}")
+
+
 def visible(text: str) -> str:
     """The text with what cannot be shown (control characters, lone surrogates) written as escapes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

@@ -40,6 +40,7 @@ from training.batches import Batch, Lines, StreamedLines
 from training.checking import Checker
 from training.checkpoint import CheckpointError, load_checkpoint, read_state, save_checkpoint
 from training.data import DataError, open_corpus, picture
+from training.distillation import taught_loss
 from training.progress import MetricsLog
 
 DEFAULT_CORPUS = Path("corpora/default")
@@ -47,7 +48,8 @@ DEFAULT_CORPUS = Path("corpora/default")
 RUN_SETTINGS = (
     *("dataset", "weights", "streaming", "unknown", "max_columns", "batch_size", "processes", "seed"),
     *("init", "backbone", "vocabulary", "height", "stretch"),
-    *("lr", "weight_decay", "clip", "ema", "auxiliary", "freeze", "mixed_precision"),
+    *("lr", "head_rate", "weight_decay", "clip", "ema", "auxiliary", "mixed_precision"),
+    *("freeze", "fixed_norms", "teacher"),
 )
 
 
@@ -172,10 +174,18 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     run.add_argument("--epochs", type=int, default=10)
     run.add_argument("--max_steps", type=int, help="end, annealed, after so many steps instead")
     run.add_argument("--lr", type=float, default=1e-3, help="peak of the one-cycle schedule")
+    run.add_argument("--head_rate", type=float, default=1.0, help="of the CTC head, as a multiple of --lr")
     run.add_argument("--weight_decay", type=float, default=0.01)
     run.add_argument("--clip", type=float, default=5.0, help="largest norm of a gradient")
     run.add_argument("--ema", type=float, default=0.999, help="decay of the averaged weights, which are what is saved")
     run.add_argument("--auxiliary", type=float, default=0.3, help="weight of the second head's loss")
+    run.add_argument(
+        "--fixed_norms", action="store_true", help="statistics of BatchNorm stay as they are in the whole network"
+    )
+    run.add_argument(
+        "--teacher",
+        help="a model whose readings of all corpora but the first are kept; its characters are this one's first",
+    )
     run.add_argument(
         "--freeze",
         type=int,
@@ -265,6 +275,7 @@ def resumed(
     then, now = read_state(checkpoint).get("settings"), settings(args, world)
     if not isinstance(then, dict):
         raise CheckpointError(f"{checkpoint} does not say of which run it is")
+    then = {**settings(parse([]), world), **then}  # settings that it does not know came later, and were as by default
     if differing := [
         f"{name}: {then.get(name)} then, {now[name]} now" for name in RUN_SETTINGS if then.get(name) != now[name]
     ]:
@@ -281,6 +292,42 @@ def ensure_corpus(args: argparse.Namespace, accelerator: Accelerator) -> None:
             print(f"no --dataset: rendering a corpus into {DEFAULT_CORPUS}")
             synth.main(["--out", str(DEFAULT_CORPUS)])
         accelerator.wait_for_everyone()
+
+
+def teacher_of(args: argparse.Namespace, network: CRNN) -> CRNN | None:
+    """The network of --teacher; none without it.
+
+    Raises:
+        SettingError: it says something else of other pictures.
+    """
+    if not args.teacher:
+        return None
+    if args.streaming:
+        raise SettingError("--teacher needs to know which corpus a line is from: it does not go with --streaming")
+    teacher = CRNN.from_pretrained(args.teacher)
+    if teacher.preprocessing != network.preprocessing or not network.vocabulary.characters.startswith(
+        teacher.vocabulary.characters
+    ):
+        raise SettingError(
+            f"{args.teacher} cannot teach: it sees lines differently, or its characters are not the first"
+        )
+    return teacher
+
+
+def parameter_groups(trainee: Trainee, args: argparse.Namespace) -> list[dict[str, Any]]:
+    """What is learned: `rate` says how fast, as a multiple of --lr; norms and biases do not decay."""
+    head = {*trainee.network.classifier.parameters()} if args.head_rate != 1 else set()
+    learned = [p for p in trainee.parameters() if p.requires_grad]
+    groups = [
+        {
+            "params": [p for p in learned if (p in head) == is_head and (p.ndim > 1) == decays],
+            "weight_decay": args.weight_decay if decays else 0.0,
+            "rate": args.head_rate if is_head else 1.0,
+        }
+        for is_head in (False, True)
+        for decays in (True, False)
+    ]
+    return [group for group in groups if group["params"]]
 
 
 def first_stages(network: CRNN, count: int) -> list[nn.Module]:
@@ -322,23 +369,17 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
     frozen = first_stages(network, args.freeze)
     for module in frozen:
         module.requires_grad_(False)
+    still = [
+        *frozen,
+        *(module for module in network.modules() if args.fixed_norms and isinstance(module, nn.BatchNorm2d)),
+    ]
     trainee = Trainee(network).to(accelerator.device)
     trainee.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a module's `to` takes it alone
     average = copy.deepcopy(network).eval()
-    optimizer = torch.optim.AdamW(
-        [
-            {
-                "params": [p for p in trainee.parameters() if p.requires_grad and p.ndim > 1],
-                "weight_decay": args.weight_decay,
-            },
-            {
-                "params": [p for p in trainee.parameters() if p.requires_grad and p.ndim <= 1],
-                "weight_decay": 0.0,
-            },  # norms and biases
-        ],
-        lr=args.lr,
-        betas=(0.9, 0.99),
-    )
+    teacher = teacher_of(args, network)
+    if teacher is not None:
+        teacher.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.AdamW(parameter_groups(trainee, args), lr=args.lr, betas=(0.9, 0.99))
     modules: dict[str, nn.Module] = {"trainee": trainee, "average": average}
     checkpoint = args.out / "last.safetensors"
     state = resumed(checkpoint, args, world, modules, optimizer) if args.resume else State()
@@ -359,17 +400,22 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
     bar = tqdm(total=steps, initial=state.step, unit="step", disable=not is_main)
     while state.step < steps:
         wrapped.train()
-        for module in frozen:
-            module.eval()  # statistics of BatchNorm stay, too
+        for module in still:
+            module.eval()  # statistics of BatchNorm stay as they are
         for batch in lines.batches(
             args.batch_size, args.seed, state.epoch, args.weights, rank, world, skip=state.batch
         ):
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate(state.step, steps, args.lr)
+                group["lr"] = group["rate"] * learning_rate(state.step, steps, args.lr)
             images = batch.images.to(accelerator.device, memory_format=torch.channels_last)
             with accelerator.autocast():
                 logits, auxiliary = wrapped(images)
-            loss = ctc_loss(logits, batch)
+            if teacher is None:
+                loss = ctc_loss(logits, batch)
+            else:
+                with torch.no_grad(), accelerator.autocast():
+                    taught = teacher(images)
+                loss = taught_loss(logits, taught, batch)
             total = loss + args.auxiliary * ctc_loss(auxiliary, batch)
             if not math.isfinite(total.item()):
                 raise FloatingPointError(
