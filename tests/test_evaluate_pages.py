@@ -13,6 +13,7 @@ from simpleocr.image import InputError
 from simpleocr.models import MODEL_FILE, SHIPPED
 from tests.test_page_scores import A, B, read_page
 from training import evaluate_pages, memory
+from training.crops import MAX_PAGE_PIXELS
 from training.memory import forget_peak, peak_memory
 
 
@@ -57,7 +58,13 @@ def test_figures_of_a_set_and_its_worst_pages(
     evaluate_pages.main(
         ["--dataset", str(folder), "--runtime", "onnx", "--no-retry", "--worst", "1", "--out", str(out)]
     )
-    assert given == {"name": "english", "detector": "lines", "retry": False, "runtime": "onnx"}
+    assert given == {
+        "name": "english",
+        "detector": "lines",
+        "retry": False,
+        "runtime": "onnx",
+        "max_pixels": MAX_PAGE_PIXELS,
+    }
     report = json.loads((out / f"{folder.name}-pages.json").read_text())
     figures = {name: of["value"] for name, of in report["figures"].items()}
     assert figures["word_precision"] == pytest.approx(1 / 3)
