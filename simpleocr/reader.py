@@ -1,12 +1,10 @@
 """OCR: one object that reads pages and lines; what most users need."""
 
-import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 from PIL import Image
@@ -14,44 +12,22 @@ from PIL import Image
 from simpleocr.beam import WIDTH, beam_search
 from simpleocr.constraints import Constraint, ConstraintError, charset, lexicon
 from simpleocr.decoding import DECODERS, Decoder, constrained
-from simpleocr.detection import Detector, crop_line, with_room
+from simpleocr.detection import Detector
 from simpleocr.document import Line, Page
 from simpleocr.documents import load_pages
-from simpleocr.geometry import Polygon, Transform
 from simpleocr.image import MAX_PIXELS, ImageSource, load_image
-from simpleocr.layout import find_lines, find_turned_lines, other_ways
+from simpleocr.layout import find_lines
 from simpleocr.patterns import pattern
-from simpleocr.recognition import Reading, Recognizer, readings, recognize
+from simpleocr.recognition import Recognizer, recognize
 from simpleocr.retry import DOUBT, ON_A_PAGE, Effort, Look, look_again, looks, placed, recognize_carefully, weigh
 from simpleocr.runtimes import RUNTIMES, Runtime
 from simpleocr.sharing import Shared
+from simpleocr.sight import Sight, mean_confidence, see, see_page
 from simpleocr.vocabulary import Vocabulary, normalize
 
 DEFAULT_MODEL = "english"
 DEFAULT_DETECTOR = "lines"
-ORIENTATION_LINES = 6  # the longest, which are read in other directions where a page reads badly
 NO_TEXT = 0.1  # mean confidence of a line's words below which it is none, on a page with others
-TURNED = 0.6  # mean confidence of a page's words below which it may lie upside down or on its side
-TURNED_SURER, TURNED_LEAST = 1.5, 0.3  # times as surely that it must be read then, and how surely at least
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Sight:
-    """A line of a page at first sight.
-
-    Args:
-        polygon: around it, in the page's pixels.
-        crop: its upright picture.
-        back: from the crop's pixels to the page's.
-        reading: of the crop.
-    """
-
-    polygon: Polygon
-    crop: Image.Image
-    back: Transform
-    reading: Reading
 
 
 class OCR:
@@ -196,13 +172,10 @@ class OCR:
             InputError: the picture cannot be read.
         """
         image = load_image(source, max_pixels=self.max_pixels)
-        seen = self._see(image, find_lines(self._fast_detector, image))
-        if self._fast_detector is not None and _doubtful(seen):
-            seen = self._turned(image, seen, self._fast_detector)
-        lines = self._settled(seen)
+        lines = self._settled(see_page(self._fast, self._fast_detector, image, self.decoder))
         found = tuple(line for line in lines if line.chars)
         if len(found) > 1:  # among others, what hardly reads as anything is a rule, a stain or a face
-            found = tuple(line for line in found if _surety([line]) >= NO_TEXT) or found
+            found = tuple(line for line in found if mean_confidence([line]) >= NO_TEXT) or found
         return Page(found, image.size)
 
     def read_pages(self, source: ImageSource) -> Iterator[Page]:
@@ -222,7 +195,7 @@ class OCR:
         Args:
             image: as load_image gives it.
         """
-        return self._see(image, find_lines(self._fast_detector, image))
+        return see(self._fast, image, find_lines(self._fast_detector, image), self.decoder)
 
     def recognize(self, sources: Sequence[ImageSource]) -> list[Line]:
         """Read pictures of one line each, in one go.
@@ -307,23 +280,6 @@ class OCR:
         )
         return look
 
-    def _see(self, image: Image.Image, polygons: Sequence[Polygon]) -> list[Sight]:
-        """What is read at first sight along each polygon."""
-        crops = [crop_line(image, with_room(polygon)) for polygon in polygons]
-        read = readings(self._fast, [crop for crop, _ in crops], self.decoder)
-        return [Sight(p, crop, back, one) for p, (crop, back), one in zip(polygons, crops, read, strict=True)]
-
-    def _turned(self, image: Image.Image, seen: list[Sight], detector: Detector) -> list[Sight]:
-        """What is seen of a page the way it lies: the one in which its longest lines are read most surely."""
-        right = None
-        as_it_lies = _mean_confidence(_longest(seen, key=lambda sight: sight.polygon))
-        surest = max(TURNED_LEAST, TURNED_SURER * as_it_lies)
-        for turn, polygons in other_ways(detector, image, [sight.polygon for sight in seen]):
-            confidence = _mean_confidence(self._see(image, _longest(polygons, key=lambda polygon: polygon)))
-            if confidence > surest:
-                right, surest = turn, confidence
-        return seen if right is None else self._see(image, find_turned_lines(detector, image, right))
-
     def _settled(self, seen: Sequence[Sight]) -> list[Line]:
         """A line for each, in the picture's pixels; those in doubt looked at again."""
         lines = [sight.reading.to_line() for sight in seen]
@@ -349,31 +305,6 @@ class OCR:
                 line = placed(vocabulary, seen, ids, weighed[ids]).to_line().moved(look.back)
             lines.append(line)
         return lines
-
-
-def _mean_confidence(seen: Iterable[Sight]) -> float:
-    """Of the words, each counted by its letters; 0 where there are none."""
-    return _surety(sight.reading.to_line() for sight in seen)
-
-
-def _surety(lines: Iterable[Line]) -> float:
-    words = [word for line in lines for word in line.words]
-    return sum(len(word.chars) * word.confidence for word in words) / max(1, sum(len(word.chars) for word in words))
-
-
-def _doubtful(seen: Sequence[Sight]) -> bool:
-    """Whether a page reads so badly that it may lie another way; one without lines may lie on its side."""
-    return _mean_confidence(seen) < TURNED
-
-
-def _longest(of: Sequence[T], key: Callable[[T], Polygon]) -> list[T]:
-    """The longest lines of a page, as they come."""
-
-    def length(one: T) -> float:
-        (ax, ay), (bx, by), *_ = key(one)
-        return math.hypot(bx - ax, by - ay)
-
-    return sorted(of, key=length)[-ORIENTATION_LINES:]
 
 
 def _prepared(network: Any) -> Any:

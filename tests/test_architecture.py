@@ -35,6 +35,7 @@ LAYERS = [  # lowest first; modules to come are named, too
     {"crnn", "linenet", "onnx_runtime"},
     {"detection", "recognition", "inference", "export", "extension"},
     {"retry", "layout", "runtimes", "sharing"},
+    {"sight"},
     {"reader"},
     {"live"},
     {"cli"},

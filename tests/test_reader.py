@@ -197,7 +197,7 @@ def test_what_hardly_reads_is_left_out_beside_what_does(
         return lines
 
     places = [box_to_polygon((0.0, 30.0 * i, 50.0, 30.0 * i + 20)) for i in range(len(confidences))]
-    monkeypatch.setattr("simpleocr.reader.find_lines", lambda *_: places)
+    monkeypatch.setattr("simpleocr.sight.find_lines", lambda *_: places)
     monkeypatch.setattr(OCR, "_settled", read)
     found = OCR(ocr.network, detector=None)(Image.new("RGB", (100, 100), "white"))
     assert [line.text for line in found.lines] == kept

@@ -1,0 +1,88 @@
+"""Sight: the lines of a page at first sight, along the way the page lies, which only reading tells."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from PIL import Image
+
+from simpleocr.decoding import Decoder
+from simpleocr.detection import Detector, crop_line, with_room
+from simpleocr.document import Line
+from simpleocr.geometry import Polygon, Transform
+from simpleocr.layout import find_lines, find_turned_lines, other_ways
+from simpleocr.recognition import Reading, Recognizer, readings
+
+PROBED = 6  # the longest lines, which are read the other ways where a page reads badly
+TURNED = 0.6  # mean confidence of a page's words below which it may lie upside down or on its side
+SURER, SURE = 1.5, 0.3  # times as surely that it must be read another way, and how surely at least
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A line of a page at first sight.
+
+    Args:
+        polygon: around it, in the page's pixels.
+        crop: its upright picture.
+        back: from the crop's pixels to the page's.
+        reading: of the crop.
+    """
+
+    polygon: Polygon
+    crop: Image.Image
+    back: Transform
+    reading: Reading
+
+
+def see(network: Recognizer, image: Image.Image, polygons: Sequence[Polygon], decoder: Decoder) -> list[Sight]:
+    """What is read along each polygon of a page.
+
+    Args:
+        network: as for recognize().
+        image: the page, as load_image gives it.
+        polygons: around lines.
+        decoder: one of DECODERS.
+    """
+    crops = [crop_line(image, with_room(polygon)) for polygon in polygons]
+    read = readings(network, [crop for crop, _ in crops], decoder)
+    return [Sight(p, crop, back, one) for p, (crop, back), one in zip(polygons, crops, read, strict=True)]
+
+
+def see_page(network: Recognizer, detector: Detector | None, image: Image.Image, decoder: Decoder) -> list[Sight]:
+    """The lines of a page in reading order, the page lying as it may.
+
+    One that reads badly is tried upside down and on its sides: its longest lines there. It lies the way in which those
+    read most surely.
+
+    Args:
+        network: as for recognize().
+        detector: as for find_lines(); with None a page lies the right way up.
+        image: as load_image gives it.
+        decoder: one of DECODERS.
+    """
+    seen = see(network, image, find_lines(detector, image), decoder)
+    if detector is None or _confidence(seen) >= TURNED:
+        return seen
+    longest = sorted(seen, key=lambda sight: _length(sight.polygon))[-PROBED:]
+    right, surest = None, max(SURE, SURER * _confidence(longest))
+    for turn, polygons in other_ways(detector, image, [sight.polygon for sight in seen]):
+        confidence = _confidence(see(network, image, sorted(polygons, key=_length)[-PROBED:], decoder))
+        if confidence > surest:
+            right, surest = turn, confidence
+    return seen if right is None else see(network, image, find_turned_lines(detector, image, right), decoder)
+
+
+def mean_confidence(lines: Iterable[Line]) -> float:
+    """Of the words of lines, each counted by its letters; 0 where there are none."""
+    words = [word for line in lines for word in line.words]
+    return sum(len(word.chars) * word.confidence for word in words) / max(1, sum(len(word.chars) for word in words))
+
+
+def _confidence(seen: Iterable[Sight]) -> float:
+    return mean_confidence(sight.reading.to_line() for sight in seen)
+
+
+def _length(polygon: Polygon) -> float:
+    (ax, ay), (bx, by), *_ = polygon
+    return math.hypot(bx - ax, by - ay)

@@ -1,0 +1,82 @@
+"""sight: a page is read the way it lies; what reads badly every way stays as it lies."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import simpleocr
+from simpleocr import OCR, load_image, sight
+from simpleocr.deskew import DOWNWARDS, UPSIDE_DOWN, UPWARDS
+from simpleocr.geometry import Polygon, Transform, box_to_polygon, skew
+from simpleocr.sight import Sight, mean_confidence, see, see_page
+from tests.test_document import make_line
+
+RECEIPT = load_image(Path(simpleocr.__file__).parent / "examples" / "receipt.jpg")
+TURNS = {90: Image.Transpose.ROTATE_90, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_270}
+
+
+@pytest.fixture(scope="module")
+def ocr() -> OCR:
+    return OCR(retry=False)
+
+
+@pytest.mark.parametrize("degrees", TURNS)
+def test_a_page_is_read_whichever_way_it_lies(degrees: int, ocr: OCR) -> None:
+    upright, lying = ocr(RECEIPT), ocr(RECEIPT.transpose(TURNS[degrees]))
+    assert lying.text == upright.text
+    assert abs(skew([one.polygon for one in lying.lines])) == pytest.approx(min(degrees, 360 - degrees), abs=1)
+
+
+@pytest.mark.parametrize("degrees", [-8, 5])
+def test_a_skewed_page_is_read(degrees: float, ocr: OCR) -> None:
+    skewed = RECEIPT.rotate(degrees, Image.Resampling.BICUBIC, expand=True, fillcolor=(246, 245, 239))
+    assert ocr(skewed).text.split() == ocr(RECEIPT).text.split()
+
+
+PLACES: list[Polygon] = [box_to_polygon((0, 20.0 * i, 100.0 + i, 20.0 * i + 10)) for i in range(9)]
+
+
+@pytest.mark.parametrize(
+    ("confidences", "way"),
+    [
+        ((0.9,), None),  # sure as it lies: nothing else is tried
+        ((0.5, 0.5, 0.9, 0.6, 0.9), DOWNWARDS),
+        ((0.5, 0.5, 0.2, 0.3, 0.8), UPWARDS),
+        ((0.2, 0.2, 0.31, 0.1, 0.1), UPSIDE_DOWN),
+        ((0.5, 0.5, 0.7, 0.7, 0.7), None),  # not so much surer
+        ((0.008, 0.008, 0.018, 0.02, 0.2), None),  # rows of dashes, nonsense every way
+    ],
+)
+def test_the_surest_way_wins(confidences: tuple[float, ...], way: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    said, looked, turned = iter(confidences), [], []
+    sights = [Sight(place, RECEIPT, Transform.identity(), None) for place in PLACES]  # type: ignore[arg-type]
+
+    def look(_: object, __: object, polygons: list[Polygon], ___: object) -> list[Sight]:
+        looked.append(len(polygons))
+        return sights[: len(polygons)]
+
+    def find(_: object, __: object, turn: object) -> list[Polygon]:
+        turned.append(turn)
+        return PLACES[:1]
+
+    ways = [(turn, PLACES) for turn in (UPSIDE_DOWN, DOWNWARDS, UPWARDS)]
+    for name, stand_in in {
+        "find_lines": lambda *_: PLACES,
+        "find_turned_lines": find,
+        "other_ways": lambda *_: iter(ways),
+        "see": look,
+        "_confidence": lambda _: next(said),
+    }.items():
+        monkeypatch.setattr(sight, name, stand_in)
+    see_page(None, object(), RECEIPT, None)  # type: ignore[arg-type]
+    assert turned == ([] if way is None else [way])
+    assert looked == [9, *([6] * (3 if len(confidences) > 1 else 0)), *([1] if way is not None else [])]
+
+
+def test_mean_confidence_by_hand(ocr: OCR) -> None:
+    assert mean_confidence([]) == 0
+    assert see(ocr.network, RECEIPT, [], ocr.decoder) == []
+    one = make_line("ab c")
+    weighed = sum(len(word.chars) * word.confidence for word in one.words)
+    assert mean_confidence([one, one]) == pytest.approx(weighed / 3)
