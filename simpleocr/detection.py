@@ -23,6 +23,10 @@ TILE, OVERLAP = 1536, 128  # pixels: a larger picture is looked at in parts, whi
 ABOVE, BESIDE = 0.08, 0.05  # heights of a line that are read beyond its polygon
 ALONE = 0.45  # probability of a word's cells where no line was found: a single digit in a table is seen less clearly
 FINE = 40.0  # pixels high that a crop of a turned line is at least: it is sampled twice, and small print would blur
+BLOCK, DESK = (
+    16,
+    0.03,
+)  # pixels of a block by which a desk is told from the page on it; share of the picture from which it is one
 LEAST_STD = 8.0  # grey levels: a blank page is not brought to the contrast of a printed one
 FILLED_BY_ROWS = 0.3  # of what looks like one line, if it is several
 
@@ -117,8 +121,25 @@ def _tile_maps(network: Detector, pixels: Map) -> Map:
     """As text_maps(), of one tile."""
     height, width = pixels.shape
     padded = np.zeros((-(-height // MULTIPLE) * MULTIPLE, -(-width // MULTIPLE) * MULTIPLE), dtype=np.float32)
-    padded[:height, :width] = (pixels - pixels.mean()) / max(LEAST_STD, float(pixels.std()))
+    mean, std = _levels(pixels)
+    padded[:height, :width] = (pixels - mean) / max(LEAST_STD, std)
     return network.cell_probs(padded)[:, : -(-height // STRIDE), : -(-width // STRIDE)]
+
+
+def _levels(pixels: Map) -> tuple[float, float]:
+    """Mean and deviation of the page's grey levels, without a dark desk around it, on which faint print would be lost.
+
+    That is where even the lightest pixel of a block is less than half as light as that of most blocks.
+    """
+    height, width = (side // BLOCK * BLOCK for side in pixels.shape)
+    if height and width:
+        blocks = pixels[:height, :width].reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK)
+        lightest = blocks.max(axis=(1, 3))
+        page = lightest >= np.median(lightest) / 2
+        if page.mean() < 1 - DESK:
+            kept = blocks.transpose(0, 2, 1, 3)[page]
+            return float(kept.mean()), float(kept.std())
+    return float(pixels.mean()), float(pixels.std())
 
 
 def with_room(polygon: Polygon) -> Polygon:

@@ -1,5 +1,6 @@
 """Layout: page picture -> polygons of its lines in reading order, whichever way the page lies."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 from PIL import Image
@@ -13,6 +14,7 @@ from simpleocr.reading_order import reading_order
 
 FILLED = 0.45  # of the picture's height: a single row as high as this is a crop of a line, and best read whole
 LEVEL_ENOUGH = 2.0  # degrees up to which lines are found as well as on a level page
+AS_MUCH = 0.9  # of the lines' length that must be found on a levelled page, too, for it to be the better one
 STEEP = 40.0  # degrees beyond which a page does not lie skewed but on its side
 
 
@@ -34,7 +36,9 @@ def find_lines(detector: Detector | None, image: Image.Image) -> list[Polygon]:
         return [box_to_polygon((0.0, 0.0, float(width), float(height)))]
     if LEVEL_ENOUGH < abs(skew(found)) < STEEP:
         level, back = deskew(image.convert("L"), skew(found))
-        return _in_order(detect_lines(detector, level), back)
+        again = detect_lines(detector, level)
+        if _length(again) >= AS_MUCH * _length(found):
+            return _in_order(again, back)
     return _in_order(found, Transform.identity())
 
 
@@ -66,6 +70,10 @@ def other_ways(
 def upside_down(polygons: Sequence[Polygon]) -> list[Polygon]:
     """The lines of a page that was read the wrong way up: each begins where it ended, and the last comes first."""
     return [(c, d, a, b) for a, b, c, d in reversed(polygons)]
+
+
+def _length(polygons: Sequence[Polygon]) -> float:
+    return sum(math.dist(a, b) for a, b, _, _ in polygons)
 
 
 def _in_order(polygons: Sequence[Polygon], back: Transform) -> list[Polygon]:

@@ -13,7 +13,8 @@ from simpleocr.geometry import Polygon, Transform
 from simpleocr.layout import find_lines, find_turned_lines, other_ways
 from simpleocr.recognition import Reading, Recognizer, readings
 
-PROBED = 6  # the longest lines, which are read the other ways where a page reads badly
+PROBED = 12  # the longest lines, which are read the other ways where a page reads badly
+LETTERS = 3  # of a line at least, for it to say how the page lies: a "-" is one any way
 TURNED = 0.6  # mean confidence of a page's words below which it may lie upside down or on its side
 SURER, SURE = 1.5, 0.3  # times as surely that it must be read another way, and how surely at least
 
@@ -65,9 +66,9 @@ def see_page(network: Recognizer, detector: Detector | None, image: Image.Image,
     if detector is None or _confidence(seen) >= TURNED:
         return seen
     longest = sorted(seen, key=lambda sight: _length(sight.polygon))[-PROBED:]
-    right, surest = None, max(SURE, SURER * _confidence(longest))
+    right, surest = None, max(SURE, SURER * _surer_half(longest))
     for turn, polygons in other_ways(detector, image, [sight.polygon for sight in seen]):
-        confidence = _confidence(see(network, image, sorted(polygons, key=_length)[-PROBED:], decoder))
+        confidence = _surer_half(see(network, image, sorted(polygons, key=_length)[-PROBED:], decoder))
         if confidence > surest:
             right, surest = turn, confidence
     return seen if right is None else see(network, image, find_turned_lines(detector, image, right), decoder)
@@ -81,6 +82,13 @@ def mean_confidence(lines: Iterable[Line]) -> float:
 
 def _confidence(seen: Iterable[Sight]) -> float:
     return mean_confidence(sight.reading.to_line() for sight in seen)
+
+
+def _surer_half(seen: Iterable[Sight]) -> float:
+    """Of the lines that are read more surely: the longest are often rules, dashes and the edge of the paper."""
+    lines = [sight.reading.to_line() for sight in seen]
+    telling = sorted((line for line in lines if len(line.chars) >= LETTERS), key=lambda line: -mean_confidence([line]))
+    return mean_confidence(telling[: (len(telling) + 1) // 2])
 
 
 def _length(polygon: Polygon) -> float:

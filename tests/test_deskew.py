@@ -22,7 +22,7 @@ def test_a_line_that_rises_is_level_and_the_way_back_leads_to_it(degrees: float)
     left = back.apply((float(columns.min()), float(rows.mean())))
     assert left == pytest.approx(start, abs=4)
     assert np.asarray(level).min() < 60
-    assert np.asarray(level)[0, 0] == 250  # beyond the picture lies the colour of its border
+    assert np.asarray(level)[0, 0] == 250  # beyond the picture lies paper
     for corner in box_to_polygon((0, 0, *image.size)):  # nothing is lost
         x, y = back.invert().apply(corner)
         assert -1 <= x <= level.width + 1

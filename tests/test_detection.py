@@ -11,7 +11,7 @@ from torch import Tensor
 
 from simpleocr import detection
 from simpleocr.config import LineNetConfig
-from simpleocr.detection import crop_line, detect_lines, text_maps
+from simpleocr.detection import _levels, crop_line, detect_lines, text_maps
 from simpleocr.geometry import Polygon, box_to_polygon, polygon_to_box
 from simpleocr.linenet import LineNet
 from simpleocr.regions import MULTIPLE, STRIDE, WORD_ENDS, regions, without
@@ -146,3 +146,18 @@ def test_a_crop_beyond_the_page_is_filled_with_its_ground() -> None:
     image = Image.new("RGB", (200, 100), (240, 235, 230))
     crop, _ = crop_line(image, ((-20.0, 10.0), (150.0, 30.0), (145.0, 60.0), (-25.0, 40.0)))
     assert np.abs(np.asarray(crop).astype(int) - (240, 235, 230)).max() <= 2
+
+
+def test_a_dark_desk_around_a_page_takes_no_contrast_from_its_print() -> None:
+    rng = np.random.default_rng(0)
+    paper = 230 + 4 * rng.standard_normal((320, 320)).astype(np.float32)
+    paper[100:110, 40:280] -= 60  # faint print
+    desk = np.full((416, 416), 6, dtype=np.float32)
+    desk[48:368, 48:368] = paper
+    assert _levels(desk) == pytest.approx(_levels(paper), rel=0.02)
+    assert _levels(paper) == pytest.approx((float(paper.mean()), float(paper.std())))
+    night = np.full((320, 320), 8, dtype=np.float32)  # light on dark: all of it is the page
+    night[100:110, 40:280] = 200
+    assert _levels(night) == pytest.approx((float(night.mean()), float(night.std())))
+    tiny = paper[:9, :400]
+    assert _levels(tiny) == pytest.approx((float(tiny.mean()), float(tiny.std())))

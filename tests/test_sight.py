@@ -67,11 +67,12 @@ def test_the_surest_way_wins(confidences: tuple[float, ...], way: object, monkey
         "other_ways": lambda *_: iter(ways),
         "see": look,
         "_confidence": lambda _: next(said),
+        "_surer_half": lambda _: next(said),
     }.items():
         monkeypatch.setattr(sight, name, stand_in)
     see_page(None, object(), RECEIPT, None)  # type: ignore[arg-type]
     assert turned == ([] if way is None else [way])
-    assert looked == [9, *([6] * (3 if len(confidences) > 1 else 0)), *([1] if way is not None else [])]
+    assert looked == [9, *([9] * (3 if len(confidences) > 1 else 0)), *([1] if way is not None else [])]
 
 
 def test_mean_confidence_by_hand(ocr: OCR) -> None:
