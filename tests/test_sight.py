@@ -41,7 +41,7 @@ PLACES: list[Polygon] = [box_to_polygon((0, 20.0 * i, 100.0 + i, 20.0 * i + 10))
     ("confidences", "way"),
     [
         ((0.9,), None),  # sure as it lies: nothing else is tried
-        ((0.5, 0.5, 0.9, 0.6, 0.9), DOWNWARDS),
+        ((0.5, 0.5, 0.8, 0.9, 0.6), DOWNWARDS),
         ((0.5, 0.5, 0.2, 0.3, 0.8), UPWARDS),
         ((0.2, 0.2, 0.31, 0.1, 0.1), UPSIDE_DOWN),
         ((0.5, 0.5, 0.7, 0.7, 0.7), None),  # not so much surer
