@@ -16,7 +16,7 @@ from simpleocr.recognition import Reading, Recognizer, readings
 PROBED = 12  # the longest lines, which are read the other ways where a page reads badly
 LETTERS = 3  # of a line at least, for it to say how the page lies: a "-" is one any way
 TURNED = 0.6  # mean confidence of a page's words below which it may lie upside down or on its side
-SURER, SURE = 1.5, 0.3  # times as surely that it must be read another way, and how surely at least
+SURER, SURE = 1.5, 0.3  # times as surely as the page that they must be read another way, and how surely at least
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,10 @@ def see_page(network: Recognizer, detector: Detector | None, image: Image.Image,
         decoder: one of DECODERS.
     """
     seen = see(network, image, find_lines(detector, image), decoder)
-    if detector is None or _confidence(seen) >= TURNED:
+    if detector is None or (as_it_lies := _confidence(seen)) >= TURNED:
         return seen
     longest = sorted(seen, key=lambda sight: _length(sight.polygon))[-PROBED:]
-    right, surest = None, max(SURE, SURER * _surer_half(longest))
+    right, surest = None, max(SURE, SURER * as_it_lies, _surer_half(longest))
     for turn, polygons in other_ways(detector, image, [sight.polygon for sight in seen]):
         confidence = _surer_half(see(network, image, sorted(polygons, key=_length)[-PROBED:], decoder))
         if confidence > surest:
