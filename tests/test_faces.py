@@ -12,11 +12,15 @@ from simpleocr.vocabulary import VOCABULARIES
 from training import faces
 from training.corpus import load_corpus
 from training.faces import Line, categories, clean_lines, figures, running_text
-from training.fonts import Face, family, find_fonts
+from training.fonts import Face, family
 from training.render import Source
 
-OWN = [file for file in find_fonts() if Path(mpl.get_data_path()) in file.parents and file.stem.startswith("DejaVuS")]
-OWN = [file for file in OWN if "Display" not in file.stem]  # of few characters
+# not by find_fonts(), which takes the system's files of the same names where they come last
+OWN = [
+    file
+    for file in sorted(Path(mpl.get_data_path(), "fonts", "ttf").glob("DejaVuS*.ttf"))
+    if "Display" not in file.name
+]
 
 
 @pytest.fixture(scope="module")
