@@ -23,10 +23,8 @@ TILE, OVERLAP = 1536, 128  # pixels: a larger picture is looked at in parts, whi
 ABOVE, BESIDE = 0.08, 0.05  # heights of a line that are read beyond its polygon
 ALONE = 0.45  # probability of a word's cells where no line was found: a single digit in a table is seen less clearly
 FINE = 40.0  # pixels high that a crop of a turned line is at least: it is sampled twice, and small print would blur
-BLOCK, DESK = (
-    16,
-    0.03,
-)  # pixels of a block by which a desk is told from the page on it; share of the picture from which it is one
+BLOCK = 16  # pixels of a block, by which a dark desk is told from the page on it
+DESK = 0.03  # share of the picture from which it is one
 LEAST_STD = 8.0  # grey levels: a blank page is not brought to the contrast of a printed one
 FILLED_BY_ROWS = 0.3  # of what looks like one line, if it is several
 
