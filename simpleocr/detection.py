@@ -23,6 +23,7 @@ TILE, OVERLAP = 1536, 128  # pixels: a larger picture is looked at in parts, whi
 ABOVE, BESIDE = 0.08, 0.05  # heights of a line that are read beyond its polygon
 ALONE = 0.45  # probability of a word's cells where no line was found: a single digit in a table is seen less clearly
 FINE = 40.0  # pixels high that a crop of a turned line is at least: it is sampled twice, and small print would blur
+FLAT = 1e-6  # of a crop's depth that may change from its one corner to the other, for it to be none
 BLOCK = 16  # pixels of a block, by which a dark desk is told from the page on it
 DESK = 0.03  # share of the picture from which it is one
 LEAST_STD = 8.0  # grey levels: a blank page is not brought to the contrast of a printed one
@@ -153,8 +154,7 @@ def with_room(polygon: Polygon) -> Polygon:
 def crop_line(image: Image.Image, polygon: Polygon) -> tuple[Image.Image, Transform]:
     """The upright picture of one line, and the transform from its pixels to the page's.
 
-    A polygon that is level, upside down or upright on its end is cut out as it is; another is turned upright by a
-    perspective transform.
+    A polygon that is level, upside down or upright on its end is cut out as it is; another is turned upright.
     """
     left, top, right, bottom = polygon_to_box(polygon)
     (ax, ay), (bx, by), _, (dx, dy) = polygon
@@ -176,12 +176,9 @@ def crop_line(image: Image.Image, polygon: Polygon) -> tuple[Image.Image, Transf
     finer = max(1.0, FINE / max(1.0, across))
     width, height = max(1, round(finer * length)), max(1, round(finer * across))
     back = Transform.from_corners((width, height), polygon)
-    m = np.asarray(back.matrix) / back.matrix[2][2]
-    crop = image.transform(
-        (width, height),
-        Image.Transform.PERSPECTIVE,
-        tuple(m.ravel()[:8]),
-        Image.Resampling.BICUBIC,
-        fillcolor=ground(image),
-    )
-    return crop, back
+    m = (np.asarray(back.matrix) / back.matrix[2][2]).ravel()
+    # a parallelogram needs no perspective, which takes twice as long
+    affine = abs(m[6]) * width + abs(m[7]) * height < FLAT
+    method = Image.Transform.AFFINE if affine else Image.Transform.PERSPECTIVE
+    values = tuple(m[: 6 if affine else 8].tolist())
+    return image.transform((width, height), method, values, Image.Resampling.BICUBIC, fillcolor=ground(image)), back

@@ -275,6 +275,9 @@ def _array_to_image(array: npt.NDArray[Any], max_pixels: int) -> Image.Image:
 
 def ground(image: Image.Image) -> int | tuple[int, ...]:
     """The colour of most of a picture's border, as its mode has it: what is taken to lie beyond."""
-    pixels = np.asarray(image)
-    median = np.median(np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]), axis=0)
+    width, height = image.size
+    sides = ((0, 0, width, 1), (0, height - 1, width, height), (0, 0, 1, height), (width - 1, 0, width, height))
+    bands = len(image.getbands())
+    border = np.concatenate([np.asarray(image.crop(side)).reshape(-1, bands) for side in sides])
+    median = np.median(border if bands > 1 else border[:, 0], axis=0)
     return tuple(int(value) for value in median) if median.ndim else int(median)

@@ -1,10 +1,11 @@
-"""Memory: in a process that lives long, threads share one heap, and what was freed of it is given back to the system.
+"""Memory: what was freed of the heap is given back to the system; in a server, threads share one heap.
 
 Pictures of every size, read by several threads, leave holes behind them, in a heap for each thread; without this a server
 grows by the day, though it holds no object more.
 """
 
 import ctypes
+import time
 from threading import Event, Thread
 from typing import Any
 
@@ -24,6 +25,23 @@ def give_back() -> bool:
         return False
     trim(0)
     return True
+
+
+class NowAndThen:
+    """Gives memory back when it is called, unless it has just done so.
+
+    Args:
+        every: seconds that lie between two times at least; what was given back takes a while to be got again.
+    """
+
+    def __init__(self, every: float) -> None:
+        self._every = every
+        self._last = -every
+
+    def __call__(self) -> None:
+        if (now := time.monotonic()) - self._last >= self._every:
+            self._last = now
+            give_back()
 
 
 def keep_given_back(every: float) -> Event:

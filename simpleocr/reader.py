@@ -17,6 +17,7 @@ from simpleocr.document import Line, Page
 from simpleocr.documents import load_pages
 from simpleocr.image import MAX_PIXELS, ImageSource, load_image
 from simpleocr.layout import find_lines
+from simpleocr.memory import NowAndThen
 from simpleocr.patterns import pattern
 from simpleocr.recognition import Recognizer, recognize
 from simpleocr.retry import DOUBT, ON_A_PAGE, Effort, Look, look_again, looks, placed, recognize_carefully, weigh
@@ -27,6 +28,7 @@ from simpleocr.vocabulary import Vocabulary, normalize
 
 DEFAULT_MODEL = "english"
 DEFAULT_DETECTOR = "lines"
+TRIM_EVERY = 1.0  # seconds after which the memory that pages have left is given back
 NO_TEXT = 0.1  # mean confidence of a line's words below which it is none, on a page with others
 
 
@@ -83,6 +85,7 @@ class OCR:
         self.max_pixels = max_pixels
         self.detector: Detector | None = load.detector(detector) if isinstance(detector, str) else detector
         self._fast_detector: Detector | None = _prepared(self.detector) if self.detector is not None else None
+        self._give_back = NowAndThen(TRIM_EVERY)
 
     @classmethod
     def from_pretrained(
@@ -176,6 +179,7 @@ class OCR:
         found = tuple(line for line in lines if line.chars)
         if len(found) > 1:  # among others, what hardly reads as anything is a rule, a stain or a face
             found = tuple(line for line in found if mean_confidence([line]) >= NO_TEXT) or found
+        self._give_back()
         return Page(found, image.size)
 
     def read_pages(self, source: ImageSource) -> Iterator[Page]:
@@ -282,7 +286,7 @@ class OCR:
 
     def _settled(self, seen: Sequence[Sight]) -> list[Line]:
         """A line for each, in the picture's pixels; those in doubt looked at again."""
-        lines = [sight.reading.to_line() for sight in seen]
+        lines = [sight.reading.line for sight in seen]
         if self.retry:
             several = Effort() if len(seen) == 1 else ON_A_PAGE
             crops, first = [sight.crop for sight in seen], [sight.reading for sight in seen]
@@ -302,7 +306,7 @@ class OCR:
         for ids in texts:
             line = Line((), look.line.polygon, 0.0)
             if ids in weighed and weighed[ids].confidence > 0:
-                line = placed(vocabulary, seen, ids, weighed[ids]).to_line().moved(look.back)
+                line = placed(vocabulary, seen, ids, weighed[ids]).line.moved(look.back)
             lines.append(line)
         return lines
 

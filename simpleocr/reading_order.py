@@ -4,20 +4,19 @@ The page is cut along its widest gaps, again and again (XY cut, Nagy and Seth 19
 where what lies beside each other is running text, into columns.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from statistics import median
 
-import numpy as np
-import numpy.typing as npt
-
 from simpleocr.document import SAME_ROW
-from simpleocr.geometry import Polygon, levelled, polygon_to_box
+from simpleocr.geometry import Box, Polygon, levelled, polygon_to_box
 
 PROSE = 8.0  # a column of text has lines that are so many times longer than high, in the middle
 PROSE_LINES = 3  # and so many of them at least
-Boxes = npt.NDArray[np.float64]
-"""(N, 4): left, top, right, bottom."""
+LEFT, TOP, RIGHT, BOTTOM = range(4)
+Boxes = Sequence[Box]
+"""Of all lines of the page; `members` are indices into it. No arrays: of few numbers at a time they are slower."""
 FULL, FULL_LINES = 0.65, 0.75  # of the column's width, that lines with so much of the text fill
 IN_ROWS = 0.4  # of the lines of a column have white above and below that runs on through the other, if they are a table
 WIDE = 0.35  # of the range of gaps, below the widest, that a page is cut at first
@@ -33,7 +32,7 @@ def reading_order(polygons: Sequence[Polygon]) -> list[int]:
     """
     if not polygons:
         return []
-    boxes = np.array([polygon_to_box(polygon) for polygon in levelled(polygons)])
+    boxes = [polygon_to_box(polygon) for polygon in levelled(polygons)]
     return _ordered(boxes, list(range(len(polygons))))
 
 
@@ -60,7 +59,7 @@ def _ordered(boxes: Boxes, members: list[int], around: float = 0.0) -> list[int]
 
 def _parted(boxes: Boxes, bands: Sequence[list[int]]) -> tuple[list[list[int]], list[float]]:
     """Bands put together between the widest gaps; and of each the white around it."""
-    gaps = [float(boxes[below][:, 1].min() - boxes[above][:, 3].max()) for above, below in pairwise(bands)]
+    gaps = [_low(boxes, below, TOP) - _high(boxes, above, BOTTOM) for above, below in pairwise(bands)]
     cut = max(gaps) - WIDE * (max(gaps) - min(gaps))
     parts = [list(bands[0])]
     whites = []
@@ -69,8 +68,8 @@ def _parted(boxes: Boxes, bands: Sequence[list[int]]) -> tuple[list[list[int]], 
             parts.append([])
             whites.append(gap)
         parts[-1] += band
-    around = [min(pair) for pair in pairwise([np.inf, *whites, np.inf])]
-    return parts, [float(white) if np.isfinite(white) else 0.0 for white in around]
+    around = [min(pair) for pair in pairwise([math.inf, *whites, math.inf])]
+    return parts, [white if math.isfinite(white) else 0.0 for white in around]
 
 
 def _are_cells(
@@ -79,10 +78,10 @@ def _are_cells(
     """Whether columns are cells of several lines: blocks with one left edge, closer inside than what is around them."""
     if len(bands) > CELL_LINES:
         return False
-    inside = max(float(boxes[below][:, 1].min() - boxes[above][:, 3].max()) for above, below in pairwise(bands))
+    inside = max(_low(boxes, below, TOP) - _high(boxes, above, BOTTOM) for above, below in pairwise(bands))
     if inside > 0.6 * around or around - inside < 0.2 * height:
         return False
-    return all(float(np.ptp(boxes[column][:, 0])) < 0.7 * height for column in columns)
+    return all(_high(boxes, column, LEFT) - _low(boxes, column, LEFT) < 0.7 * height for column in columns)
 
 
 def _groups(boxes: Boxes, members: Sequence[int], axis: int, gap: float) -> list[list[int]]:
@@ -95,7 +94,7 @@ def _groups(boxes: Boxes, members: Sequence[int], axis: int, gap: float) -> list
         spans.append((low + shrink * (high - low), high - shrink * (high - low), i))
     spans.sort()
     groups: list[list[int]] = []
-    end = -np.inf
+    end = -math.inf
     for low, high, i in spans:
         if low > end + gap or not groups:
             groups.append([])
@@ -126,8 +125,8 @@ def _in_rows(boxes: Boxes, left: Sequence[int], right: Sequence[int]) -> bool:
     """Whether white runs through both where it runs through one: a table, however many lines its cells have."""
     if min(len(left), len(right)) < 2:
         return True
-    low = max(boxes[left][:, 1].min(), boxes[right][:, 1].min())
-    high = min(boxes[left][:, 3].max(), boxes[right][:, 3].max())
+    low = max(_low(boxes, left, TOP), _low(boxes, right, TOP))
+    high = min(_high(boxes, left, BOTTOM), _high(boxes, right, BOTTOM))
     there = [[i for i in part if boxes[i][3] > low and boxes[i][1] < high] for part in (left, right)]
     if not all(there):
         return True
@@ -142,13 +141,13 @@ def _is_prose(boxes: Boxes, members: Sequence[int]) -> bool:
     lengths = [(boxes[i][2] - boxes[i][0]) / max(1e-6, boxes[i][3] - boxes[i][1]) for i in members]
     if median(lengths) < PROSE:
         return False
-    column = max(boxes[i][2] for i in members) - min(boxes[i][0] for i in members)
-    widths = [float(boxes[i][2] - boxes[i][0]) for i in members]
+    column = _high(boxes, members, RIGHT) - _low(boxes, members, LEFT)
+    widths = [boxes[i][2] - boxes[i][0] for i in members]
     if sum(width for width in widths if width > FULL * column) < FULL_LINES * sum(widths):
         return False
     tops = sorted(members, key=lambda i: boxes[i][1])
     gaps = [boxes[b][1] - boxes[a][3] for a, b in pairwise(tops)]
-    return bool(median(gaps) < 1.2 * median(boxes[i][3] - boxes[i][1] for i in members))
+    return median(gaps) < 1.2 * median(boxes[i][3] - boxes[i][1] for i in members)
 
 
 def _joined(boxes: Boxes, bands: Sequence[list[int]], height: float) -> list[list[int]]:
@@ -183,6 +182,16 @@ def _rows(boxes: Boxes, members: Sequence[int]) -> list[int]:
     return [i for row in rows for i in sorted(row, key=lambda i: boxes[i][0])]
 
 
-def _overlap(a: Boxes, b: Boxes) -> float:
+def _overlap(a: Box, b: Box) -> float:
     """How much of the lower one's height two boxes share."""
-    return float((min(a[3], b[3]) - max(a[1], b[1])) / max(1e-6, min(a[3] - a[1], b[3] - b[1])))
+    return (min(a[3], b[3]) - max(a[1], b[1])) / max(1e-6, min(a[3] - a[1], b[3] - b[1]))
+
+
+def _low(boxes: Boxes, members: Iterable[int], side: int) -> float:
+    """The least coordinate that a side of the members has."""
+    return min(boxes[i][side] for i in members)
+
+
+def _high(boxes: Boxes, members: Iterable[int], side: int) -> float:
+    """The greatest coordinate that a side of the members has."""
+    return max(boxes[i][side] for i in members)

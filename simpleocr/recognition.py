@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import Protocol
 
@@ -64,7 +65,8 @@ class Reading:
         log_mass = self.decoded.log_mass
         return min(0.0, self.likelihood.log_prob - log_mass) if log_mass > NEVER else NEVER
 
-    def to_line(self) -> Line:
+    @cached_property
+    def line(self) -> Line:
         """Spans in timesteps -> characters in the picture."""
         width, height = self.size
 
@@ -102,7 +104,7 @@ def recognize(network: Recognizer, images: Sequence[Image.Image], decoder: Decod
     Raises:
         InputError: a line that is too wide for the network.
     """
-    return [reading.to_line() for reading in readings(network, images, decoder)]
+    return [reading.line for reading in readings(network, images, decoder)]
 
 
 def readings(network: Recognizer, images: Sequence[Image.Image], decoder: Decoder = greedy) -> list[Reading]:

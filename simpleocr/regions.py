@@ -50,12 +50,14 @@ class Region:
     def polygon(self) -> Polygon:
         """Its corners."""
         norm = math.hypot(1, self.slope)
-        along = np.array([1, self.slope]) / norm * self.length / 2
-        across = np.array([-self.slope, 1]) / norm * self.height / 2
-        middle = np.array([self.x, self.y])
-        corners = (middle - along - across, middle + along - across, middle + along + across, middle - along + across)
-        a, b, c, d = ((float(x), float(y)) for x, y in corners)
-        return (a, b, c, d)
+        u, v = self.length / 2 / norm, self.height / 2 / norm
+        (ax, ay), (dx, dy) = (u, self.slope * u), (-self.slope * v, v)  # along, and down across the line
+        return (
+            (self.x - ax - dx, self.y - ay - dy),
+            (self.x + ax - dx, self.y + ay - dy),
+            (self.x + ax + dx, self.y + ay + dy),
+            (self.x - ax + dx, self.y - ay + dy),
+        )
 
 
 def without(words: Map, lines: npt.NDArray[np.bool_], threshold: float) -> Map:

@@ -203,7 +203,7 @@ def look_again(
     effort: Effort = Effort(),
 ) -> list[Look]:
     """As looks(), of pictures of which the first readings are there."""
-    found = [Look(reading.to_line(), [reading]) for reading in first]
+    found = [Look(reading.line, [reading]) for reading in first]
     doubtful = []
     for i, (look, image) in enumerate(zip(found, images, strict=True)):
         # a long line is seldom right as a whole, however surely each of its words is read
@@ -243,14 +243,14 @@ def _decided(
 ) -> Look:
     """What the views agree on, or a turned picture says more surely."""
     best, confidence = agreed(vocabulary, seen)
-    look = Look(best.to_line(), seen)
+    look = Look(best.line, seen)
     for turn, other in zip(_turns(grey, effort), turned, strict=True):
         if turn.quarter and sum(c.isalnum() for c in other.decoded.text) < 2:
             continue
         if turn.odds * math.exp(other.log_confidence) > confidence:
             confidence = turn.odds * math.exp(other.log_confidence)
             back = turn.turn.back(*grey.size)
-            look = Look(other.to_line().moved(back), [other], back)
+            look = Look(other.line.moved(back), [other], back)
     return look
 
 

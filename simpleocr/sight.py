@@ -25,7 +25,7 @@ class Sight:
 
     Args:
         polygon: around it, in the page's pixels.
-        crop: its upright picture.
+        crop: its upright picture, grey.
         back: from the crop's pixels to the page's.
         reading: of the crop.
     """
@@ -45,7 +45,8 @@ def see(network: Recognizer, image: Image.Image, polygons: Sequence[Polygon], de
         polygons: around lines.
         decoder: one of DECODERS.
     """
-    crops = [crop_line(image, with_room(polygon)) for polygon in polygons]
+    grey = image.convert("L")  # lines are read by their luminance: to turn three colours would take longer
+    crops = [crop_line(grey, with_room(polygon)) for polygon in polygons]
     read = readings(network, [crop for crop, _ in crops], decoder)
     return [Sight(p, crop, back, one) for p, (crop, back), one in zip(polygons, crops, read, strict=True)]
 
@@ -81,12 +82,12 @@ def mean_confidence(lines: Iterable[Line]) -> float:
 
 
 def _confidence(seen: Iterable[Sight]) -> float:
-    return mean_confidence(sight.reading.to_line() for sight in seen)
+    return mean_confidence(sight.reading.line for sight in seen)
 
 
 def _surer_half(seen: Iterable[Sight]) -> float:
     """Of the lines that are read more surely: the longest are often rules, dashes and the edge of the paper."""
-    lines = [sight.reading.to_line() for sight in seen]
+    lines = [sight.reading.line for sight in seen]
     telling = sorted((line for line in lines if len(line.chars) >= LETTERS), key=lambda line: -mean_confidence([line]))
     return mean_confidence(telling[: (len(telling) + 1) // 2])
 

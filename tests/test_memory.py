@@ -145,6 +145,19 @@ def test_a_page_without_text_takes_less_than_a_second(ocr: OCR, kind: str) -> No
     assert time.perf_counter() - start < 1
 
 
+def test_memory_is_given_back_now_and_then_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[float] = []
+    clock = iter([5.0, 5.2, 5.9, 6.1, 9.0])
+    monkeypatch.setattr(memory, "give_back", lambda: given.append(1))
+    monkeypatch.setattr(memory.time, "monotonic", lambda: next(clock))
+    now_and_then = memory.NowAndThen(1.0)
+    said = []
+    for _ in range(5):
+        now_and_then()
+        said.append(len(given))
+    assert said == [1, 1, 1, 2, 3]
+
+
 def test_memory_is_given_back_until_told_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[int] = []
 

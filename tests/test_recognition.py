@@ -196,7 +196,7 @@ def test_confidence_is_the_likelihood_and_its_parts_make_it(network: CRNN, decod
     for seed in range(8):
         image = noise(30 + 20 * seed, 24, seed)
         (reading,) = readings(network, [image], decoder)
-        line, log_probs = reading.to_line(), reading.log_probs
+        line, log_probs = reading.line, reading.log_probs
         ids = network.vocabulary.encode(line.text)
         assert line.confidence == pytest.approx(
             np.exp(log_likelihood(log_probs, ids, network.vocabulary.space)), rel=1e-4, abs=1e-9

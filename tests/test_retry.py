@@ -107,7 +107,7 @@ def test_views_are_weighed_by_hand() -> None:
         [(0.4 + 0.3 + 0.1) / 3, (0.9 + 0.8 + 0.3) / 3, (0.5 + 0.3 + 0.1) / 3], abs=1e-4
     )
     assert [one.view for one in weighed] == [0, 1, 3]
-    line = placed(vocabulary, seen, [2], weighed[1]).to_line()
+    line = placed(vocabulary, seen, [2], weighed[1]).line
     assert line.text == "b"
     assert line.confidence == pytest.approx(2 / 3, abs=1e-4)
     assert line.words[0].confidence == pytest.approx(line.confidence)
