@@ -39,6 +39,7 @@ class NowAndThen:
         self._last = -every
 
     def __call__(self) -> None:
+        """Give it back, or not yet."""
         if (now := time.monotonic()) - self._last >= self._every:
             self._last = now
             give_back()

@@ -149,7 +149,7 @@ def test_memory_is_given_back_now_and_then_only(monkeypatch: pytest.MonkeyPatch)
     given: list[float] = []
     clock = iter([5.0, 5.2, 5.9, 6.1, 9.0])
     monkeypatch.setattr(memory, "give_back", lambda: given.append(1))
-    monkeypatch.setattr(memory.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
     now_and_then = memory.NowAndThen(1.0)
     said = []
     for _ in range(5):
