@@ -8,7 +8,8 @@ from PIL import Image
 from simpleocr.deskew import DOWNWARDS, UPSIDE_DOWN, UPWARDS, QuarterTurn, deskew
 from simpleocr.detection import Detector, detect_lines
 from simpleocr.document import SAME_ROW
-from simpleocr.geometry import Polygon, Transform, box_to_polygon, polygon_to_box, skew
+from simpleocr.geometry import Point, Polygon, Transform, box_to_polygon, polygon_to_box, skew
+from simpleocr.outline import find_sheet, flattened, surrounds
 from simpleocr.projection import split_lines
 from simpleocr.reading_order import reading_order
 
@@ -21,7 +22,7 @@ STEEP = 40.0  # degrees beyond which a page does not lie skewed but on its side
 def find_lines(detector: Detector | None, image: Image.Image) -> list[Polygon]:
     """Polygons around the lines of a page, in its pixels, in the order in which they are read.
 
-    Lines may rise or fall together; a page that lies on its side or upside down is read in one of other_ways(). A
+    Lines may rise or fall together, or lie on a sheet that is photographed aslant; a page that lies on its side or upside down is read in one of other_ways(). A
     picture of a single line is one line, whatever gaps there are between its words.
 
     Args:
@@ -34,12 +35,30 @@ def find_lines(detector: Detector | None, image: Image.Image) -> list[Polygon]:
     if _is_one_line(found, image):
         width, height = image.size
         return [box_to_polygon((0.0, 0.0, float(width), float(height)))]
+    if on_sheet := _on_a_sheet(detector, image.convert("L"), found):
+        return on_sheet
     if LEVEL_ENOUGH < abs(skew(found)) < STEEP:
         level, back = deskew(image.convert("L"), skew(found))
         again = detect_lines(detector, level)
         if _length(again) >= AS_MUCH * _length(found):
             return _in_order(again, back)
     return _in_order(found, Transform.identity())
+
+
+def _on_a_sheet(detector: Detector, grey: Image.Image, found: Sequence[Polygon]) -> list[Polygon]:
+    """The lines of a sheet that is photographed aslant, found on it as from above, and after them those beside it.
+
+    None, where no edges of such a sheet are seen, or where less is found so than was `found` on the picture as it is.
+    """
+    sheet = find_sheet(grey)
+    if sheet is None:
+        return []
+    flat, back = flattened(grey, sheet)
+    lines = _in_order(detect_lines(detector, flat), back)
+    beside = [polygon for polygon in found if not surrounds(sheet, _middle(polygon))]
+    if _length(lines) < AS_MUCH * (_length(found) - _length(beside)):
+        return []
+    return lines + _in_order(beside, Transform.identity())
 
 
 def find_turned_lines(detector: Detector, image: Image.Image, turn: QuarterTurn) -> list[Polygon]:
@@ -74,6 +93,10 @@ def upside_down(polygons: Sequence[Polygon]) -> list[Polygon]:
 
 def _length(polygons: Sequence[Polygon]) -> float:
     return sum(math.dist(a, b) for a, b, _, _ in polygons)
+
+
+def _middle(polygon: Polygon) -> Point:
+    return (sum(x for x, _ in polygon) / 4, sum(y for _, y in polygon) / 4)
 
 
 def _in_order(polygons: Sequence[Polygon], back: Transform) -> list[Polygon]:

@@ -28,6 +28,7 @@ LAYERS = [  # lowest first; modules to come are named, too
         "reading_order",
         "projection",
         "deskew",
+        "outline",
     },
     {"models"},
     {"config", "pretrained", "patterns", "beam", "formats", "windows", "gutters"},

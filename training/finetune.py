@@ -39,7 +39,9 @@ HELD_OUT = 5  # of so many of one's own lines, one is held out
 GENERAL = 1000  # rendered lines on which nothing may be lost
 MOST_LOST = 0.005  # of the general set's exact match
 OWN_SHARE = 0.4  # of the lines of a batch that are one's own
-BLENDS = (1.0, 0.8, 0.6, 0.4, 0.2)  # shares of the new weights that are tried
+BLENDS = tuple(tenths / 10 for tenths in range(10, 1, -1))  # shares of the new weights that are tried
+# AdamW moves every weight by its rate, however small its gradient: what is known would be shaken by noise
+EPS = 1e-4
 HEAD_RATE = 20.0  # rows of new characters have far to go, the rest hardly any way
 STRENGTH = 0.6  # of the effects on rendered lines
 
@@ -166,6 +168,7 @@ def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
             # a second head that is random at first, and the statistics of small batches, would shake what is known; so
             # would labels of rendered lines, of which only what the old model says of them is kept
             *("--auxiliary", "0", "--fixed_norms", "--teacher", str(work / "old"), "--head_rate", str(args.head_rate)),
+            *("--eps", str(EPS)),
             *("--batch_size", str(args.batch_size), "--freeze", str(args.freeze), "--seed", str(args.seed)),
             *("--patience", str(args.patience), "--eval_every", str(max(1, args.max_steps // 8))),
             *("--save_every", str(args.max_steps), "--out", str(work / "run")),
@@ -183,7 +186,7 @@ def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
         if general_after.accuracy >= general_before.accuracy - MOST_LOST and own_after.cer < own_before.cer:
             best = share, candidate, own_after, general_after
             break
-        tell(0.88 + 0.02 * BLENDS.index(share), "keeping more of what it knew")
+        tell(0.88 + 0.01 * BLENDS.index(share), "keeping more of what it knew")
     accepted = best is not None
     share, network, own_after, general_after = best or (0.0, start, own_after, general_after)
     tell(0.97, "looking for labels that may be wrong")

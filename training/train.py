@@ -48,7 +48,7 @@ DEFAULT_CORPUS = Path("corpora/default")
 RUN_SETTINGS = (
     *("dataset", "weights", "streaming", "unknown", "max_columns", "batch_size", "processes", "seed"),
     *("init", "backbone", "vocabulary", "height", "stretch"),
-    *("lr", "head_rate", "weight_decay", "clip", "ema", "auxiliary", "mixed_precision"),
+    *("lr", "head_rate", "eps", "weight_decay", "clip", "ema", "auxiliary", "mixed_precision"),
     *("freeze", "fixed_norms", "teacher"),
 )
 
@@ -175,6 +175,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     run.add_argument("--max_steps", type=int, help="end, annealed, after so many steps instead")
     run.add_argument("--lr", type=float, default=1e-3, help="peak of the one-cycle schedule")
     run.add_argument("--head_rate", type=float, default=1.0, help="of the CTC head, as a multiple of --lr")
+    run.add_argument("--eps", type=float, default=1e-8, help="of AdamW: smaller gradients than this move hardly anything")
     run.add_argument("--weight_decay", type=float, default=0.01)
     run.add_argument("--clip", type=float, default=5.0, help="largest norm of a gradient")
     run.add_argument("--ema", type=float, default=0.999, help="decay of the averaged weights, which are what is saved")
@@ -379,7 +380,7 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
     teacher = teacher_of(args, network)
     if teacher is not None:
         teacher.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(parameter_groups(trainee, args), lr=args.lr, betas=(0.9, 0.99))
+    optimizer = torch.optim.AdamW(parameter_groups(trainee, args), lr=args.lr, betas=(0.9, 0.99), eps=args.eps)
     modules: dict[str, nn.Module] = {"trainee": trainee, "average": average}
     checkpoint = args.out / "last.safetensors"
     state = resumed(checkpoint, args, world, modules, optimizer) if args.resume else State()
