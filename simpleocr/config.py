@@ -31,7 +31,6 @@ class Backbone:
 BACKBONES: dict[str, Backbone] = {
     "tiny": Backbone(channels=(8, 16, 16, 32), blocks=(1, 1, 1, 1), hidden=32, layers=1),  # for tests
     "small": Backbone(channels=(32, 64, 128, 256), blocks=(1, 1, 2, 1), hidden=256, layers=1),
-    "medium": Backbone(channels=(32, 64, 128, 256), blocks=(1, 1, 2, 2), hidden=256, layers=1),  # `small`, grown
     "base": Backbone(channels=(48, 96, 192, 384), blocks=(1, 2, 4, 2), hidden=256, layers=2),
 }
 STRIDES = ((1, 1), (2, 2), (2, 1), (1, 1))
