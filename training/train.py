@@ -175,7 +175,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     run.add_argument("--max_steps", type=int, help="end, annealed, after so many steps instead")
     run.add_argument("--lr", type=float, default=1e-3, help="peak of the one-cycle schedule")
     run.add_argument("--head_rate", type=float, default=1.0, help="of the CTC head, as a multiple of --lr")
-    run.add_argument("--eps", type=float, default=1e-8, help="of AdamW: smaller gradients than this move hardly anything")
+    run.add_argument(
+        "--eps", type=float, default=1e-8, help="of AdamW: smaller gradients than this move hardly anything"
+    )
     run.add_argument("--weight_decay", type=float, default=0.01)
     run.add_argument("--clip", type=float, default=5.0, help="largest norm of a gradient")
     run.add_argument("--ema", type=float, default=0.999, help="decay of the averaged weights, which are what is saved")
