@@ -18,6 +18,7 @@ FIRST_ENLARGEMENT, MAX_ENLARGEMENT = 1.28, 3.0  # at the first look, and where l
 # pixels, from ascender to descender, beyond which the page is looked at again
 SMALL_LETTERS, LARGE_LETTERS = 14.0, 45.0
 GOOD_LETTERS = 18.0
+SURE_LINE = 0.7  # of a line's core, mean probability; a page without one such line has specks and no small letters
 LONGEST_SIDE = 4096  # pixels: more is never looked at
 TILE, OVERLAP = 1536, 128  # pixels: a larger picture is looked at in parts, which see so much of their neighbours
 ABOVE, BESIDE = 0.08, 0.05  # heights of a line that are read beyond its polygon
@@ -57,7 +58,7 @@ def detect_lines(network: Detector, image: Image.Image) -> list[Polygon]:
     found = find_regions(network, grey, scale)
     if found:
         usual = float(np.median([region.height for region in found])) * scale
-        if usual < SMALL_LETTERS:
+        if usual < SMALL_LETTERS and max(region.score for region in found) >= SURE_LINE:
             larger = min(scale * GOOD_LETTERS / usual, MAX_ENLARGEMENT, LONGEST_SIDE / longer)
             if larger > 1.2 * scale:
                 scale, found = larger, find_regions(network, grey, larger)

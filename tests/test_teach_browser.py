@@ -87,7 +87,7 @@ def page(browser: Browser, hub: FakeHub, tmp_path: Path) -> Iterator[Page]:
 
 
 def correct(page: Page, row: int, text: str) -> None:
-    cell = page.locator("#lines .virtual-row, #lines tbody tr").nth(row).locator("td").nth(1)
+    cell = page.locator(f'#lines [data-row="{row}"][data-col="1"]')
     cell.dblclick()
     page.keyboard.press("Control+a")
     page.keyboard.type(text)
