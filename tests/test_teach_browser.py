@@ -29,8 +29,8 @@ import torch
 import simpleocr
 from app import LAUNCH, Teacher, build_demo
 torch.set_num_threads(2)
-settings = ["--max_steps", "60", "--batch_size", "8", "--replay_lines", "200", "--general_lines", "80", "--freeze", "0"]
-demo = build_demo(simpleocr.OCR(), teacher=Teacher(Path(sys.argv[1]), settings=[*settings, "--lr", "1e-3"]))
+settings = ["--max_steps", "60", "--batch_size", "8", "--replay_lines", "200", "--general_lines", "80"]
+demo = build_demo(simpleocr.OCR(), teacher=Teacher(Path(sys.argv[1]), settings=settings))
 _, url, _ = demo.launch(**LAUNCH)
 print("serving at", url, flush=True)
 demo.block_thread()
@@ -108,7 +108,7 @@ def test_from_a_correction_to_a_pushed_model_and_back(page: Page, hub: FakeHub, 
     page.get_by_text("lines kept.").wait_for()
     page.get_by_text("6 corrections kept").wait_for()
     page.locator("#teach").click()
-    page.locator("#taught").get_by_text("Taught.").wait_for(timeout=400_000)
+    page.locator("#taught").get_by_text("Taught.").wait_for(timeout=200_000)
     assert page.locator("#taught table").inner_text().count("→") == 4
     page.get_by_role("button", name="Push to the Hub").click()
     page.locator("#repository textarea, #repository input").fill("tester/taught")

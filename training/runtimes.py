@@ -36,14 +36,17 @@ OCR.from_pretrained(sys.argv[1], detector=sys.argv[2], runtime=sys.argv[3]).reco
 
 def figures(args: argparse.Namespace) -> dict[str, float]:
     """Of this process's runtime."""
-    from training.crops import open_samples  # it brings `datasets` and pyarrow, whose memory is not the reader's
+    from training.crops import (
+        MAX_PAGE_PIXELS,
+        open_samples,
+    )  # it brings `datasets` and pyarrow, whose memory is not the reader's
     from training.page_scores import words_of
     from training.page_sets import pages_of
     from training.timing import threads
 
     found: dict[str, float] = {}
     with threads(args.threads):
-        ocr = OCR.from_pretrained(args.model, detector=args.detector, runtime=args.runtime)
+        ocr = OCR.from_pretrained(args.model, detector=args.detector, runtime=args.runtime, max_pixels=MAX_PAGE_PIXELS)
         times: list[float] = []
         busy = 0.0
         for name in args.dataset:
