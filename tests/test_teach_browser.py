@@ -6,8 +6,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import matplotlib as mpl
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 pytest.importorskip("gradio")
 pytest.importorskip("playwright")
@@ -22,6 +23,7 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine"),
 ]
+FONT = Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
 SERVE = """
 import os, sys
 from pathlib import Path
@@ -49,8 +51,9 @@ SAYS = [text.replace("Cafe", "Café").replace("Rene", "René").replace("Andre", 
 def lesson(texts: list[str]) -> Image.Image:
     """A page of lines; the network that comes with the package cannot write é."""
     image = Image.new("RGB", (640, 90 * len(texts) + 30), "white")
+    face = ImageFont.truetype(str(FONT), 44)  # Pillow's own draws no é
     for i, text in enumerate(texts):
-        ImageDraw.Draw(image).text((40, 30 + 90 * i), text, "black", font_size=44)
+        ImageDraw.Draw(image).text((40, 30 + 90 * i), text, "black", face)
     return image
 
 
