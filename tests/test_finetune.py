@@ -112,7 +112,9 @@ def test_a_model_that_lost_too_much_is_mixed_with_the_old_or_refused(
     assert not outcome.accepted
     assert not (tmp_path / "b" / "model").exists()
     with pytest.raises(SystemExit):
-        finetune.main([str(folder), "--out", str(tmp_path / "c"), "--init", tiny, "--max_steps", "1"])
+        finetune.main(
+            [str(folder), "--out", str(tmp_path / "c"), "--init", tiny, "--max_steps", "1", "--replay_lines", "32"]
+        )
 
 
 def test_what_the_user_can_mend_is_one_sentence(tmp_path: Path, tiny: str) -> None:
