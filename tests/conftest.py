@@ -1,6 +1,8 @@
 """Fixtures that tests of several modules share."""
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two processes run the tests: more threads would wait for one another
@@ -14,6 +16,14 @@ from simpleocr import inference
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
+
+
+@pytest.fixture(autouse=True)
+def own_accelerator() -> Iterator[None]:
+    """Each test may train in a precision of its own: Accelerate keeps the first for as long as the process lives."""
+    yield
+    if state := sys.modules.get("accelerate.state"):
+        state.AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture
