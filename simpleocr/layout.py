@@ -22,8 +22,8 @@ STEEP = 40.0  # degrees beyond which a page does not lie skewed but on its side
 def find_lines(detector: Detector | None, image: Image.Image) -> list[Polygon]:
     """Polygons around the lines of a page, in its pixels, in the order in which they are read.
 
-    Lines may rise or fall together, or lie on a sheet that is photographed aslant; a page that lies on its side or upside down is read in one of other_ways(). A
-    picture of a single line is one line, whatever gaps there are between its words.
+    Lines may rise or fall together, or lie on a sheet that is photographed aslant; a page that lies on its side or upside
+    down is read in one of other_ways(). A picture of a single line is one line, whatever gaps there are between its words.
 
     Args:
         detector: in eval mode; None tells lines apart by the profile of their ink, on upright pages of one column.
@@ -31,14 +31,15 @@ def find_lines(detector: Detector | None, image: Image.Image) -> list[Polygon]:
     """
     if detector is None:
         return split_lines(image)
-    found = detect_lines(detector, image)
+    grey = image.convert("L")
+    found = detect_lines(detector, grey)
     if _is_one_line(found, image):
         width, height = image.size
         return [box_to_polygon((0.0, 0.0, float(width), float(height)))]
-    if on_sheet := _on_a_sheet(detector, image.convert("L"), found):
+    if on_sheet := _on_a_sheet(detector, grey, found):
         return on_sheet
     if LEVEL_ENOUGH < abs(skew(found)) < STEEP:
-        level, back = deskew(image.convert("L"), skew(found))
+        level, back = deskew(grey, skew(found))
         again = detect_lines(detector, level)
         if _length(again) >= AS_MUCH * _length(found):
             return _in_order(again, back)

@@ -34,7 +34,7 @@ def find_sheet(grey: Image.Image) -> Polygon | None:
         grey: the picture, of mode "L".
 
     Returns:
-        None where no sheet's edges are seen, and where it is seen from right above.
+        None where no sheet's edges are seen, and where it tapers so little that it is read as well as it lies.
     """
     scale = min(1.0, SIDE / max(grey.size))
     size = (max(1, round(grey.width * scale)), max(1, round(grey.height * scale)))

@@ -1,26 +1,16 @@
 """training.train_detector: it learns, is resumed, and says what is wrong in one sentence."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import datasets
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 
 from simpleocr.linenet import LineNet
 from tests.test_pages import made_page
 from training import train_detector
 from training.train_detector import join_pages, map_loss
-
-
-@pytest.fixture(autouse=True)
-def alone() -> Iterator[None]:
-    """Other tests of this process have trained with another precision, which Accelerate remembers."""
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture

@@ -36,10 +36,8 @@ OCR.from_pretrained(sys.argv[1], detector=sys.argv[2], runtime=sys.argv[3]).reco
 
 def figures(args: argparse.Namespace) -> dict[str, float]:
     """Of this process's runtime."""
-    from training.crops import (
-        MAX_PAGE_PIXELS,
-        open_samples,
-    )  # it brings `datasets` and pyarrow, whose memory is not the reader's
+    # not at the top: these bring `datasets` and pyarrow, whose memory is not the reader's
+    from training.crops import MAX_PAGE_PIXELS, open_samples
     from training.page_scores import words_of
     from training.page_sets import pages_of
     from training.timing import threads
