@@ -23,10 +23,9 @@ def deskew(image: Image.Image, degrees: float) -> tuple[Image.Image, Transform]:
     left, top, right, bottom = polygon_to_box(turn.apply_polygon(box_to_polygon((0, 0, *image.size))))
     back = Transform.translate(left, top).then(turn.invert())
     size = (max(1, round(right - left)), max(1, round(bottom - top)))
-    (a, b, c), (d, e, f), _ = back.matrix
     median = int(np.median(np.asarray(image)))
     level = image.transform(
-        size, Image.Transform.AFFINE, (a, b, c, d, e, f), Image.Resampling.BILINEAR, fillcolor=median
+        size, Image.Transform.AFFINE, back.coefficients[:6], Image.Resampling.BILINEAR, fillcolor=median
     )
     return level, back
 

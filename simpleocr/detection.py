@@ -177,9 +177,10 @@ def crop_line(image: Image.Image, polygon: Polygon) -> tuple[Image.Image, Transf
     finer = max(1.0, FINE / max(1.0, across))
     width, height = max(1, round(finer * length)), max(1, round(finer * across))
     back = Transform.from_corners((width, height), polygon)
-    m = (np.asarray(back.matrix) / back.matrix[2][2]).ravel()
-    # a parallelogram needs no perspective, which takes twice as long
-    affine = abs(m[6]) * width + abs(m[7]) * height < FLAT
-    method = Image.Transform.AFFINE if affine else Image.Transform.PERSPECTIVE
-    values = tuple(m[: 6 if affine else 8].tolist())
+    values = back.coefficients
+    method = Image.Transform.PERSPECTIVE
+    if (
+        abs(values[6]) * width + abs(values[7]) * height < FLAT
+    ):  # a parallelogram needs half as long without perspective
+        method, values = Image.Transform.AFFINE, values[:6]
     return image.transform((width, height), method, values, Image.Resampling.BICUBIC, fillcolor=ground(image)), back

@@ -124,6 +124,12 @@ class Transform:
             raise ValueError(f"the transform {self.matrix} cannot be inverted")
         return Transform.from_array(np.linalg.inv(matrix))
 
+    @property
+    def coefficients(self) -> tuple[float, ...]:
+        """The eight numbers that Pillow's Image.transform() takes of a way back; the ninth is 1."""
+        last = self.matrix[2][2]
+        return tuple(value / last for row in self.matrix for value in row)[:8]
+
     def apply(self, point: Point) -> Point:
         """Where a point goes.
 

@@ -71,8 +71,7 @@ def flattened(grey: Image.Image, sheet: Polygon) -> tuple[Image.Image, Transform
     width, height = max(math.dist(a, b), math.dist(d, c)), max(math.dist(a, d), math.dist(b, c))
     size = (max(1, round(width)), max(1, round(height)))
     back = Transform.from_corners(size, sheet)
-    m = np.asarray(back.matrix) / back.matrix[2][2]
-    return grey.transform(size, Image.Transform.PERSPECTIVE, m.ravel()[:8].tolist(), Image.Resampling.BILINEAR), back
+    return grey.transform(size, Image.Transform.PERSPECTIVE, back.coefficients, Image.Resampling.BILINEAR), back
 
 
 def surrounds(polygon: Polygon, point: Point) -> bool:

@@ -100,6 +100,22 @@ def test_a_page_of_any_size_gives_polygons_in_its_pixels(size: tuple[int, int]) 
     assert 1.2 < (bottom - top) / (box[3] - box[1]) < 4.5  # the bar is the core, half of the line
 
 
+class UnsureNet(DarkNet):
+    """The same, never surer than 0.57."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images).clamp(max=0.3)
+
+
+def test_a_page_is_looked_at_larger_for_small_lines_and_not_for_specks() -> None:
+    page = bars((2600, 1700), (300, 814, 900, 819))  # one cell high at first
+    sure, unsure = DarkNet(), UnsureNet()
+    assert len(detect_lines(sure, page)) == len(detect_lines(unsure, page)) == 1
+    first = unsure.seen[0]
+    assert max(sure.seen) > first
+    assert max(unsure.seen) == first
+
+
 def test_an_empty_page_has_no_lines() -> None:
     assert detect_lines(DarkNet(), Image.new("RGB", (500, 300), "white")) == []
     assert detect_lines(DarkNet(), Image.new("RGB", (1, 1))) == []

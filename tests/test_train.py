@@ -406,6 +406,16 @@ def test_eight_lines_are_learned_by_heart(tmp_path: Path, monkeypatch: pytest.Mo
     assert [line.text for line in recognize(network, [load_image(png(draw(text))) for text in BY_HEART])] == BY_HEART
 
 
+def test_gradients_below_eps_move_hardly_anything(corpus: Path, tmp_path: Path) -> None:
+    moved = []
+    for name, eps in (("as a rule", "1e-8"), ("large", "1e6")):
+        more = ["--max_steps", "2", "--weight_decay", "0", "--eps", eps]
+        args = train.parse(arguments(corpus, tmp_path / name, *more))
+        before, after = train.build(args).state_dict(), train.run(args).state_dict()
+        moved.append(float((after["classifier.weight"] - before["classifier.weight"]).abs().max()))
+    assert moved[1] < 1e-4 * moved[0]
+
+
 SHORT = ["--max_steps", "12", "--eval_every", "4", "--save_every", "4"]
 
 
