@@ -1,8 +1,10 @@
 """Fixtures that tests of several modules share."""
 
+import multiprocessing
 import os
 import sys
 from collections.abc import Iterator
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two processes run the tests: more threads would wait for one another
@@ -34,6 +36,23 @@ def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(datasets.config, "SLEEP_TIME_ON_THREADS_SHUTDOWN", 0)  # 5 s after every stream
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Render in a thread of this process: starting others takes seconds."""
+    import cv2
+
+    from training import synth
+
+    class Context:
+        Pool = staticmethod(ThreadPool)
+
+    monkeypatch.setattr(multiprocessing, "get_context", lambda _: Context)
+    monkeypatch.setattr(synth, "_worker", {})
+    threads = cv2.getNumThreads()
+    yield
+    cv2.setNumThreads(threads)
 
 
 @pytest.fixture

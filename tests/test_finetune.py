@@ -63,7 +63,7 @@ def tiny(tmp_path: Path) -> str:
     return str(tmp_path / "tiny")
 
 
-@pytest.mark.usefixtures("apart")
+@pytest.mark.usefixtures("apart", "at_once")
 def test_the_way_from_a_folder_to_a_report(tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finetune, "GENERAL", 24)
     folder = folder_of(tmp_path / "own", ["abc", "café", "ß 12", "no", "yes", "one two"])
@@ -80,6 +80,7 @@ def test_the_way_from_a_folder_to_a_report(tmp_path: Path, tiny: str, monkeypatc
     assert ("accepted" in outcome.table()) or ("refused" in outcome.table())
 
 
+@pytest.mark.usefixtures("at_once")
 def test_a_model_that_lost_too_much_is_mixed_with_the_old_or_refused(
     tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

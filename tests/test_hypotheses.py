@@ -28,9 +28,8 @@ def test_even_shares_by_hand() -> None:
     assert even_shares(torch.tensor([], dtype=torch.int64), 3).tolist() == [0, 0, 0]
 
 
-@pytest.mark.parametrize(
-    "name", [name if name == "crnn" else pytest.param(name, marks=pytest.mark.slow) for name in VARIANTS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", VARIANTS)
 def test_every_variant_learns_two_words(name: str) -> None:
     torch.manual_seed(0)
     variant = VARIANTS[name]("tiny").train()

@@ -9,7 +9,7 @@ __all__ = ["pytestmark", "url"]
 
 @needs_weights
 def test_a_camera_is_read_and_followed(url: str, tmp_path: Path) -> None:
-    with chromium(film(tmp_path / "camera.y4m", "Platform 4", "Departures", frames=150)) as browser:
+    with chromium(film(tmp_path / "camera.y4m", "Platform 4", "Departures", frames=60)) as browser:
         page = browser.new_page(viewport={"width": 390, "height": 844})
         page.set_default_timeout(SECONDS)
         page.goto(url)

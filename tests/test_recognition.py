@@ -135,6 +135,7 @@ def test_order_is_kept_over_batches() -> None:
 
 @law
 @example(21, 1.6875, [3.0, 1.0, 1.0], 48)
+@example(38, 0.5, [2.75, 1.125, 3.0], 16)
 @given(
     st.integers(8, 120),
     st.floats(0.5, 2),
@@ -154,9 +155,10 @@ def test_characters_are_where_they_are_drawn(height: int, stretch: float, steps:
     check_places(line, size)
     assert line.text == "a" * len(places)
     for char, (left, right) in zip(line.chars, places, strict=True):
-        # an edge is seen to a timestep, and half a pixel of it is lost where the picture is resized
-        assert char.box[0] == pytest.approx(left, abs=1.25 * timestep + 0.5)
-        assert char.box[2] == pytest.approx(right, abs=1.25 * timestep + 0.5)
+        # a timestep in which the edge lies is dark if a share of it is, a small one where there is little ink; it stands
+        # for half a step to either side of its start; and half a pixel is lost where the picture is resized
+        assert char.box[0] == pytest.approx(left, abs=1.5 * timestep + 0.5)
+        assert char.box[2] == pytest.approx(right, abs=1.5 * timestep + 0.5)
 
 
 def test_the_last_character_ends_within_the_picture() -> None:

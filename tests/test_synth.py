@@ -5,7 +5,7 @@ import multiprocessing
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from multiprocessing.pool import ThreadPool
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -54,17 +54,6 @@ def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     threads = cv2.getNumThreads()
     yield
     cv2.setNumThreads(threads)
-
-
-@pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Render in a thread of this process: starting others takes seconds."""
-
-    class Context:
-        Pool = staticmethod(ThreadPool)
-
-    monkeypatch.setattr(multiprocessing, "get_context", lambda _: Context)
-    monkeypatch.setattr(synth, "_worker", {})
 
 
 def shards(folder: Path) -> dict[str, bytes]:
@@ -225,7 +214,7 @@ def test_broken_fonts_are_passed_over_and_none_left_is_said(tmp_path: Path, monk
 
 
 def arguments(**given: Any) -> Any:
-    values = {"text": [], "backgrounds": [], "vocabulary": "english", "fonts": [], "strength": 1.0}
+    values = {"text": [], "backgrounds": [], "vocabulary": "english", "fonts": [], "strength": 1.0, "without": []}
     return argparse.Namespace(**values | given)
 
 
@@ -369,6 +358,27 @@ def test_dark_on_light_and_light_on_dark_both_occur(source: Source) -> None:
     face = Face(DEJAVU, EM)
     dark = [polarity(render.render_line("Hello there", face, source, Random(seed))) for seed in range(200)]
     assert 0.5 < np.mean(dark) < 0.9
+
+
+@pytest.mark.parametrize("effect", render.EFFECTS)
+def test_an_effect_can_be_left_out(source: Source, photos: list[npt.NDArray[np.uint8]], effect: str) -> None:
+    face = Face(DEJAVU, EM)
+    every = replace(source, photos=photos)
+    less = replace(every, without=frozenset([effect]))
+
+    def pictures(of: Source) -> list[npt.NDArray[np.uint8]]:
+        return [render.render_line("Hello there", face, of, Random(seed)) for seed in range(60)]
+
+    before, after = pictures(every), pictures(less)
+    assert any(not np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+    if effect == "polarity":
+        assert np.mean([polarity(image) for image in after]) > 0.9
+    if effect in {"looseness", "slant"}:  # what makes the shape of a crop a matter of luck
+        assert np.std([p.shape[1] / p.shape[0] for p in after]) < np.std([p.shape[1] / p.shape[0] for p in before])
+    if effect == "sensor":
+        assert np.median([np.abs(np.diff(p.astype(int))).max() for p in after]) > np.median(
+            [np.abs(np.diff(p.astype(int))).max() for p in before]
+        ), "edges stay sharp"
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])

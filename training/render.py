@@ -25,6 +25,21 @@ Mask = npt.NDArray[np.uint8]
 Matrix = npt.NDArray[np.float64]
 
 
+EFFECTS: dict[str, str] = {
+    "looseness": "crops that are loose or cut into the ink",
+    "width": "condensed and stretched letters",
+    "slant": "turned, sheared and curved lines, perspective",
+    "neighbours": "other text beside the line",
+    "print": "ink that spread or broke, dots, black and white, rules",
+    "style": "outlines, shadows, relief, letters with sides, panels, frames, gradients in the ink",
+    "background": "photographs, textures and gradients behind",
+    "contrast": "greys close to each other",
+    "polarity": "light text on dark",
+    "sensor": "uneven light, shadows, blur, low resolution, noise, exposure",
+}
+"""What can be left out of a corpus, to learn what it is worth."""
+
+
 @dataclass(frozen=True)
 class Source:
     """All that samples are drawn from.
@@ -35,6 +50,7 @@ class Source:
         photos: grey pictures for backgrounds.
         vocabulary: the characters that texts may have.
         strength: 0..1, how hard the hardest samples are.
+        without: those of EFFECTS that are left out.
     """
 
     corpus: Corpus
@@ -42,6 +58,11 @@ class Source:
     photos: Sequence[npt.NDArray[np.uint8]]
     vocabulary: Vocabulary
     strength: float = 1.0
+    without: frozenset[str] = frozenset()
+
+    def share(self, effect: str) -> float:
+        """1, or 0 of what is left out: a factor of the effect's strength."""
+        return float(effect not in self.without)
 
 
 def small_capitals(text: str, rng: Random) -> list[float]:
@@ -135,7 +156,9 @@ def _drawable(text: str, face: Face) -> str:
     return "".join(c for c in text if face.draws(c)) or "I"
 
 
-def view(box: tuple[int, int, int, int], rng: Random, strength: float) -> tuple[Matrix, tuple[int, int]]:
+def view(
+    box: tuple[int, int, int, int], source: Source, rng: Random, strength: float
+) -> tuple[Matrix, tuple[int, int]]:
     """How the crop sees the canvas: the matrix (3, 3) from canvas to crop pixels, and the crop's (width, height)."""
     left, top, right, bottom = box
     w, h = right - left, bottom - top
@@ -145,6 +168,7 @@ def view(box: tuple[int, int, int, int], rng: Random, strength: float) -> tuple[
         squeeze = float(np.exp(rng.gauss(-0.05, 0.2)))
     elif draw < 0.62:
         squeeze = rng.uniform(0.5, 0.8)
+    squeeze **= source.share("width")
     shear = rng.gauss(0, 0.2) * strength if rng.random() < 0.4 * strength else 0.0
     angle = 0.0
     if rng.random() < 0.75 * strength:
@@ -164,7 +188,7 @@ def view(box: tuple[int, int, int, int], rng: Random, strength: float) -> tuple[
     corners = matrix @ np.array([[left, right, right, left], [top, top, bottom, bottom], [1, 1, 1, 1]])
     corners = corners[:2] / corners[2]
     (x0, y0), (x1, y1) = corners.min(axis=1), corners.max(axis=1)
-    margins = [margin * (y1 - y0) for margin in _margins(rng, strength)]
+    margins = [margin * (y1 - y0) for margin in _margins(rng, source.strength * source.share("looseness"))]
     x0, y0, x1, y1 = x0 - margins[0], y0 - margins[1], x1 + margins[2], y1 + margins[3]
     if y1 - y0 < 0.5 * EM and rng.random() < 0.7:  # a lone dot or dash: mostly cropped with the line's height around it
         grow = rng.uniform(0.2, 0.7) * EM
@@ -231,21 +255,25 @@ def grey_levels(rng: Random, strength: float, document: bool) -> tuple[float, fl
 
 def paint(mask: Mask, source: Source, rng: Random, strength: float, document: bool) -> Grey:
     """Text of coverage `mask` on a background: outlines, shadows, textures, rules; float32 grey."""
-    ground, ink = grey_levels(rng, strength, document)
-    surface = background(mask.shape, ground, source.photos, rng, strength * (0.5 if document else 1.0))
+    ground, ink = grey_levels(rng, strength * source.share("contrast"), document)
+    if "polarity" in source.without:
+        ground, ink = max(ground, ink), min(ground, ink)
+    lively = strength * source.share("background")
+    surface = background(mask.shape, ground, source.photos, rng, lively * (0.5 if document else 1.0))
     alpha = mask.astype(np.float32) / np.float32(255)
+    styled = strength * source.share("style")
     if document:
-        surface = _rule(surface, ink, rng, strength)
+        surface = _rule(surface, ink, rng, strength * source.share("print"))
     else:
-        surface = _panel(surface, ground, rng, strength)
-        if rng.random() < 0.4 * strength:
+        surface = _panel(surface, ground, rng, styled)
+        if rng.random() < 0.4 * styled:
             surface, alpha = _style(surface, alpha, mask, ground, ink, rng)
     colour = np.full(mask.shape, ink, dtype=np.float32)
     if not document:
         draw = rng.random()
-        if draw < 0.2 * strength:
+        if draw < 0.2 * styled:
             colour += clouds(mask.shape, rng) * np.float32(rng.uniform(5, 40))
-        elif draw < 0.35 * strength:  # metal, or lit from above
+        elif draw < 0.35 * styled:  # metal, or lit from above
             colour += np.linspace(-1, 1, mask.shape[0], dtype=np.float32)[:, None] * np.float32(rng.uniform(-60, 60))
     # on a lively background the text must still stand out on average, else the label would be a guess
     covered = float(alpha.sum()) + 1e-6
@@ -335,23 +363,24 @@ def render_line(text: str, face: Face, source: Source, rng: Random) -> npt.NDArr
     """One picture of `text`, uint8 grey with shape (height, width); every character must be one that `face` draws."""
     # drawn apart: a sharp sign may be seen from the side, and a blurred one from the front
     strength, painted = source.strength * rng.random(), source.strength * rng.random()
-    turned = source.strength * rng.random() ** 0.5
+    turned = source.strength * rng.random() ** 0.5 * source.share("slant")
+    printed = strength * source.share("print")
     document = rng.random() < 0.45
     canvas, box = lay_out(text, face, rng, strength)
     if rng.random() < (0.85 if needs_line(text) else 0.3 if document else 0.05):
         box = line_box(box, face, rng)
-    if rng.random() < 0.35 * source.strength:
+    if rng.random() < 0.35 * source.strength * source.share("neighbours"):
         add_neighbours(canvas, box, face, source, rng)
-    canvas = augment.print_ink(canvas, rng, strength)
+    canvas = augment.print_ink(canvas, rng, printed)
     bend = 0.0
     if not document and len(text) > 3 and rng.random() < 0.2 * turned:
         bend = rng.gauss(0, 0.35) * (box[3] - box[1])
         box = (box[0], box[1] - max(0, round(bend)), box[2], box[3] - min(0, round(bend)))
-    matrix, size = view(box, rng, turned * (0.4 if document else 1.0))
+    matrix, size = view(box, source, rng, turned * (0.4 if document else 1.0))
     mask = warp(canvas, matrix, size, bend)
     image = paint(mask, source, rng, painted, document)
-    image = augment.degrade(image, rng, strength)
-    if document and rng.random() < 0.12 * strength:
+    image = augment.degrade(image, rng, strength * source.share("sensor"))
+    if document and rng.random() < 0.12 * printed:
         image = augment.binarize(image, rng, strength)
     return np.clip(image, 0, 255).astype(np.uint8)
 

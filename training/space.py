@@ -2,9 +2,8 @@
 
 import json
 import shutil
+from importlib.metadata import version
 from pathlib import Path
-
-import gradio
 
 from simpleocr.modelfile import ModelError
 from simpleocr.models import MODEL_FILE
@@ -51,7 +50,7 @@ emoji: 🔎
 colorFrom: green
 colorTo: gray
 sdk: gradio
-sdk_version: {gradio.__version__}
+sdk_version: {version("gradio")}
 python_version: "3.11"
 app_file: app.py
 license: apache-2.0

@@ -25,7 +25,7 @@ from simpleocr.vocabulary import VOCABULARIES
 from training.backgrounds import load_photos
 from training.corpus import load_corpus, sample_text
 from training.fonts import Face, find_fonts, held_out
-from training.render import EM, Source, encode, render_empty, render_line
+from training.render import EFFECTS, EM, Source, encode, render_empty, render_line
 
 FONT_BLOCK = 32  # successive samples share a font, so that its glyphs are rasterised once
 FONT_BLOCK_HELD_OUT = 4  # of validation and test: a few hundred samples must show many fonts, not a dozen
@@ -131,10 +131,13 @@ def write_corpus(
         OSError: the folder cannot be written.
     """
     (out / "data").mkdir(parents=True, exist_ok=True)
-    _claim(
-        out,
-        {"seed": seed, "counts": counts, "strengths": {split: source.strength for split, source in sources.items()}},
-    )
+    settings = {
+        "seed": seed,
+        "counts": counts,
+        "strengths": {split: source.strength for split, source in sources.items()},
+    }
+    without = {split: sorted(source.without) for split, source in sources.items() if source.without}
+    _claim(out, {**settings, "without": without} if without else settings)
     jobs = []
     for number, (split, count) in enumerate(counts.items()):
         shards = max(1, -(-count // SHARD))
@@ -170,7 +173,8 @@ def sources_from(args: argparse.Namespace) -> dict[str, Source]:
     fonts = find_fonts(args.fonts)
     kept = [f for f in fonts if held_out(f)] or fonts
     seen = [f for f in fonts if not held_out(f)] or fonts
-    train = Source(corpus, seen, photos, vocabulary, args.strength)
+    without = frozenset(args.without)
+    train = Source(corpus, seen, photos, vocabulary, args.strength, without)
     unseen = Source(corpus, kept, photos, vocabulary, args.strength)
     return {"train": train, "validation": unseen, "test": unseen}
 
@@ -191,6 +195,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--vocabulary", choices=sorted(VOCABULARIES), default="english", help="characters that texts may have"
     )
     parser.add_argument("--strength", type=float, default=1.0, help="0 clean print .. 1 every effect")
+    parser.add_argument(
+        "--without",
+        nargs="*",
+        default=[],
+        choices=list(EFFECTS),
+        metavar="EFFECT",
+        help=f"leave out of what is trained on: {', '.join(EFFECTS)}",
+    )
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same corpus, bit for bit")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     args = parser.parse_args(argv)
