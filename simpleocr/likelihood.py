@@ -6,7 +6,7 @@ character, blank, ..., blank; every way from its start to its end in T timesteps
 Shapes: B texts, T timesteps, C classes, N characters of the longest text, S = 2N + 1 states.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -21,6 +21,7 @@ LogProbs = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 
 BLOCK = 64  # timesteps whose emissions are gathered at a time: bounds memory on long lines
+LEAST = -600.0  # logarithm of a text's probability down to which floats hold all that matters to it
 NEVER = -1e30  # the logarithm of nothing; finite, so that a difference of two is a number
 
 
@@ -59,52 +60,121 @@ def likelihoods(lines: Sequence[LogProbs], texts: Sequence[Sequence[int]], space
     classes = lines[0].shape[1]
     if any(not BLANK < c < classes for ids in texts for c in ids):
         raise ValueError(f"class ids of characters are 1..{classes - 1}")
+    found = _linear(lines, texts, space)
+    far_off = [i for i, prefixes in enumerate(found) if prefixes[-1] < LEAST]
+    again = _logarithmic([lines[i] for i in far_off], [texts[i] for i in far_off], space) if far_off else []
+    for i, prefixes in zip(far_off, again, strict=True):
+        found[i] = prefixes
+    return [_likelihood(prefixes) for prefixes in found]
+
+
+def _likelihood(prefixes: Sequence[float]) -> Likelihood:
+    """From the logarithms of the mass of all texts that begin with the first 1, 2, ... characters, and of the text."""
+    falling = np.minimum.accumulate([0.0, *prefixes]).tolist()
+    steps_down = [after - before for before, after in pairwise(falling)]
+    return Likelihood(falling[-1], tuple(steps_down[:-1]), steps_down[-1])
+
+
+@dataclass(frozen=True)
+class _Chains:
+    """The states of texts.
+
+    Args:
+        states: (B, S) class of each.
+        near, far: (B, S) whether it can be come to from the one before it, from the one before that.
+        gap, end: (B, S) whether it is a gap between words or an end of the line; whether it is the end.
+        lengths: (B,) characters.
+    """
+
+    states: npt.NDArray[np.int64]
+    near: npt.NDArray[np.bool_]
+    far: npt.NDArray[np.bool_]
+    gap: npt.NDArray[np.bool_]
+    end: npt.NDArray[np.bool_]
+    lengths: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, texts: Sequence[Sequence[int]], space: int) -> "_Chains":
+        lengths = np.array([len(ids) for ids in texts])
+        states, far = _chains(texts, int(lengths.max()), space)
+        # a gap between words begins with a space, and then holds blanks and spaces as they come; so do the ends of the
+        # line; and so the blank after a space is part of the gap already
+        gap = states == space
+        near = np.ones(states.shape, dtype=np.bool_)
+        near[:, 2::2] = ~gap[:, 1:-1:2]
+        gap[:, 0] = True
+        end = np.zeros(states.shape, dtype=np.bool_)
+        end[np.arange(len(texts)), 2 * lengths] = space >= 0
+        return cls(states, near, far, gap, end, lengths)
+
+    def totals(self, last: Floats, add: Callable[[Floats, Floats], Floats]) -> Floats:
+        """(B, S) mass in each state at last -> (B,) of the texts: all that ends with the last character or a blank."""
+        rows = np.arange(len(last))
+        ends = last[rows, 2 * self.lengths]
+        return np.where(self.lengths > 0, add(ends, last[rows, np.maximum(0, 2 * self.lengths - 1)]), ends)
+
+
+def _linear(lines: Sequence[LogProbs], texts: Sequence[Sequence[int]], space: int) -> list[list[float]]:
+    """For each text the logarithms of the mass that comes to each character, and ends the text.
+
+    Right where the text's is more than LEAST: what is too little to be a float could not have grown to that any more.
+    """
+    chains = _Chains.of(texts, space)
+    states = chains.states
+    near, far = chains.near[:, 1:].astype(np.float64), chains.far[:, 2:].astype(np.float64)
+    alpha = np.zeros(states.shape)
+    alpha[:, 0] = 1.0  # before the first timestep, all mass stands before the first blank
+    entered = np.zeros((len(lines), (states.shape[1] - 1) // 2))
+    for start in range(0, max(len(line) for line in lines), BLOCK):
+        emissions, pauses = _emissions(lines, states, start, space)
+        entering = np.exp(np.where(chains.end, pauses, emissions))
+        staying = np.where(chains.gap, np.exp(pauses), entering)
+        for i, line in enumerate(lines):  # which ends here; all stay where they are
+            entering[max(0, len(line) - start) :, i], staying[max(0, len(line) - start) :, i] = 0.0, 1.0
+        for enter, stay in zip(entering[:, :, 1:], staying, strict=True):
+            came = alpha[:, :-1] * near
+            came[:, 1:] += alpha[:, :-2] * far
+            came *= enter
+            alpha = alpha * stay
+            alpha[:, 1:] += came
+            entered += came[:, ::2]
+    with np.errstate(divide="ignore"):
+        masses = np.log(entered), np.log(chains.totals(alpha, np.add))
+    return _prefixes(chains, *masses)
+
+
+def _logarithmic(lines: Sequence[LogProbs], texts: Sequence[Sequence[int]], space: int) -> list[list[float]]:
+    """As _linear(), however little the masses are; takes four times as long."""
+    chains = _Chains.of(texts, space)
+    states = chains.states
     steps = np.array([len(line) for line in lines])
-    shortest = int(steps.min())
-    lengths = np.array([len(ids) for ids in texts])
-    states, skips = _chains(texts, int(lengths.max()), space)
-    # what a state emits when it is come to, and while it is stayed in: a gap between words begins with a space, and
-    # then holds blanks and spaces as they come; so do the ends of the line
-    gap = states == space
-    gap[:, 0] = True
-    rows = np.arange(len(lines))
-    final = np.zeros(states.shape, dtype=np.bool_)
-    final[rows, 2 * lengths] = space >= 0
-    # logarithms of whether a state can be come to from the one before it, and from the one before that: the blank after
-    # a space is part of the gap already
-    near = np.zeros((len(lines), states.shape[1] - 1))
-    near[:, 1::2] = np.where(states[:, 1:-1:2] == space, NEVER, 0.0)
-    far = np.where(skips[:, 2:], 0.0, NEVER)
+    near, far = np.where(chains.near[:, 1:], 0.0, NEVER), np.where(chains.far[:, 2:], 0.0, NEVER)
     came = np.full(states.shape, NEVER)
     alpha = np.full(states.shape, NEVER)
-    alpha[:, 0] = 0.0  # before the first timestep, all mass stands before the first blank
-    entered = np.full((len(lines), int(lengths.max())), NEVER)  # (B, N): mass that has come to each character by now
+    alpha[:, 0] = 0.0
+    entered = np.full((len(lines), (states.shape[1] - 1) // 2), NEVER)
     for t in range(int(steps.max())):
         if t % BLOCK == 0:
             emissions, pauses = _emissions(lines, states, t, space)
-            entering = np.where(final, pauses, emissions)
-            staying = np.where(gap, pauses, entering)
+            entering = np.where(chains.end, pauses, emissions)
+            staying = np.where(chains.gap, pauses, entering)
         came[:, 1:] = alpha[:, :-1] + near
         came[:, 2:] = _added(came[:, 2:], alpha[:, :-2] + far)
         came[:, 1:] = np.maximum(came[:, 1:] + entering[t % BLOCK, :, 1:], NEVER)
         new = np.maximum(_added(alpha + staying[t % BLOCK], came), NEVER)
-        if t < shortest:
-            alpha = new
-        else:
-            alive = (t < steps)[:, None]
-            came = np.where(alive, came, NEVER)
-            alpha = np.where(alive, new, alpha)
+        alive = (t < steps)[:, None]
+        came = np.where(alive, came, NEVER)
+        alpha = np.where(alive, new, alpha)
         entered = _added(entered, came[:, 1::2])
-    last = alpha[rows, 2 * lengths]
-    total = np.where(lengths > 0, _added(last, alpha[rows, np.maximum(0, 2 * lengths - 1)]), last)
-    found = []
-    for i, length in enumerate(lengths.tolist()):
-        # the mass that ever came to character k is that of all texts that begin with the first k characters
-        prefixes = [0.0, *np.minimum(0.0, entered[i, :length]).tolist(), float(min(0.0, total[i]))]
-        prefixes = np.minimum.accumulate(prefixes).tolist()
-        steps_down = [after - before for before, after in pairwise(prefixes)]
-        found.append(Likelihood(prefixes[-1], tuple(steps_down[:-1]), steps_down[-1]))
-    return found
+    return _prefixes(chains, entered, chains.totals(alpha, _added))
+
+
+def _prefixes(chains: _Chains, entered: Floats, totals: Floats) -> list[list[float]]:
+    """(B, N) and (B,) logarithms of masses -> of each text those of its characters and its own."""
+    return [
+        [*characters[:length], total]
+        for characters, length, total in zip(entered.tolist(), chains.lengths.tolist(), totals.tolist(), strict=True)
+    ]
 
 
 def _emissions(

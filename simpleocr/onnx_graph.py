@@ -7,6 +7,7 @@ with those it meets, by an operator of ONNX Runtime's own; the classifier stays 
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -94,7 +95,7 @@ def linenet_graph(config: LineNetConfig, tensors: Tensors, *, quantized: bool = 
             coordinate_transformation_mode="asymmetric",
             nearest_mode="floor",
         )
-        joined = graph.quantize(graph.node("Add", [levels.pop(), larger]))
+        joined = graph.quantize(graph.node("Add", [levels.pop(), graph.as_whole_as(joined, larger)]))
     joined = graph.convolution(joined, "joint", relu=True)
     x = graph.convolution(joined, "classifier", quantize=False)
     graph.node("Sigmoid", [x], output="probs")
@@ -109,6 +110,20 @@ def activations(model: "ModelProto") -> list[str]:
     """The values of a graph in floats whose ranges one in whole numbers needs, in order."""
     (names,) = [entry.value for entry in model.metadata_props if entry.key == "activations"]
     return [str(name) for name in json.loads(names)]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Of a value in whole numbers.
+
+    Args:
+        size: of one step.
+        scale, zero: names of the constants that say so, and which step is 0.
+    """
+
+    size: float
+    scale: str
+    zero: str
 
 
 class _Graph:
@@ -126,7 +141,7 @@ class _Graph:
         self._tensors = tensors
         self._ranges = iter(ranges)
         self._quantized = bool(ranges)
-        self._scales: dict[str, float] = {}  # of each value that is in whole numbers
+        self._steps: dict[str, Steps] = {}  # of each value that is in whole numbers
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
         self.activations: list[str] = []
@@ -140,7 +155,7 @@ class _Graph:
     def constant(self, values: Array) -> str:
         """A constant; floats that float16 holds exactly are stored so, and cast."""
         name = f"constant_{len(self._constants)}"
-        values = np.ascontiguousarray(values)
+        values = np.ascontiguousarray(values) if values.ndim else values  # which would make one of a number
         if values.dtype == np.float32 and values.size > 1024:
             small = values.astype(np.float16)
             if bool((small == values).all()):
@@ -161,10 +176,19 @@ class _Graph:
             )
         scale = (high - low) / LEVELS
         zero = np.uint8(max(0, min(LEVELS, round(-low / scale))))
-        ends = [self.constant(np.array(scale, dtype=np.float32)), self.constant(np.array(zero))]
-        whole = self.node("QuantizeLinear", [value, *ends])
-        back = self.node("DequantizeLinear", [whole, *ends])
-        self._scales[back] = scale
+        steps = Steps(scale, self.constant(np.array(scale, dtype=np.float32)), self.constant(np.array(zero)))
+        return self._stepped(value, steps)
+
+    def as_whole_as(self, value: str, moved: str) -> str:
+        """What has the same numbers as a value, elsewhere; in the value's steps, if that has any."""
+        return self._stepped(moved, self._steps[value]) if value in self._steps else moved
+
+    def _stepped(self, value: str, steps: "Steps") -> str:
+        back = self.node(
+            "DequantizeLinear",
+            [self.node("QuantizeLinear", [value, steps.scale, steps.zero]), steps.scale, steps.zero],
+        )
+        self._steps[back] = steps
         return back
 
     def convolution(
@@ -173,8 +197,8 @@ class _Graph:
         """A convolution with the BatchNorm behind it, if it has one, and a ReLU if asked for."""
         weight, bias = self._folded(name)
         pads = [side // 2 for side in weight.shape[2:]] * 2
-        if x in self._scales:
-            inputs = [x, *self._whole(weight, bias, self._scales[x])]
+        if x in self._steps:
+            inputs = [x, *self._whole(weight, bias, self._steps[x].size)]
         else:
             inputs = [x, self.constant(weight), self.constant(bias)]
         out = self.node("Conv", inputs, strides=list(stride), pads=pads, kernel_shape=list(weight.shape[2:]))

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simpleocr import likelihood
 from simpleocr.likelihood import NEVER, LogProbs, align, likelihoods, log_likelihood
 
 
@@ -70,6 +71,28 @@ def test_a_batch_is_the_same_as_one_by_one() -> None:
     together = likelihoods(lines, texts)
     for line, text, one in zip(lines, texts, together, strict=True):
         assert likelihoods([line], [text])[0].log_prob == pytest.approx(one.log_prob, abs=1e-9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 150), st.lists(st.integers(1, 5), max_size=40)), min_size=1, max_size=5),
+    st.sampled_from([-1, 2]),
+    st.floats(0.1, 6),
+    st.integers(0, 10_000),
+)
+def test_floats_and_their_logarithms_say_the_same(
+    given: list[tuple[int, list[int]]], space: int, sharpness: float, seed: int
+) -> None:
+    """Sharp lines say nothing like the texts: their masses are too little for floats, and logarithms are taken."""
+    lines = [random_log_probs(steps, 6, seed + i, sharpness) for i, (steps, _) in enumerate(given)]
+    texts = [text for _, text in given]
+    slow = likelihood._logarithmic(lines, texts, space)
+    for one, prefixes in zip(likelihoods(lines, texts, space), slow, strict=True):
+        expected = likelihood._likelihood(prefixes)
+        assert one.log_prob == pytest.approx(expected.log_prob, rel=1e-9, abs=1e-9)
+        assert one.log_chars == pytest.approx(expected.log_chars, rel=1e-7, abs=1e-7)
+    for fast, exact in zip(likelihood._linear(lines, texts, space), slow, strict=True):
+        assert exact[-1] < likelihood.LEAST + 1 or fast == pytest.approx(exact, rel=1e-9, abs=1e-9)
 
 
 def test_the_empty_text_is_all_blanks() -> None:
