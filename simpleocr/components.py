@@ -18,30 +18,16 @@ def label_regions(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
             run = parents[run]
         return run
 
-    for upper, lower in _touching(rows, starts, ends, height):
-        parents[root(lower)] = root(upper)
+    # all rows in a row: of the runs above, those that end after a run starts and start before it ends
+    above = (rows - 1) * (width + 1)
+    low = np.searchsorted(rows * (width + 1) + ends, above + starts, side="right")
+    high = np.searchsorted(rows * (width + 1) + starts, above + ends, side="left")
+    for run, (first, last) in enumerate(zip(low.tolist(), high.tolist(), strict=True)):
+        for upper in range(first, last):
+            parents[root(run)] = root(upper)
     names = np.array([root(run) for run in range(len(rows))], dtype=np.int64)
     _, numbers = np.unique(names, return_inverse=True)
     steps = np.zeros((height, width + 1), dtype=np.int64)
     steps[rows, starts] = numbers + 1
     steps[rows, ends] -= numbers + 1
     return np.asarray(steps.cumsum(axis=1)[:, :width])
-
-
-def _touching(
-    rows: npt.NDArray[np.intp], starts: npt.NDArray[np.intp], ends: npt.NDArray[np.intp], height: int
-) -> list[tuple[int, int]]:
-    """Pairs of runs of neighbouring rows that share a column."""
-    first = np.searchsorted(rows, np.arange(height + 1))  # of each row
-    pairs = []
-    for row in range(1, height):
-        above, below = first[row - 1], first[row]
-        end = first[row + 1]
-        if above == below or below == end:
-            continue
-        # of the runs above, sorted as they are, those that end after a run starts and start before it ends
-        low = np.searchsorted(ends[above:below], starts[below:end], side="right")
-        high = np.searchsorted(starts[above:below], ends[below:end], side="left")
-        for run, (a, b) in enumerate(zip(low.tolist(), high.tolist(), strict=True)):
-            pairs += [(int(above) + other, int(below) + run) for other in range(a, b)]
-    return pairs

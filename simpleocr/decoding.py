@@ -69,11 +69,12 @@ def greedy(log_probs: LogProbs, vocabulary: Vocabulary) -> Decoded:
     if not len(log_probs):
         return Decoded(())
     best = log_probs.argmax(axis=1)
-    edges = np.flatnonzero(np.diff(best)) + 1
-    spans: list[Span] = []
-    for start, end in zip([0, *edges], [*edges, len(best)], strict=True):
-        if best[start] != BLANK:
-            spans.append(_span(log_probs, vocabulary, int(best[start]), int(start), int(end)))
+    edges = (np.flatnonzero(np.diff(best)) + 1).tolist()
+    spans = [
+        _span(log_probs, vocabulary, int(best[start]), start, end)
+        for start, end in zip([0, *edges], [*edges, len(best)], strict=True)
+        if best[start] != BLANK
+    ]
     return Decoded(tuple(_single_spaces(spans)))
 
 

@@ -20,6 +20,7 @@ LEAST, MOST = 0.15, 0.97  # of the picture that a sheet covers
 CONTRAST = 25.0  # grey levels between a sheet and what it lies on
 FILLED = 0.9  # of the space between its edges that is light; the rest is print
 STRAIGHT = 0.96  # of the four edges' area that the region's hull covers: rounded corners and torn edges take little
+LIGHT_AROUND = 0.5  # of the picture's border that is light at most: a sheet lies on something darker
 AT_BORDER = 0.15  # of the picture's border that a sheet may touch: what is cut off has no edge there
 CORNERS = (55.0, 125.0)  # degrees of a sheet's corners, as it is seen
 # of its length by which opposite edges differ at least; what tapers less is read as well as it lies, and better for not
@@ -42,7 +43,7 @@ def find_sheet(grey: Image.Image) -> Polygon | None:
         return None
     small = grey.resize(size, Image.Resampling.BOX, reducing_gap=3.0).filter(ImageFilter.GaussianBlur(BLUR))
     light = _lighter(np.asarray(small))
-    if light is None:
+    if light is None or _at_border(light) > LIGHT_AROUND:
         return None
     labels = label_regions(light)
     counts = np.bincount(labels.ravel())

@@ -21,6 +21,7 @@ FULL, FULL_LINES = 0.65, 0.75  # of the column's width, that lines with so much 
 IN_ROWS = 0.4  # of the lines of a column have white above and below that runs on through the other, if they are a table
 WIDE = 0.35  # of the range of gaps, below the widest, that a page is cut at first
 CELL_LINES = 4  # of a cell at most
+HANGING = 0.15  # heights of a line that it is taken lower by, above and below
 GUTTER = 0.12  # heights of a line that lie between two columns at least
 
 
@@ -86,20 +87,20 @@ def _are_cells(
 
 def _groups(boxes: Boxes, members: Sequence[int], axis: int, gap: float) -> list[list[int]]:
     """Members that no gap runs between: along x (axis 0) or y (axis 1), in that order."""
-    # letters hang into the next line's room: lines are taken a little lower than they are
-    shrink = 0.15 if axis == 1 else 0.0
-    spans = []
-    for i in members:
-        low, high = boxes[i][axis], boxes[i][axis + 2]
-        spans.append((low + shrink * (high - low), high - shrink * (high - low), i))
-    spans.sort()
+    if axis == 0:
+        spans = sorted((boxes[i][LEFT], boxes[i][RIGHT], i) for i in members)
+    else:  # letters hang into the next line's room: lines are taken a little lower than they are
+        shrunk = ((boxes[i][TOP], HANGING * (boxes[i][BOTTOM] - boxes[i][TOP]), i) for i in members)
+        spans = sorted((top + less, boxes[i][BOTTOM] - less, i) for top, less, i in shrunk)
     groups: list[list[int]] = []
     end = -math.inf
     for low, high, i in spans:
-        if low > end + gap or not groups:
-            groups.append([])
-        groups[-1].append(i)
-        end = max(end, high)
+        if low > end:
+            groups.append([i])
+        else:
+            groups[-1].append(i)
+        if high + gap > end:
+            end = high + gap
     return groups
 
 
