@@ -146,8 +146,12 @@ class Transform:
 
     def apply_polygon(self, polygon: Polygon) -> Polygon:
         """Where a polygon's corners go."""
-        a, b, c, d = (self.apply(point) for point in polygon)
-        return (a, b, c, d)
+        (a, b, c), (d, e, f), (g, h, i) = self.matrix
+        if g or h or i != 1:
+            p, q, r, s = (self.apply(point) for point in polygon)
+        else:  # the characters of every page pass here
+            p, q, r, s = [(a * x + b * y + c, d * x + e * y + f) for x, y in polygon]
+        return (p, q, r, s)
 
 
 def skew(polygons: Sequence[Polygon]) -> float:

@@ -7,6 +7,7 @@ below tells them apart: a gutter runs on through the neighbouring rows, a gap be
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +46,7 @@ class Level:
     top: float
     bottom: float
 
-    @property
+    @cached_property
     def height(self) -> float:
         """Of the line."""
         return self.bottom - self.top

@@ -125,6 +125,7 @@ def _linear(lines: Sequence[LogProbs], texts: Sequence[Sequence[int]], space: in
     alpha = np.zeros(states.shape)
     alpha[:, 0] = 1.0  # before the first timestep, all mass stands before the first blank
     entered = np.zeros((len(lines), (states.shape[1] - 1) // 2))
+    came, past_blanks = np.empty_like(near), np.empty_like(far)
     for start in range(0, max(len(line) for line in lines), BLOCK):
         emissions, pauses = _emissions(lines, states, start, space)
         entering = np.exp(np.where(chains.end, pauses, emissions))
@@ -132,10 +133,11 @@ def _linear(lines: Sequence[LogProbs], texts: Sequence[Sequence[int]], space: in
         for i, line in enumerate(lines):  # which ends here; all stay where they are
             entering[max(0, len(line) - start) :, i], staying[max(0, len(line) - start) :, i] = 0.0, 1.0
         for enter, stay in zip(entering[:, :, 1:], staying, strict=True):
-            came = alpha[:, :-1] * near
-            came[:, 1:] += alpha[:, :-2] * far
+            np.multiply(alpha[:, :-1], near, out=came)
+            np.multiply(alpha[:, :-2], far, out=past_blanks)
+            came[:, 1:] += past_blanks
             came *= enter
-            alpha = alpha * stay
+            alpha *= stay
             alpha[:, 1:] += came
             entered += came[:, ::2]
     with np.errstate(divide="ignore"):
