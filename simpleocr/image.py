@@ -16,6 +16,8 @@ from PIL import ExifTags, Image, TiffImagePlugin
 
 MAX_PIXELS = 25_000_000  # width times height; an A4 page at 500 dots an inch has 24 million
 MAX_BYTES = 200_000_000  # of an encoded file; 25 million pixels without any compression fit
+# grey levels, and share of the largest difference from the ground: what differs more is ink
+LEAST_CONTRAST, INK_CONTRAST = 16, 0.35
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # told by content, whatever the file is called
 
 ImageSource = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | npt.NDArray[Any]
@@ -281,3 +283,9 @@ def ground(image: Image.Image) -> int | tuple[int, ...]:
     border = np.concatenate([np.asarray(image.crop(side)).reshape(-1, bands) for side in sides])
     median = np.median(border if bands > 1 else border[:, 0], axis=0)
     return tuple(int(value) for value in median) if median.ndim else int(median)
+
+
+def ink(image: Image.Image) -> npt.NDArray[np.bool_]:
+    """(H, W) of a grey picture: what differs from the ground, light or dark."""
+    difference = np.abs(np.asarray(image).astype(np.int16) - np.asarray(ground(image), np.int16))
+    return np.asarray(difference > max(LEAST_CONTRAST, INK_CONTRAST * int(difference.max())))

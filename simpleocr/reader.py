@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from simpleocr.beam import WIDTH, beam_search
+from simpleocr.check_boxes import without_check_boxes
 from simpleocr.constraints import Constraint, ConstraintError, charset, lexicon
 from simpleocr.decoding import DECODERS, Decoder, constrained
 from simpleocr.detection import Detector
@@ -292,7 +293,8 @@ class OCR:
             crops, first = [sight.crop for sight in seen], [sight.reading for sight in seen]
             again = look_again(self._fast, crops, first, self.decoder, effort=several)
             lines = [look.line for look in again]
-        return [line.moved(sight.back) for line, sight in zip(lines, seen, strict=True)]
+        written = [without_check_boxes(line, sight.crop) for line, sight in zip(lines, seen, strict=True)]
+        return [line.moved(sight.back) for line, sight in zip(written, seen, strict=True)]
 
     def _lines(self, look: Look, texts: Sequence[tuple[int, ...]]) -> list[Line]:
         """Any texts as what one picture says; those that are not allowed or do not fit have confidence 0."""

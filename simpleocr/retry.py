@@ -17,7 +17,7 @@ from simpleocr.decoding import Decoder, aligned, greedy
 from simpleocr.deskew import DOWNWARDS, UPSIDE_DOWN, UPWARDS, QuarterTurn
 from simpleocr.document import Line
 from simpleocr.geometry import Transform
-from simpleocr.image import ground
+from simpleocr.image import ground, ink
 from simpleocr.likelihood import NEVER, Likelihood, likelihoods
 from simpleocr.preprocessing import Preprocessing
 from simpleocr.recognition import Reading, Recognizer, readings
@@ -32,7 +32,6 @@ CONVINCING = 0.05  # confidence that another text must reach to take the place o
 PROPOSALS = 6  # texts of other views that are weighed, those the views were surest of
 LINES_AT_ONCE = 16  # doubtful lines whose views are read together: bounds memory
 CELLS = 100_000  # views times texts times states that are computed at a time: bounds memory
-INK_CONTRAST = 0.35  # of the largest difference from the ground: what differs more is ink
 
 
 def _stretched(factor: float) -> Callable[[Image.Image], Image.Image]:
@@ -55,9 +54,8 @@ def _trimmed(sides: float, ends: float) -> Callable[[Image.Image], Image.Image]:
 
 def _to_ink(image: Image.Image) -> Image.Image:
     """Without wide margins of an even ground; most pictures as they are."""
-    difference = np.abs(np.asarray(image).astype(np.int16) - np.asarray(ground(image), np.int16))
-    ink = difference > max(16, INK_CONTRAST * int(difference.max()))
-    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    inked = ink(image)
+    rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
     if not len(rows):
         return image
     room = max(1, round(0.12 * (rows[-1] - rows[0] + 1)))

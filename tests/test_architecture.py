@@ -29,6 +29,7 @@ LAYERS = [  # lowest first; modules to come are named, too
         "projection",
         "deskew",
         "outline",
+        "check_boxes",
     },
     {"models"},
     {"config", "pretrained", "patterns", "beam", "formats", "windows", "gutters"},

@@ -47,7 +47,10 @@ def to_quads(boxes: list[list[float]]) -> Quads:
 
 
 def core(quads: Quads, ends: float) -> Quads:
-    """The middle half of each, `ends` of the height shorter on both sides, though never by more than a third."""
+    """The middle half of each, `ends` of the height shorter on both sides, though never shorter than it is high.
+
+    A single digit would hardly leave a trace else.
+    """
     free = (1 - CORE) / 2
     top_left, top_right, bottom_right, bottom_left = (quads[:, i] for i in range(4))
     left, right = bottom_left - top_left, bottom_right - top_right
@@ -56,7 +59,7 @@ def core(quads: Quads, ends: float) -> Quads:
     height = np.linalg.norm(left, axis=-1, keepdims=True)
     along = (top_right - top_left + bottom_right - bottom_left) / 2
     length = np.linalg.norm(along, axis=-1, keepdims=True)
-    step = along / np.maximum(length, 1e-6) * np.minimum(ends * height, length / 3)
+    step = along / np.maximum(length, 1e-6) * np.clip((length - CORE * height) / 2, 0, ends * height)
     return np.stack([tl + step, tr - step, br - step, bl + step], axis=1)
 
 
