@@ -18,7 +18,7 @@ from training.corpus import load_corpus
 from training.data import DataError, open_pages
 from training.fonts import find_fonts
 from training.layouts import LAYOUTS, Stock, Writer, lay_out_page
-from training.page_crops import core, crop_page, draw_maps, to_quads
+from training.page_crops import OF_SINGLES, core, crop_page, draw_maps, to_quads
 from training.pages import render_pages, write_pages
 
 needs_browser = pytest.mark.skipif(not any(map(shutil.which, pages.BROWSERS)), reason="no Chromium is installed")
@@ -177,6 +177,13 @@ def test_a_page_without_text_gives_empty_maps() -> None:
     page = np.full((300, 200), 200, dtype=np.uint8)
     for seed in range(5):
         assert not crop_page(page, [], PHOTO, 128, Random(seed)).maps.any()
+
+
+def test_single_characters_count_more() -> None:
+    quads = to_quads([[20, 20, 32, 44], [100, 20, 200, 44]])
+    _, weights = draw_maps(quads, quads, 256)
+    assert (weights[5:11, 5:8] == OF_SINGLES).all()
+    assert (weights[5:11, 25:50] == 1).all()
 
 
 @pytest.mark.parametrize("height", [8, 11, 16, 40])

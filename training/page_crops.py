@@ -19,6 +19,8 @@ from training.backgrounds import Grey, clouds
 SMALLEST, LARGEST = 8.0, 70.0  # pixels from ascenders to descenders that a line of interest has in a crop
 UNREADABLE = 5.0  # pixels: lower lines are neither asked for nor forbidden
 
+SHORT = 1.2  # heights of a line up to which it is a character or two alone, as in tables
+OF_SINGLES = 3.0  # times that its cells count: they are few, and a table is wrong without them
 FINER = 2  # pixels of a drawn map for one of the crop: an outline half a pixel wide makes cores of small print thicker
 
 Quads = npt.NDArray[np.float64]
@@ -32,7 +34,7 @@ class PageCrop:
     Args:
         image: (H, W) grey, 0..255.
         maps: (2, H / 4, W / 4) how much of each cell lies in the core of a line, of a word.
-        weights: (H / 4, W / 4) 0 where nothing is asked.
+        weights: (H / 4, W / 4) 0 where nothing is asked; more than 1 on single characters.
     """
 
     image: npt.NDArray[np.uint8]
@@ -76,6 +78,11 @@ def draw_maps(lines: Quads, words: Quads, size: int) -> tuple[npt.NDArray[np.flo
         if np.linalg.norm(quad[3] - quad[0]) < UNREADABLE:
             cv2.fillConvexPoly(ignored, np.round(quad).astype(np.int32), 1)
     weights = 1 - cv2.resize(ignored, maps.shape[1:], interpolation=cv2.INTER_NEAREST).astype(np.float32)
+    for quad in lines:
+        if np.linalg.norm(quad[1] - quad[0]) < SHORT * np.linalg.norm(quad[3] - quad[0]):
+            single = np.zeros(weights.shape, dtype=np.uint8)
+            cv2.fillConvexPoly(single, np.round(quad / STRIDE).astype(np.int32), 1)
+            weights[single > 0] *= OF_SINGLES
     return maps, np.asarray(weights, dtype=np.float32)
 
 
