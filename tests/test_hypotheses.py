@@ -66,7 +66,7 @@ def test_curves_are_written_and_drawn(tmp_path: Path, capsys: pytest.CaptureFixt
             rows.append(f"{i}.png,ab")
         (folder / "metadata.csv").write_text("\n".join(rows))
     out = tmp_path / "out"
-    for name in ("cnn", "attention"):
+    for name in ("cnn", "attention", "joint"):
         hypotheses.main(
             [
                 *("--variant", name, "--backbone", "tiny", "--dataset", str(tmp_path / "set"), "--steps", "8"),

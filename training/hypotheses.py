@@ -10,6 +10,7 @@ fonts that training never saw. Beside the CRNN with CTC there are
     fixed      no CTC: the characters share the timesteps out evenly, the first half of a share is the character and the
                second blank, and each timestep is trained on its own class by cross-entropy
     attention  no CTC: a GRU writes character after character and looks where it wants (Bahdanau et al. 2014)
+    joint      CTC, and that GRU beside it while it trains; it is dropped for reading
 """
 
 import argparse
@@ -40,6 +41,7 @@ from training.data import DataError, open_corpus, picture
 from training.train import ctc_loss, learning_rate
 
 EVALUATIONS = 8  # points of a curve
+BESIDE = 0.5  # of the loss of the attention decoder that is trained beside CTC
 LONGEST = 64  # characters that the attention decoder writes at most
 
 
@@ -149,11 +151,28 @@ class Attention(Variant):
         return normalize(self.network.vocabulary.decode(ids))
 
 
+class Joint(Attention):
+    """`joint`."""
+
+    def __init__(self, backbone: str) -> None:
+        super().__init__(backbone)
+        self.network.classifier = nn.Linear(2 * self.network.rnn.hidden_size, self.network.vocabulary.num_classes)
+
+    def head_loss(self, sequence: Tensor, batch: Batch) -> Tensor:
+        """Of both heads."""
+        return ctc_loss(self.network.classifier(sequence), batch) + BESIDE * super().head_loss(sequence, batch)
+
+    def read(self, image: Tensor) -> str:
+        """As with CTC alone."""
+        return Variant.read(self, image)
+
+
 VARIANTS: dict[str, type[Variant]] = {
     "crnn": Variant,
     "cnn": WithoutRecurrence,
     "fixed": FixedAlignment,
     "attention": Attention,
+    "joint": Joint,
 }
 """The hypotheses' networks by name."""
 
