@@ -1,9 +1,11 @@
 """Check boxes: the empty squares of forms, which stand in lines like letters and are read as "O" or "d".
 
-They are told from letters by their picture: four straight sides that meet, nothing inside, room to the left and right.
+They are told from letters by their place, alone or before a word, and by their picture: four straight sides that meet,
+nothing inside, room to the left and right.
 """
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -29,30 +31,36 @@ Ink = npt.NDArray[np.bool_]
 
 
 def without_check_boxes(line: Line, crop: Image.Image) -> Line:
-    """A line without the characters that are check boxes.
+    """A line without the characters that are check boxes; words beside them are as sure as they were.
 
     Args:
         line: as it was read, in the crop's pixels.
         crop: its upright picture, of mode "L".
     """
-    suspects = {
-        i for i in _at_ends_of_words(line.chars) if line.chars[i].text in READ_AS and line.chars[i].confidence < SURE
-    }
+    chars = line.chars
+    suspects = {i for i in _beginnings(chars) if chars[i].text in READ_AS and chars[i].confidence < SURE}
     if not suspects:
         return line
     inked = ink(crop)
-    boxes = {i for i in suspects if _is_hollow_square(inked, _middle(line.chars[i]))}
+    boxes = {i for i in suspects if _is_hollow_square(inked, _middle(chars[i]))}
     if not boxes:
         return line
-    kept = [char for i, char in enumerate(line.chars) if i not in boxes]
-    return Line(tuple(_single_spaces(kept)), line.polygon, line.confidence)
+    kept = _single_spaces(char for i, char in enumerate(chars) if i not in boxes)
+    # what was not sure of a box is not taken for doubt of the words beside it
+    before, after = (math.prod(char.confidence for char in some) for some in (chars, kept))
+    confidence = min(1.0, line.confidence * after / before) if before else line.confidence
+    return Line(tuple(kept), line.polygon, confidence)
 
 
-def _at_ends_of_words(chars: tuple[Char, ...]) -> Iterable[int]:
+def _beginnings(chars: Sequence[Char]) -> Iterator[int]:
+    """Characters that are alone or begin a word, whose next is another letter: digits and "oo" stand in a row."""
     spaces = [-1, *(i for i, char in enumerate(chars) if char.text == " "), len(chars)]
     for before, after in pairwise(spaces):
-        if after - before > 1:
-            yield from {before + 1, after - 1}
+        first = before + 1
+        if after - first == 1 or (
+            after - first > 1 and chars[first + 1].text.isalpha() and chars[first + 1].text != chars[first].text
+        ):
+            yield first
 
 
 def _middle(char: Char) -> int:

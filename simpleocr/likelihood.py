@@ -146,7 +146,7 @@ def _linear(lines: Sequence[LogProbs], texts: Sequence[Sequence[int]], space: in
 
 
 def _logarithmic(lines: Sequence[LogProbs], texts: Sequence[Sequence[int]], space: int) -> list[list[float]]:
-    """As _linear(), however little the masses are; takes four times as long."""
+    """As _linear(), however little the masses are; takes two to four times as long."""
     chains = _Chains.of(texts, space)
     states = chains.states
     steps = np.array([len(line) for line in lines])

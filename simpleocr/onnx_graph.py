@@ -155,7 +155,7 @@ class _Graph:
     def constant(self, values: Array) -> str:
         """A constant; floats that float16 holds exactly are stored so, and cast."""
         name = f"constant_{len(self._constants)}"
-        values = np.ascontiguousarray(values) if values.ndim else values  # which would make one of a number
+        values = np.ascontiguousarray(values) if values.ndim else values  # of one number it would make an array
         if values.dtype == np.float32 and values.size > 1024:
             small = values.astype(np.float16)
             if bool((small == values).all()):
@@ -183,7 +183,7 @@ class _Graph:
         """What has the same numbers as a value, elsewhere; in the value's steps, if that has any."""
         return self._stepped(moved, self._steps[value]) if value in self._steps else moved
 
-    def _stepped(self, value: str, steps: "Steps") -> str:
+    def _stepped(self, value: str, steps: Steps) -> str:
         back = self.node(
             "DequantizeLinear",
             [self.node("QuantizeLinear", [value, steps.scale, steps.zero]), steps.scale, steps.zero],

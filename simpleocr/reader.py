@@ -16,6 +16,7 @@ from simpleocr.decoding import DECODERS, Decoder, constrained
 from simpleocr.detection import Detector
 from simpleocr.document import Line, Page
 from simpleocr.documents import load_pages
+from simpleocr.geometry import Transform
 from simpleocr.image import MAX_PIXELS, ImageSource, load_image
 from simpleocr.layout import find_lines
 from simpleocr.memory import NowAndThen
@@ -288,12 +289,19 @@ class OCR:
     def _settled(self, seen: Sequence[Sight]) -> list[Line]:
         """A line for each, in the picture's pixels; those in doubt looked at again."""
         lines = [sight.reading.line for sight in seen]
+        level = [True] * len(seen)
         if self.retry:
             several = Effort() if len(seen) == 1 else ON_A_PAGE
             crops, first = [sight.crop for sight in seen], [sight.reading for sight in seen]
             again = look_again(self._fast, crops, first, self.decoder, effort=several)
             lines = [look.line for look in again]
-        written = [without_check_boxes(line, sight.crop) for line, sight in zip(lines, seen, strict=True)]
+            level = [look.back == Transform.identity() for look in again]
+        written = lines
+        if self.constraint is None:  # what a line is held to, it says as a whole
+            written = [
+                without_check_boxes(line, sight.crop) if upright else line
+                for line, sight, upright in zip(lines, seen, level, strict=True)
+            ]
         return [line.moved(sight.back) for line, sight in zip(written, seen, strict=True)]
 
     def _lines(self, look: Look, texts: Sequence[tuple[int, ...]]) -> list[Line]:

@@ -3,7 +3,9 @@
 import json
 import math
 from collections.abc import Iterator
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -45,6 +47,22 @@ def test_rendering_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(synth, "render_block", lambda source, seed, block, count: iter([(b"", "", 1, 1)] * count))
     source = Source(None, [], [], None)  # type: ignore[arg-type]
     assert benchmark.render_rate(source, 0, 0.001) > synth.FONT_BLOCK
+
+
+def test_the_renderer_is_measured_as_corpora_are_made(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[Source] = []
+
+    def render_rate(source: Source, *_: object) -> float:
+        seen.append(source)
+        return 7.0
+
+    monkeypatch.setattr(benchmark, "render_rate", render_rate)
+    monkeypatch.setattr(benchmark, "get_context", lambda _: SimpleNamespace(Pool=ThreadPool))
+    benchmark.main(["--parts", "render"])
+    assert (seen[0].without, seen[0].strength) == (frozenset(), 1.0)
+    assert "7" in capsys.readouterr().out
 
 
 def test_durations_are_at_least_one_and_threads_are_put_back() -> None:

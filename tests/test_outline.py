@@ -142,3 +142,14 @@ def test_the_four_edges_of_a_square_with_its_corners_cut_off_are_the_squares() -
     four = four_sided(hull(cut + inside))
     assert four is not None
     assert sorted((round(x), round(y)) for x, y in four) == sorted(square)
+
+
+@pytest.mark.parametrize(("edges", "found"), [(1, True), (3, False)])
+def test_a_sheet_lies_on_something_darker(edges: int, found: bool) -> None:
+    """Other light things may reach the picture's border, though not along most of it."""
+    photo = Image.new("L", (640, 480), 60)
+    canvas = ImageDraw.Draw(photo)
+    for edge in ((0, 0, 640, 24), (0, 456, 640, 480), (0, 0, 24, 480))[:edges]:
+        canvas.rectangle(edge, fill=230)
+    canvas.polygon([(250, 60), (390, 60), (540, 430), (100, 430)], fill=235)
+    assert (find_sheet(photo) is not None) is found

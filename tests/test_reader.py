@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 import simpleocr
 from simpleocr import CRNN, OCR, ConstraintError, CRNNConfig, InputError, ModelError, Page, Vocabulary
@@ -220,6 +220,23 @@ def test_pictures_of_any_shape_without_text(shipped: OCR, size: tuple[int, int],
     assert kind == "noise" or page.text == ""
     for line in page.lines:
         assert all(-size[0] <= x <= 2 * size[0] and -size[1] <= y <= 2 * size[1] for x, y in line.polygon)
+
+
+def test_empty_boxes_of_a_form_are_no_letters(shipped: OCR) -> None:
+    form = Image.new("RGB", (420, 200), "white")
+    canvas, font = ImageDraw.Draw(form), ImageFont.load_default(24)
+    for row, text in enumerate(("Yes, I agree", "Not applicable", "Paperwork")):
+        canvas.rectangle((30, 30 + 50 * row, 48, 48 + 50 * row), outline="black", width=2)
+        canvas.text((62, 38 + 50 * row), text, "black", font, anchor="lm")
+    page = shipped(form)
+    assert page.text.split() == ["Yes,", "I", "agree", "Not", "applicable", "Paperwork"]
+    assert min(word.confidence for word in page.words) > 0.7, "what was not sure of the boxes is no doubt of words"
+    held = shipped.with_options(pattern=r"[DO0a-z]+ ?[A-Za-z, ]*")
+    assert all(
+        held.constraint and held.constraint.accepts(ids)
+        for ids in map(held.network.vocabulary.encode, held(form).text.split("\n"))
+        if ids
+    )
 
 
 def test_how_large_a_picture_may_be(ocr: OCR) -> None:

@@ -249,7 +249,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--split", default="test", help="of corpora of pages")
     parser.add_argument("--limit", type=int, default=300, help="crops or pages of each set, evenly spread over it")
     parser.add_argument("--threads", type=int, default=2, help="of every peer")
-    parser.set_defaults(vocabulary="english", strength=1.0)
+    parser.set_defaults(vocabulary="english", strength=1.0, without=[])
     parser.add_argument("--out", type=Path, help="JSON file")
     args = parser.parse_args(argv)
     if COMPARING & set(args.parts) and not args.dataset:

@@ -49,7 +49,7 @@ def to_quads(boxes: list[list[float]]) -> Quads:
 
 
 def core(quads: Quads, ends: float) -> Quads:
-    """The middle half of each, `ends` of the height shorter on both sides, though never shorter than it is high.
+    """The middle half of each, `ends` of the height shorter on both sides, though not shorter for that than it is high.
 
     A single digit would hardly leave a trace else.
     """
@@ -78,11 +78,11 @@ def draw_maps(lines: Quads, words: Quads, size: int) -> tuple[npt.NDArray[np.flo
         if np.linalg.norm(quad[3] - quad[0]) < UNREADABLE:
             cv2.fillConvexPoly(ignored, np.round(quad).astype(np.int32), 1)
     weights = 1 - cv2.resize(ignored, maps.shape[1:], interpolation=cv2.INTER_NEAREST).astype(np.float32)
+    singles = np.zeros(weights.shape, dtype=np.uint8)
     for quad in lines:
         if np.linalg.norm(quad[1] - quad[0]) < SHORT * np.linalg.norm(quad[3] - quad[0]):
-            single = np.zeros(weights.shape, dtype=np.uint8)
-            cv2.fillConvexPoly(single, np.round(quad / STRIDE).astype(np.int32), 1)
-            weights[single > 0] *= OF_SINGLES
+            cv2.fillConvexPoly(singles, np.round(quad / STRIDE).astype(np.int32), 1)
+    weights[singles > 0] *= OF_SINGLES
     return maps, np.asarray(weights, dtype=np.float32)
 
 

@@ -93,9 +93,9 @@ def map_loss(logits: Tensor, maps: Tensor, weights: Tensor) -> Tensor:
     """Cross-entropy of every cell, and one minus Dice's coefficient of each map: cores are a small part of a page."""
     logits = logits.float()
     entropy = F.binary_cross_entropy_with_logits(logits, maps, reduction="none")
-    probs = logits.sigmoid() * weights
-    overlap = (probs * maps * weights).sum(dim=(0, 2, 3))
-    total = (probs.square() + (maps * weights).square()).sum(dim=(0, 2, 3))
+    probs = logits.sigmoid()
+    overlap = (weights * probs * maps).sum(dim=(0, 2, 3))
+    total = (weights * (probs.square() + maps.square())).sum(dim=(0, 2, 3))
     dice = 1 - (2 * overlap + 1) / (total + 1)
     return (entropy * weights).sum() / (2 * weights.sum()).clamp(min=1) * 4 + dice.mean()
 
