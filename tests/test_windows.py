@@ -178,7 +178,7 @@ def test_a_line_beyond_all_bounds_is_still_refused() -> None:
         recognize(InkNetwork(), [bars((30_000, 32))])
 
 
-@pytest.mark.parametrize("chars", [200, 1000])
+@pytest.mark.parametrize("chars", [200, pytest.param(1000, marks=pytest.mark.slow)])
 def test_long_print_is_read_as_well_in_windows_as_whole(chars: int, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     network = CRNN.from_pretrained("english").eval()

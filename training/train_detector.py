@@ -156,6 +156,7 @@ def run(args: argparse.Namespace) -> LineNet:
     torch.manual_seed(args.seed)
     network = LineNet.from_pretrained(args.init) if args.init else LineNet(LineNetConfig(args.size))
     average = copy.deepcopy(network).eval()
+    began_with = int(network.training_summary.get("samples", 0))
     network.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(network.parameters(), lr=args.lr, betas=(0.9, 0.99), weight_decay=0.01)
     modules: dict[str, nn.Module] = {"network": network, "average": average}
@@ -205,7 +206,10 @@ def run(args: argparse.Namespace) -> LineNet:
             bar.write(f"step {step}: loss {row[2]}, held out {figures['loss']:.4f}, overlap {figures['overlap']:.4f}")
             losses = []
             save_checkpoint(checkpoint, modules, optimizer.optimizer, {"step": step, "samples": samples})
-            average.training_summary = {"samples": samples, "validation": {k: round(v, 5) for k, v in figures.items()}}
+            average.training_summary = {
+                "samples": began_with + samples,
+                "validation": {k: round(v, 5) for k, v in figures.items()},
+            }
             average.save_pretrained(args.out / "final", dtype=torch.float16)
     bar.close()
     log.close()
