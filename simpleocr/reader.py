@@ -30,7 +30,7 @@ from simpleocr.vocabulary import Vocabulary, normalize
 
 DEFAULT_MODEL = "english"
 DEFAULT_DETECTOR = "lines"
-TRIM_EVERY = 3.0  # seconds after which the memory that pages have left is given back
+TRIM_EVERY = 1.0  # seconds after which the memory that pages have left is given back
 NO_TEXT = 0.1  # mean confidence of a line's words below which it is none, on a page with others
 
 
