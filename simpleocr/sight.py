@@ -14,6 +14,7 @@ from simpleocr.layout import find_lines, find_turned_lines, other_ways
 from simpleocr.recognition import Reading, Recognizer, readings
 
 PROBED = 12  # the longest lines, which are read the other ways where a page reads badly
+FEW = 3  # lines that must tell, where there are so many
 LETTERS = 3  # of a line at least, for it to say how the page lies: a "-" is one any way
 TURNED = 0.6  # mean confidence of a page's words below which it may lie upside down or on its side
 SURER, SURE = 1.5, 0.3  # times as surely as the page that they must be read another way, and how surely at least
@@ -86,10 +87,13 @@ def _confidence(seen: Iterable[Sight]) -> float:
 
 
 def _surer_half(seen: Iterable[Sight]) -> float:
-    """Of the lines that are read more surely: the longest are often rules, dashes and the edge of the paper."""
+    """Of the lines that are read more surely: the longest are often rules, dashes and the edge of the paper.
+
+    Fewer than a FEW that tell count for so much less: a number up the margin reads well on a page that lies on its side.
+    """
     lines = [sight.reading.line for sight in seen]
     telling = sorted((line for line in lines if len(line.chars) >= LETTERS), key=lambda line: -mean_confidence([line]))
-    return mean_confidence(telling[: (len(telling) + 1) // 2])
+    return mean_confidence(telling[: (len(telling) + 1) // 2]) * min(1.0, len(telling) / max(1, min(FEW, len(lines))))
 
 
 def _length(polygon: Polygon) -> float:

@@ -1,6 +1,8 @@
 """sight: a page is read the way it lies; what reads badly every way stays as it lies."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -8,6 +10,7 @@ from PIL import Image
 import simpleocr
 from simpleocr import OCR, load_image, sight
 from simpleocr.deskew import DOWNWARDS, UPSIDE_DOWN, UPWARDS
+from simpleocr.document import Char, Line
 from simpleocr.geometry import Polygon, Transform, box_to_polygon, skew
 from simpleocr.sight import Sight, mean_confidence, see, see_page
 from tests.test_document import make_line
@@ -82,3 +85,17 @@ def test_mean_confidence_by_hand(ocr: OCR) -> None:
     one = make_line("ab c")
     weighed = sum(len(word.chars) * word.confidence for word in one.words)
     assert mean_confidence([one, one]) == pytest.approx(weighed / 3)
+
+
+@pytest.mark.parametrize(
+    ("telling", "others", "expected"), [(1, 11, 0.3), (3, 9, 0.9), (1, 0, 0.9), (0, 2, 0.0), (0, 0, 0.0)]
+)
+def test_a_single_line_that_reads_well_does_not_say_how_a_page_lies(telling: int, others: int, expected: float) -> None:
+    """As a number up the margin does, where the page lies on its side."""
+
+    def seen(text: str) -> Any:
+        chars = tuple(Char(c, 0.9 ** (1 / len(text)), "", 0.0, PLACES[0]) for c in text)
+        return SimpleNamespace(reading=SimpleNamespace(line=Line(chars, PLACES[0], 0.9)))
+
+    found = sight._surer_half([seen("81310636")] * telling + [seen("H")] * others)
+    assert found == pytest.approx(expected)
