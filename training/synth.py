@@ -201,7 +201,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         default=[],
         choices=list(EFFECTS),
         metavar="EFFECT",
-        help=f"leave out of what is trained on: {', '.join(EFFECTS)}",
+        help="left out of what is trained on; " + "; ".join(f"{name}: {what}" for name, what in EFFECTS.items()),
     )
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same corpus, bit for bit")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
