@@ -154,6 +154,15 @@ class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
     def classify(self, features: Tensor, widths: Tensor | None = None) -> Tensor:
         """(B, T, D) -> logits (B, T', C), T' the timesteps of the longest line: the BiLSTM and the CTC head."""
         steps = None if widths is None else self.timesteps(widths)
+        if features.is_cuda:  # autocast would run cuDNN's LSTM in float16, in which its gradients vanish
+            with torch.autocast("cuda", enabled=False):
+                return self.classifier(self._sequence(features.float(), steps))
+        sequence = self._sequence(features, steps)
+        with torch.autocast(sequence.device.type, enabled=False):  # logits of 8 bits would make confidences coarse
+            return self.classifier(sequence.float())
+
+    def _sequence(self, features: Tensor, steps: Tensor | None) -> Tensor:
+        """(B, T, D) -> (B, T', 2 hidden), T' the timesteps of the longest line."""
         if isinstance(self.rnn, PaddedBiLSTM):
             sequence = self.rnn(features, steps)
             sequence = sequence if steps is None else sequence[:, : int(steps.max())]
@@ -162,8 +171,7 @@ class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
         else:  # packed, or the backward direction would read the padding first
             packed = pack_padded_sequence(features, steps, batch_first=True, enforce_sorted=False)
             sequence, _ = pad_packed_sequence(self.rnn(packed)[0], batch_first=True)
-        with torch.autocast(sequence.device.type, enabled=False):  # logits of 8 bits would make confidences coarse
-            return self.classifier(sequence.float())
+        return sequence
 
     def log_probs(self, lines: Sequence[Lines]) -> list[LogProbs]:
         """Line tensors (1, H, W_i) -> calibrated log_probs (T_i, C) of each, as if it had been read alone."""

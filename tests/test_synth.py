@@ -1,6 +1,5 @@
 """training.synth, augment and backgrounds: the same seed the same corpus, readable, labelled with what was drawn."""
 
-import argparse
 import multiprocessing
 import subprocess
 import sys
@@ -213,13 +212,8 @@ def test_broken_fonts_are_passed_over_and_none_left_is_said(tmp_path: Path, monk
         synth._face([broken], Random(0))
 
 
-def arguments(**given: Any) -> Any:
-    values = {"text": [], "backgrounds": [], "vocabulary": "english", "fonts": [], "strength": 1.0, "without": []}
-    return argparse.Namespace(**values | given)
-
-
 def test_test_fonts_are_never_trained_on() -> None:
-    sources = synth.sources_from(arguments())
+    sources = synth.sources([], [], [], VOCABULARIES["english"], 1.0)
     train = set(sources["train"].fonts)
     assert list(sources) == ["train", "validation", "test"]
     for split in ("validation", "test"):

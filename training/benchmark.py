@@ -56,7 +56,7 @@ BATCH = 256  # words that are read in one call for the throughput
 
 def render(args: argparse.Namespace) -> list[Figure]:
     """Samples a second with all effects, file encoding included: one process, then one a core."""
-    source = synth.sources_from(args)["train"]
+    source = synth.sources(args.fonts, args.text, args.backgrounds, VOCABULARIES["english"], 1.0)["train"]
     figures = []
     for processes in dict.fromkeys((1, os.cpu_count() or 1)):
         jobs = [(source, seed, args.seconds) for seed in range(processes)]
@@ -249,7 +249,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--split", default="test", help="of corpora of pages")
     parser.add_argument("--limit", type=int, default=300, help="crops or pages of each set, evenly spread over it")
     parser.add_argument("--threads", type=int, default=2, help="of every peer")
-    parser.set_defaults(vocabulary="english", strength=1.0, without=[])
     parser.add_argument("--out", type=Path, help="JSON file")
     args = parser.parse_args(argv)
     if COMPARING & set(args.parts) and not args.dataset:

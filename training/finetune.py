@@ -28,12 +28,9 @@ from simpleocr.image import InputError
 from simpleocr.modelfile import ModelError
 from simpleocr.vocabulary import Vocabulary, VocabularyError, normalize
 from training import synth, train
-from training.corpus import load_corpus
 from training.data import DataError, open_corpus
-from training.fonts import find_fonts, held_out
 from training.labels import check_labels
 from training.outcome import Figures, Outcome, measured, read_samples
-from training.render import Source
 
 HELD_OUT = 5  # of so many of one's own lines, one is held out
 GENERAL = 1000  # rendered lines on which nothing may be lost
@@ -113,13 +110,7 @@ def can_write(character: str) -> bool:
 def render_replay(old: CRNN, work: Path, args: argparse.Namespace) -> str:
     """A rendered corpus in the old characters: to be trained on beside one's own, and the general set."""
     folder = work / "replay"
-    fonts = find_fonts(args.fonts)
-    seen, unseen = [f for f in fonts if not held_out(f)] or fonts, [f for f in fonts if held_out(f)] or fonts
-    corpus = load_corpus(args.text)
-    sources = {
-        "train": Source(corpus, seen, [], old.vocabulary, STRENGTH),
-        "validation": Source(corpus, unseen, [], old.vocabulary, STRENGTH),
-    }
+    sources = synth.sources(args.fonts, args.text, [], old.vocabulary, STRENGTH)
     counts = {"train": args.replay_lines, "validation": GENERAL}
     synth.write_corpus(folder, sources, counts, args.seed, args.processes, progress=False)
     return str(folder)

@@ -13,7 +13,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 import cv2
 from tqdm import tqdm
 
-from simpleocr.vocabulary import VOCABULARIES
+from simpleocr.vocabulary import VOCABULARIES, Vocabulary
 from training.backgrounds import load_photos
 from training.corpus import load_corpus, sample_text
 from training.fonts import Face, find_fonts, held_out
@@ -167,15 +167,24 @@ def _claim(out: Path, settings: dict[str, Any]) -> None:
     note.write_text(written)
 
 
-def sources_from(args: argparse.Namespace) -> dict[str, Source]:
-    """The sources of the three splits: validation and test have fonts that training never sees."""
-    corpus, photos, vocabulary = load_corpus(args.text), load_photos(args.backgrounds), VOCABULARIES[args.vocabulary]
-    fonts = find_fonts(args.fonts)
-    kept = [f for f in fonts if held_out(f)] or fonts
-    seen = [f for f in fonts if not held_out(f)] or fonts
-    without = frozenset(args.without)
-    train = Source(corpus, seen, photos, vocabulary, args.strength, without)
-    unseen = Source(corpus, kept, photos, vocabulary, args.strength)
+def sources(
+    fonts: Sequence[Path],
+    text: Sequence[Path],
+    backgrounds: Sequence[Path],
+    vocabulary: Vocabulary,
+    strength: float,
+    without: Collection[str] = (),
+) -> dict[str, Source]:
+    """The sources of the three splits: validation and test have fonts that training never sees.
+
+    Raises:
+        ValueError: a folder or file that is missing, or holds nothing of use.
+    """
+    corpus, photos, files = load_corpus(text), load_photos(backgrounds), find_fonts(fonts)
+    kept = [f for f in files if held_out(f)] or files
+    seen = [f for f in files if not held_out(f)] or files
+    train = Source(corpus, seen, photos, vocabulary, strength, frozenset(without))
+    unseen = Source(corpus, kept, photos, vocabulary, strength)
     return {"train": train, "validation": unseen, "test": unseen}
 
 
@@ -215,11 +224,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     rest = args.samples // 50
     counts = {"train": args.samples - 2 * rest, "validation": rest, "test": rest}
     try:
-        sources = sources_from(args)
-        rate = write_corpus(args.out, sources, counts, args.seed, args.processes)
+        of_splits = sources(
+            args.fonts, args.text, args.backgrounds, VOCABULARIES[args.vocabulary], args.strength, args.without
+        )
+        rate = write_corpus(args.out, of_splits, counts, args.seed, args.processes)
     except (ValueError, OSError) as error:
         sys.exit(f"training.synth: {error}")
-    print(f"{args.samples} samples in {args.out} from {len(sources['train'].fonts)} fonts: {rate:.0f} samples/s")
+    print(f"{args.samples} samples in {args.out} from {len(of_splits['train'].fonts)} fonts: {rate:.0f} samples/s")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
     python -m training.train --batch_size 32 --epochs 10            renders a corpus first
     python -m training.train --dataset FOLDER user/lines --weights 3 1 --init english --out runs/mine
     python -m training.train --resume --out runs/mine               goes on bit for bit after any stop
+    python -m training.train --render 1 --fonts DIR --minutes 600   other processes render while it trains; no corpus
     torchrun --nproc_per_node 2 -m training.train ...               one process a core: gradients are averaged
 
 Writes OUT/last.safetensors (checkpoint), OUT/best and OUT/final (models), OUT/metrics.csv and OUT/curves.png.
@@ -41,12 +42,24 @@ from training.checking import Checker
 from training.checkpoint import CheckpointError, load_checkpoint, read_state, save_checkpoint
 from training.data import DataError, open_corpus, picture
 from training.distillation import taught_loss
+from training.fresh import FreshLines, Recipe, rendered_samples
 from training.progress import MetricsLog
 
 DEFAULT_CORPUS = Path("corpora/default")
 # what must be the same for a run to be the same run; the rest (threads, when to save) may change from stop to stop
 RUN_SETTINGS = (
-    *("dataset", "weights", "streaming", "unknown", "max_columns", "batch_size", "processes", "seed"),
+    *(
+        "dataset",
+        "weights",
+        "streaming",
+        "render",
+        "strength",
+        "unknown",
+        "max_columns",
+        "batch_size",
+        "processes",
+        "seed",
+    ),
     *("init", "backbone", "vocabulary", "height", "stretch"),
     *("lr", "head_rate", "eps", "weight_decay", "clip", "ema", "auxiliary", "mixed_precision"),
     *("freeze", "fixed_norms", "teacher"),
@@ -108,11 +121,14 @@ def ctc_loss(logits: Tensor, batch: Batch) -> Tensor:
     """
     log_probs = logits.float().log_softmax(dim=-1).transpose(0, 1)  # (T, B, C)
     lengths = torch.full((logits.shape[0],), logits.shape[1], dtype=torch.int64)
-    return F.ctc_loss(log_probs, batch.targets, lengths, batch.target_lengths)
+    return F.ctc_loss(log_probs, batch.targets.to(log_probs.device), lengths, batch.target_lengths)
 
 
-def learning_rate(step: int, steps: int, peak: float, warm_up: float = 0.05) -> float:
-    """One cycle (Smith 2018): a straight rise for the first `warm_up` of the steps, then a cosine to zero."""
+def learning_rate(step: float, steps: float, peak: float, warm_up: float = 0.05) -> float:
+    """One cycle (Smith 2018): a straight rise for the first `warm_up` of the steps, then a cosine to zero.
+
+    Seconds will do in place of steps.
+    """
     rise = max(1, round(steps * warm_up))
     if step < rise:
         return peak * (step + 1) / rise
@@ -163,6 +179,15 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     data.add_argument(
         "--max_bad", type=float, default=0.01, help="share of unusable rows above which a corpus is refused"
     )
+    fresh = parser.add_argument_group("lines that are rendered while it trains")
+    fresh.add_argument(
+        "--render", type=float, default=0.0, metavar="SHARE", help="of the lines: 1 needs no --dataset, 0 renders none"
+    )
+    fresh.add_argument("--fonts", type=Path, nargs="*", default=[], help="folders of fonts, beside the system's")
+    fresh.add_argument("--text", type=Path, nargs="*", default=[], help="text files: running text or frequency lists")
+    fresh.add_argument("--backgrounds", type=Path, nargs="*", default=[], help="folders of photographs")
+    fresh.add_argument("--strength", type=float, default=1.0, help="0 clean print .. 1 every effect")
+    fresh.add_argument("--renderers", type=int, default=max(1, (os.cpu_count() or 2) - 1), help="processes that render")
     model = parser.add_argument_group("model")
     model.add_argument("--init", help="a model to start from instead of random weights")
     model.add_argument("--backbone", choices=sorted(BACKBONES), default="small")
@@ -173,6 +198,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     run.add_argument("--batch_size", type=int, default=32, help="lines a step and process; fewer of wide ones")
     run.add_argument("--epochs", type=int, default=10)
     run.add_argument("--max_steps", type=int, help="end, annealed, after so many steps instead")
+    run.add_argument("--minutes", type=float, help="end, annealed, after so many minutes instead; one process only")
     run.add_argument("--lr", type=float, default=1e-3, help="peak of the one-cycle schedule")
     run.add_argument("--head_rate", type=float, default=1.0, help="of the CTC head, as a multiple of --lr")
     run.add_argument(
@@ -208,8 +234,14 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     out.add_argument("--eval_every", type=int, default=500, help="steps between validations")
     out.add_argument("--save_every", type=int, default=200, help="steps between checkpoints")
     args = parser.parse_args(argv)
-    if args.streaming and not args.max_steps:
-        parser.error("--streaming needs --max_steps: a stream does not say how long an epoch is")
+    if (args.streaming or args.render) and not (args.max_steps or args.minutes):
+        parser.error("--streaming and --render need --max_steps or --minutes: nothing says how long an epoch is")
+    if not 0 <= args.render <= 1 or not 0 <= args.strength <= 1 or (args.minutes or 1) <= 0 or args.renderers < 1:
+        parser.error("--render and --strength must be in 0..1, --minutes above 0, --renderers at least 1")
+    if args.render and (args.streaming or args.teacher or bool(args.dataset) == (args.render == 1)):
+        parser.error(
+            "--render goes with neither --streaming nor --teacher, and with --dataset for the rest of the lines"
+        )
     args.weights = args.weights or [1.0] * len(args.dataset or [""])
     if len(args.weights) != len(args.dataset or [""]):
         parser.error(f"{len(args.dataset or [])} corpora but {len(args.weights)} weights")
@@ -223,8 +255,20 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
-def validation_samples(args: argparse.Namespace, preprocessing: Preprocessing) -> list[tuple[Any, str]]:
+def rendered_lines(args: argparse.Namespace, network: CRNN, checker: Checker, device: torch.device) -> FreshLines:
+    """The lines of --render, with those of --dataset among them, each corpus as often as its weight says."""
+    source = synth.sources(args.fonts, args.text, args.backgrounds, network.vocabulary, args.strength)["train"]
+    corpora = [open_corpus(name, "train") for name in args.dataset or []]
+    shares = [(1 - args.render) * weight / sum(args.weights) for weight in args.weights[: len(corpora)]]
+    return FreshLines(Recipe(source, checker, corpora, shares, args.seed), args.renderers, device)
+
+
+def validation_samples(args: argparse.Namespace, network: CRNN) -> list[tuple[Any, str]]:
     """Pictures and targets to validate on; of a corpus without a validation split, its last lines."""
+    if not args.validation and not args.dataset:
+        sources = synth.sources(args.fonts, args.text, args.backgrounds, network.vocabulary, args.strength)
+        return rendered_samples(sources["validation"], args.seed, args.eval_samples)
+    preprocessing = network.preprocessing
     try:
         corpus = open_corpus(args.validation or args.dataset[0], "validation", streaming=args.streaming)
     except DataError:
@@ -289,7 +333,7 @@ def resumed(
 
 def ensure_corpus(args: argparse.Namespace, accelerator: Accelerator) -> None:
     """Without --dataset, render a corpus from what is on this machine, once."""
-    if args.dataset is None:
+    if args.dataset is None and not args.render:
         args.dataset = [str(DEFAULT_CORPUS)]
         if accelerator.is_main_process and not DEFAULT_CORPUS.exists():
             print(f"no --dataset: rendering a corpus into {DEFAULT_CORPUS}")
@@ -349,7 +393,8 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
         SettingError, DataError, ModelError, CheckpointError: what was given cannot be used.
         FloatingPointError: the loss is not a number; names the lines of the batch.
     """
-    precision = args.mixed_precision if args.mixed_precision != "auto" else "bf16" if has_bf16() else "no"
+    halves = torch.cuda.is_bf16_supported() if torch.cuda.is_available() else has_bf16()
+    precision = args.mixed_precision if args.mixed_precision != "auto" else "bf16" if halves else "no"
     if precision == "fp16" and not torch.cuda.is_available():
         raise SettingError("--mixed_precision fp16 needs a GPU: a CPU has bf16 at most")
     args.out.mkdir(parents=True, exist_ok=True)
@@ -360,12 +405,19 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
 
     network = build(args)
     checker = Checker(network.vocabulary, network.config.preprocessing, args.unknown, args.max_columns)
-    corpora = [open_corpus(name, "train", streaming=args.streaming) for name in args.dataset]
-    lines = StreamedLines(corpora, checker, args.max_bad) if args.streaming else Lines(corpora, checker, args.max_bad)
-    samples = validation_samples(args, network.config.preprocessing) if is_main else []
+    lines: Lines | StreamedLines | FreshLines
+    if args.render:
+        lines = rendered_lines(args, network, checker, accelerator.device)
+    else:
+        corpora = [open_corpus(name, "train", streaming=args.streaming) for name in args.dataset]
+        lines = (StreamedLines if args.streaming else Lines)(corpora, checker, args.max_bad)
+    samples = validation_samples(args, network) if is_main else []
+    if args.minutes and world > 1:
+        raise SettingError("--minutes is for one process: several would not end at the same step")
     steps = args.max_steps or 0
     if isinstance(lines, Lines):
-        steps = steps or args.epochs * lines.steps(args.batch_size, args.seed, args.weights, world)
+        if not (steps or args.minutes):
+            steps = args.epochs * lines.steps(args.batch_size, args.seed, args.weights, world)
         if is_main:
             print(lines.report)
 
@@ -382,7 +434,13 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
     teacher = teacher_of(args, network)
     if teacher is not None:
         teacher.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(parameter_groups(trainee, args), lr=args.lr, betas=(0.9, 0.99), eps=args.eps)
+    optimizer = torch.optim.AdamW(
+        parameter_groups(trainee, args),
+        lr=args.lr,
+        betas=(0.9, 0.99),
+        eps=args.eps,
+        fused=accelerator.device.type == "cuda",
+    )
     modules: dict[str, nn.Module] = {"trainee": trainee, "average": average}
     checkpoint = args.out / "last.safetensors"
     state = resumed(checkpoint, args, world, modules, optimizer) if args.resume else State()
@@ -399,17 +457,28 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
         }
         average.save_pretrained(args.out / folder, dtype=torch.float16)
 
-    started = time.perf_counter() - state.seconds
-    bar = tqdm(total=steps, initial=state.step, unit="step", disable=not is_main)
-    while state.step < steps:
+    def schedule() -> tuple[float, float]:
+        """Where the run stands and where it ends: in steps, or in seconds."""
+        return (state.seconds, 60 * args.minutes) if args.minutes else (state.step, steps)
+
+    def ended() -> bool:
+        now, end = schedule()
+        return now >= end
+
+    started: float | None = None
+    bar = tqdm(total=steps or None, initial=state.step, unit="step", disable=not is_main)
+    done = ended()
+    while not done:
         wrapped.train()
         for module in still:
             module.eval()  # statistics of BatchNorm stay as they are
         for batch in lines.batches(
             args.batch_size, args.seed, state.epoch, args.weights, rank, world, skip=state.batch
         ):
+            if started is None:  # what the first batch took to come is not training
+                started = time.perf_counter() - state.seconds
             for group in optimizer.param_groups:
-                group["lr"] = group["rate"] * learning_rate(state.step, steps, args.lr)
+                group["lr"] = group["rate"] * learning_rate(*schedule(), args.lr)
             images = batch.images.to(accelerator.device, memory_format=torch.channels_last)
             with accelerator.autocast():
                 logits, auxiliary = wrapped(images)
@@ -420,9 +489,11 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
                     taught = teacher(images)
                 loss = taught_loss(logits, taught, batch)
             total = loss + args.auxiliary * ctc_loss(auxiliary, batch)
-            if not math.isfinite(total.item()):
+            # asked for here and only here: a GPU goes on with what follows while the next batch is made
+            value, total_value = loss.item(), total.item()
+            if not math.isfinite(total_value):
                 raise FloatingPointError(
-                    f"the loss is {total.item()} at step {state.step}; the lines were: {'; '.join(batch.names)}"
+                    f"the loss is {total_value} at step {state.step}; the lines were: {'; '.join(batch.names)}"
                 )
             accelerator.backward(total)
             accelerator.clip_grad_norm_(wrapped.parameters(), args.clip)
@@ -434,18 +505,19 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
             state.seconds = time.perf_counter() - started
             # an average over more steps than there were would be mostly the random start
             update_average(average, network, min(args.ema, state.step / (state.step + 10)))
-            state.losses += loss.item()
+            state.losses += value
             state.loss_steps += 1
-            bar.set_postfix(loss=f"{loss.item():.3f}", rate=f"{state.samples / state.seconds:.0f}/s", refresh=False)
+            bar.set_postfix(loss=f"{value:.3f}", rate=f"{state.samples / state.seconds:.0f}/s", refresh=False)
             bar.update()
-            tell(state.step, steps, loss.item())
+            now, end = schedule()
+            tell(round(now), round(end), value)
 
             # once in a while: read held-out lines as they will be read, keep the best
-            done = state.step >= steps
+            done = ended()
             if is_main and (done or state.step % args.eval_every == 0):
                 figures = validate(average, samples)
                 mean_loss = state.losses / state.loss_steps
-                log.add(asdict(state), mean_loss, learning_rate(state.step, steps, args.lr), figures)
+                log.add(asdict(state), mean_loss, learning_rate(now, end, args.lr), figures)
                 bar.write(
                     f"step {state.step}: loss {mean_loss:.4f}, CER {figures['cer']:.4f}, exact {figures['accuracy']:.4f}"
                 )
@@ -461,7 +533,7 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
                 if args.patience:
                     (given_up,) = broadcast_object_list([state.worse >= args.patience])
                     if given_up and not done:
-                        done, steps = True, state.step
+                        done = True
                         if is_main:
                             save("final", figures)
             if is_main and (done or state.step % args.save_every == 0):
@@ -476,6 +548,8 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
             state.epoch += 1
             state.batch = 0
     bar.close()
+    if isinstance(lines, FreshLines):
+        print(lines.report)
     accelerator.wait_for_everyone()
     return average
 

@@ -1,0 +1,214 @@
+"""Fresh lines: what is rendered while a run trains, and views of what was seen."""
+
+import itertools
+import multiprocessing
+from collections import Counter
+from pathlib import Path
+from queue import Empty
+from random import Random
+
+import numpy as np
+import pytest
+import torch
+
+from simpleocr.preprocessing import Preprocessing, grey_to_tensor
+from simpleocr.vocabulary import VOCABULARIES
+from training import synth
+from training.batches import BUCKET, batch_lines
+from training.checking import Checker, columns_needed
+from training.fresh import CHUNK, Chunk, FreshLines, Recipe, make_chunks, make_lines, rendered_samples
+from training.render import Source, encode
+from training.train import main, parse
+from training.views import seen_again
+
+CPU = torch.device("cpu")
+ENGLISH = VOCABULARIES["english"]
+
+
+@pytest.fixture(scope="module")
+def source() -> Source:
+    whole = synth.sources([], [], [], ENGLISH, 0.5)["train"]
+    return Source(whole.corpus, [file for file in whole.fonts if "DejaVu" in file.name], [], ENGLISH, 0.5)
+
+
+@pytest.fixture(scope="module")
+def recipe(source: Source) -> Recipe:
+    return Recipe(source, Checker(ENGLISH, Preprocessing(), "drop", 400))
+
+
+@pytest.fixture(scope="module")
+def chunks(recipe: Recipe) -> list[Chunk]:
+    return list(itertools.islice(make_chunks(recipe, 0), 12))
+
+
+def test_chunks_are_lines_of_one_width_with_room_for_their_texts(chunks: list[Chunk]) -> None:
+    for chunk in chunks:
+        assert chunk.images.shape == (CHUNK, 32, chunk.width)
+        assert chunk.images.dtype == np.uint8
+        assert chunk.width % BUCKET == 0
+        assert chunk.lengths.tolist() == [len(text) for text in chunk.texts]
+        assert chunk.ids.tolist() == [i for text in chunk.texts for i in ENGLISH.encode(text)]
+        assert all(columns_needed(text) <= chunk.width for text in chunk.texts)
+
+
+def test_each_worker_has_lines_of_its_own_and_the_same_again(recipe: Recipe, chunks: list[Chunk]) -> None:
+    again = next(make_chunks(recipe, 0))
+    assert again.texts == chunks[0].texts
+    assert np.array_equal(again.images, chunks[0].images)
+    assert next(make_chunks(recipe, 1)).texts != again.texts
+
+
+def test_corpora_are_mixed_in_as_often_as_they_should(recipe: Recipe) -> None:
+    picture = {"bytes": encode(np.full((20, 60), 200, dtype=np.uint8), Random(0)), "path": None}
+    corpus = [{"image": picture, "text": "own", "width": 60, "height": 20}]
+    mixed = Recipe(recipe.source, Checker(ENGLISH, Preprocessing()), [corpus], [0.25])
+    texts = Counter(target == "own" for _, target, _ in itertools.islice(make_lines(mixed, 0), 4000))
+    assert texts[True] / 4000 == pytest.approx(0.25, abs=0.02)
+
+
+def filled(recipe: Recipe, chunks: list[Chunk], kept: int | None = None) -> FreshLines:
+    lines = FreshLines(recipe, 1, CPU, kept)
+    for chunk in chunks:
+        lines.put(chunk)
+    return lines
+
+
+def test_what_is_fresh_comes_first_and_once(recipe: Recipe, chunks: list[Chunk]) -> None:
+    lines, rng, generator = filled(recipe, chunks), np.random.default_rng(0), torch.Generator().manual_seed(0)
+    names: list[str] = []
+    for _ in chunks:
+        width = lines.turn(CHUNK)
+        assert width is not None
+        batch = lines.batch(width, batch_lines(width, CHUNK) // CHUNK or 1, rng, generator)
+        assert batch.images.shape == (CHUNK, 1, 32, width)
+        assert batch.images.dtype == torch.float32
+        assert int(batch.target_lengths.sum()) == len(batch.targets)
+        names += batch.names
+    assert sorted(names) == sorted(text for chunk in chunks for text in chunk.texts)
+    width = lines.turn(CHUNK)
+    assert width is not None
+    assert lines.batch(width, 1, rng, generator).names[0] in names, "then what was seen comes again"
+    assert lines.report == f"{len(names)} lines rendered, each seen {1 + 1 / len(chunks):.1f} times"
+
+
+def test_every_width_has_its_turn(recipe: Recipe, chunks: list[Chunk]) -> None:
+    lines, rng, generator = filled(recipe, chunks), np.random.default_rng(0), torch.Generator().manual_seed(0)
+    turns: Counter[int] = Counter()
+    for _ in range(10 * len(chunks)):
+        width = lines.turn(CHUNK)
+        assert width is not None
+        turns[width] += len(lines.batch(width, 1, rng, generator).names)
+    came = Counter(chunk.width for chunk in chunks)
+    for width, count in came.items():
+        assert turns[width] / turns.total() == pytest.approx(count / len(chunks), abs=0.02)
+
+
+def test_few_lines_wait_for_more(recipe: Recipe, chunks: list[Chunk]) -> None:
+    assert FreshLines(recipe, 1, CPU).turn(CHUNK) is None
+    narrow = next(chunk for chunk in chunks if chunk.width < 384)
+    assert filled(recipe, [narrow]).turn(8 * CHUNK) is None
+    assert filled(recipe, [narrow] * 4).turn(8 * CHUNK) == narrow.width
+
+
+def test_the_oldest_go_when_too_many_are_kept(recipe: Recipe, chunks: list[Chunk]) -> None:
+    kept = sum(chunk.images.nbytes for chunk in chunks) // 2
+    lines, rng, generator = filled(recipe, chunks, kept), np.random.default_rng(0), torch.Generator().manual_seed(0)
+    for _ in chunks:
+        width = lines.turn(CHUNK)
+        assert width is not None
+        lines.batch(width, 1, rng, generator)
+    assert 0 < lines.bytes <= kept
+    assert lines.bytes == sum(chunk.images.numel() for shelf in lines.shelves.values() for chunk in shelf.seen)
+
+
+def test_samples_to_validate_on_are_the_same_each_time(source: Source) -> None:
+    first, again = rendered_samples(source, 3, 9), rendered_samples(source, 3, 9)
+    assert [text for _, text in first] == [text for _, text in again]
+    assert len({text for _, text in first}) > 5
+    assert all(a.tobytes() == b.tobytes() for (a, _), (b, _) in zip(first, again, strict=True))
+
+
+# views --------------------------------------------------------------------------------------------------------------
+
+
+def test_most_views_differ_and_some_are_what_grey_to_tensor_makes(chunks: list[Chunk]) -> None:
+    images = torch.from_numpy(np.repeat(chunks[0].images[:1], 400, axis=0))[:, None]
+    views = seen_again(images, Preprocessing(), torch.Generator().manual_seed(1))
+    plain = torch.from_numpy(grey_to_tensor(chunks[0].images[0], Preprocessing()))
+    off = (views[:, 0] - plain).abs().amax(dim=(1, 2))
+    assert 0.1 < float((off < 1e-3).float().mean()) < 0.5
+    assert torch.allclose(views.mean(dim=(2, 3)), torch.zeros(400, 1), atol=1e-3)
+    turned = (views[:, 0] + plain).abs().amax(dim=(1, 2)) < 1e-3
+    assert 0 < int(turned.sum()) < 40, "a few are inverted"
+
+
+def test_views_of_blank_lines_are_blank_or_noise(chunks: list[Chunk]) -> None:
+    blank = torch.full((50, 1, 32, 64), 255, dtype=torch.uint8)
+    views = seen_again(blank, Preprocessing(), torch.Generator().manual_seed(2))
+    assert torch.isfinite(views).all()
+    assert float(views.abs().max()) < 10
+
+
+def test_views_keep_the_ends_of_a_line() -> None:
+    # a mark close to each end is still there, whatever the view
+    image = torch.full((200, 1, 32, 128), 255, dtype=torch.uint8)
+    image[..., 8:24, 3:6] = 0
+    image[..., 8:24, 122:125] = 0
+    views = seen_again(image, Preprocessing(), torch.Generator().manual_seed(3))
+    dark = views - views.median(dim=3, keepdim=True).values
+    for side in (dark[..., :40], dark[..., -40:]):
+        assert bool((side.abs().amax(dim=(1, 2, 3)) > 1).all())
+
+
+# runs ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_renders_what_it_trains_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(
+        [
+            *("--render", "1", "--strength", "0.2", "--renderers", "1", "--backbone", "tiny", "--batch_size", "32"),
+            *("--max_steps", "4", "--eval_samples", "8", "--max_columns", "300", "--out", str(tmp_path)),
+        ]
+    )
+    assert (tmp_path / "final" / "model.safetensors").exists()
+    assert "lines rendered, each seen" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (["--render", "1"], "--max_steps or --minutes"),
+        (["--render", "2", "--max_steps", "1"], "0..1"),
+        (["--render", "0.5", "--max_steps", "1"], "--dataset"),
+        (["--render", "1", "--dataset", "a", "--max_steps", "1"], "--dataset"),
+        (["--render", "1", "--teacher", "english", "--max_steps", "1"], "--teacher"),
+        (["--minutes", "-1"], "--minutes"),
+    ],
+)
+def test_settings_that_contradict(wrong: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(wrong)
+    assert message in capsys.readouterr().err
+
+
+def test_renderers_that_die_are_not_waited_for(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Dead:
+        def __init__(self, *_: object, **__: object) -> None:
+            pass
+
+        def start(self) -> None:
+            pass
+
+        def terminate(self) -> None:
+            pass
+
+        def get(self, block: bool = True, timeout: float | None = None) -> Chunk:
+            raise Empty
+
+    class Context:
+        Process = Dead
+        Queue = Dead
+
+    monkeypatch.setattr(multiprocessing, "get_context", lambda _: Context)
+    with pytest.raises(RuntimeError, match="have the processes died"):
+        next(FreshLines(recipe, 1, CPU).batches(32, 0, 0, []))

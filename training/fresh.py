@@ -1,0 +1,283 @@
+"""Fresh lines: rendered by other processes while a run trains on them, and never written to a disk.
+
+A GPU takes lines faster than a machine renders them: what it has seen is kept there, and where nothing new waits it sees
+that once more, from another side (`views`). So neither waits for the other, and a run sees what its time allows.
+"""
+
+import multiprocessing
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from multiprocessing.pool import ThreadPool
+from queue import Empty
+from random import Random
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+
+from simpleocr.image import load_image
+from simpleocr.preprocessing import padded
+from training.batches import Batch, batch_lines, load_line, plan_widths
+from training.checking import Checker, Report, columns_needed
+from training.render import Source
+from training.synth import FONT_BLOCK, FONT_BLOCK_HELD_OUT, render_block
+from training.views import seen_again
+
+CHUNK = 32  # lines that travel together, all of one width
+WAITING = 64  # chunks that may wait before those who render wait, too
+KEPT = 16_000_000_000  # bytes of lines that are kept to be seen again, on a GPU
+KEPT_ON_CPU = 500_000_000
+LEAST = 0.5  # of a batch's lines that must be there before it is made: of few, BatchNorm's statistics are noise
+PATIENCE = 300  # seconds without a line after which those who render have died
+
+
+class Queue(Protocol):
+    """What chunks travel through."""
+
+    def put(self, chunk: "Chunk") -> None:
+        """Wait until there is room."""
+
+    def get(self, block: bool = True, timeout: float | None = None) -> "Chunk":
+        """The next chunk; raises Empty."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Lines of one width, as load_line() makes them.
+
+    Args:
+        images: (CHUNK, H, W) uint8.
+        texts: what they say.
+        ids: class ids of all of them in a row, int64.
+        lengths: (CHUNK,) characters of each.
+        seen: how often they have been trained on.
+    """
+
+    images: Any
+    texts: list[str]
+    ids: npt.NDArray[np.int64]
+    lengths: npt.NDArray[np.int64]
+    seen: int = 0
+
+    @property
+    def width(self) -> int:
+        """Columns of its lines."""
+        return int(self.images.shape[-1])
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What those who render need to know.
+
+    Args:
+        source: of the lines.
+        checker: which of them can be trained on.
+        corpora: labelled lines that are mixed in.
+        shares: the probability that a line is of each; the rest is rendered.
+        seed: the same seed does not give the same lines in the same order, for it matters who is faster.
+    """
+
+    source: Source
+    checker: Checker
+    corpora: Sequence[Any] = ()
+    shares: Sequence[float] = ()
+    seed: int = 0
+
+
+def rendered_samples(source: Source, seed: int, lines: int) -> list[tuple[Image.Image, str]]:
+    """So many pictures and their texts, in many fonts: to validate on."""
+    samples: list[tuple[Image.Image, str]] = []
+    for block in count():
+        for data, text, _, _ in render_block(source, seed, block, FONT_BLOCK_HELD_OUT):
+            if len(samples) == lines:
+                return samples
+            samples.append((load_image(data), text))
+    raise AssertionError("blocks have no end")
+
+
+def make_lines(recipe: Recipe, worker: int) -> Iterator[tuple[dict[str, Any], str, int]]:
+    """Rows that can be trained on, without end: (row, target, columns)."""
+    report = Report()
+    for block in count():
+        rng = Random(f"fresh/{recipe.seed}/{worker}/{block}")
+        for corpus, share in zip(recipe.corpora, recipe.shares, strict=True):
+            # as many as share of the lines is, beside a block that is rendered
+            many = share / (1 - sum(recipe.shares)) * FONT_BLOCK
+            for _ in range(int(many) + (rng.random() < many % 1)):
+                number = rng.randrange(len(corpus))
+                if (found := recipe.checker.check(row := corpus[number], number, report)) is not None:
+                    yield row, *found
+        for data, text, width, height in render_block(recipe.source, rng.getrandbits(40), block, FONT_BLOCK):
+            row = {"image": {"bytes": data, "path": None}, "text": text, "width": width, "height": height}
+            if (found := recipe.checker.check(row, block, report)) is not None:
+                yield row, *found
+
+
+def make_chunks(recipe: Recipe, worker: int) -> Iterator[Chunk]:
+    """Lines of `worker` in chunks, without end."""
+    rng = np.random.default_rng((recipe.seed, worker))
+    lines: dict[int, list[tuple[npt.NDArray[np.uint8], str]]] = defaultdict(list)
+    preprocessing, vocabulary = recipe.checker.preprocessing, recipe.checker.vocabulary
+    for row, target, columns in make_lines(recipe, worker):
+        width = padded(int(plan_widths(np.array([columns]), np.array([columns_needed(target)]), rng)[0]))
+        lines[width].append((load_line(row, width, preprocessing, rng), target))
+        if len(lines[width]) == CHUNK:
+            images, texts = zip(*lines.pop(width), strict=True)
+            ids = [vocabulary.encode(text) for text in texts]
+            yield Chunk(
+                np.stack(images),
+                list(texts),
+                np.array([i for row in ids for i in row], dtype=np.int64),
+                np.array([len(row) for row in ids], dtype=np.int64),
+            )
+
+
+def _work(queue: Queue, recipe: Recipe, worker: int) -> None:
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    for chunk in make_chunks(recipe, worker):
+        queue.put(chunk)
+
+
+@dataclass
+class Shelf:
+    """The chunks of one width.
+
+    Args:
+        fresh: never seen.
+        seen: to be seen again, oldest first.
+        lines: that ever came, which says how often this width is its turn.
+        given: lines of batches of this width.
+    """
+
+    fresh: deque[Chunk] = field(default_factory=deque)
+    seen: deque[Chunk] = field(default_factory=deque)
+    lines: int = 0
+    given: int = 0
+
+
+class FreshLines:
+    """Lines that `processes` others render; batches() as StreamedLines has it, without end and never twice the same.
+
+    Args:
+        recipe: what they say and look like.
+        processes: that render.
+        device: where batches are made, and lines kept.
+        kept: bytes of lines that are kept to be seen again.
+    """
+
+    def __init__(self, recipe: Recipe, processes: int, device: torch.device, kept: int | None = None) -> None:
+        self.recipe, self.processes, self.device = recipe, processes, device
+        self.kept = kept or (KEPT if device.type == "cuda" else KEPT_ON_CPU)
+        self.shelves: dict[int, Shelf] = defaultdict(Shelf)
+        self.bytes = 0
+        self.rendered = 0  # lines that came
+        self.given = 0  # lines of all batches, those seen again among them
+
+    @property
+    def report(self) -> str:
+        """How many lines were rendered, and how often each was seen."""
+        return f"{self.rendered} lines rendered, each seen {self.given / max(1, self.rendered):.1f} times"
+
+    def batches(
+        self,
+        batch_size: int,
+        seed: int,
+        epoch: int,
+        weights: Sequence[float],  # noqa: ARG002  # as in `shares`
+        rank: int = 0,
+        world: int = 1,
+        skip: int = 0,  # noqa: ARG002  # nothing comes twice
+    ) -> Iterator[Batch]:
+        """Batches of about batch_size lines, fewer of wide ones."""
+        context = multiprocessing.get_context("spawn")
+        queue = context.Queue(WAITING)
+        workers = [
+            context.Process(target=_work, args=(queue, self.recipe, number * world + rank), daemon=True)
+            for number in range(self.processes)
+        ]
+        with ThreadPool(len(workers)) as pool:  # each start waits until the new process has imported what it needs
+            pool.map(context.Process.start, workers)
+        rng = np.random.default_rng((seed, epoch, rank))
+        generator = torch.Generator(self.device).manual_seed(seed * world + rank)
+        try:
+            while True:
+                self.receive(queue)
+                width = self.turn(batch_size)
+                if width is None:  # only at the beginning: wait for what is rendered
+                    self.put(queue.get(timeout=PATIENCE))
+                else:
+                    yield self.batch(width, max(1, batch_lines(width, batch_size) // CHUNK), rng, generator)
+        except Empty as error:
+            raise RuntimeError(f"nothing was rendered for {PATIENCE} s: have the processes died?") from error
+        finally:
+            for worker in workers:
+                worker.terminate()
+
+    def receive(self, queue: Queue) -> None:
+        """Take what waits."""
+        for _ in range(WAITING):
+            try:
+                self.put(queue.get(block=False))
+            except Empty:
+                return
+
+    def put(self, chunk: Chunk) -> None:
+        """Keep a chunk, on the device."""
+        images = torch.from_numpy(chunk.images)
+        if self.device.type == "cuda":
+            images = images.pin_memory().to(self.device, non_blocking=True)
+        shelf = self.shelves[chunk.width]
+        shelf.fresh.append(Chunk(images, chunk.texts, chunk.ids, chunk.lengths))
+        shelf.lines += CHUNK
+        self.rendered += CHUNK
+        self.bytes += images.numel()
+
+    def turn(self, batch_size: int) -> int | None:
+        """The width whose batches lag most behind its share of what came; None where none has enough lines.
+
+        A full batch of fresh lines is taken first.
+        """
+        best: tuple[float, int] | None = None
+        for width, shelf in self.shelves.items():
+            chunks = max(1, batch_lines(width, batch_size) // CHUNK)
+            if len(shelf.fresh) >= chunks:
+                urgency = 1e9 + len(shelf.fresh) / chunks
+            elif len(shelf.fresh) + len(shelf.seen) >= LEAST * chunks:
+                urgency = -shelf.given / shelf.lines
+            else:
+                continue
+            if best is None or urgency > best[0]:
+                best = urgency, width
+        return best[1] if best else None
+
+    def batch(self, width: int, chunks: int, rng: np.random.Generator, generator: torch.Generator) -> Batch:
+        """Up to `chunks` chunks of a width: fresh ones first, then any that were seen."""
+        shelf = self.shelves[width]
+        taken = [shelf.fresh.popleft() for _ in range(min(chunks, len(shelf.fresh)))]
+        again = min(chunks - len(taken), len(shelf.seen))
+        taken += [shelf.seen[i] for i in rng.choice(len(shelf.seen), again, replace=False)] if again else []
+        for chunk in taken[: len(taken) - again]:
+            shelf.seen.append(chunk)
+        while self.bytes > self.kept:  # the oldest of the width that has most
+            fullest = max(
+                self.shelves.values(),
+                key=lambda other: len(other.seen) and len(other.seen) * other.seen[0].images.numel(),
+            )
+            if not fullest.seen:
+                break
+            self.bytes -= fullest.seen.popleft().images.numel()
+        shelf.given += len(taken) * CHUNK
+        self.given += len(taken) * CHUNK
+        images = torch.cat([chunk.images for chunk in taken])[:, None]
+        return Batch(
+            images=seen_again(images, self.recipe.checker.preprocessing, generator),
+            targets=torch.from_numpy(np.concatenate([chunk.ids for chunk in taken])),
+            target_lengths=torch.from_numpy(np.concatenate([chunk.lengths for chunk in taken])),
+            names=[text for chunk in taken for text in chunk.texts],
+        )
