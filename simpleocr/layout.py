@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 from PIL import Image
 
 from simpleocr.deskew import DOWNWARDS, UPSIDE_DOWN, UPWARDS, QuarterTurn, deskew
@@ -16,6 +17,7 @@ from simpleocr.reading_order import reading_order
 FILLED = 0.45  # of the picture's height: a single row as high as this is a crop of a line, and best read whole
 LEVEL_ENOUGH = 2.0  # degrees up to which lines are found as well as on a level page
 AS_MUCH = 0.9  # of the lines' length that must be found on a levelled page, too, for it to be the better one
+ROOM = 5.0  # heights of a line that are kept around the lines of a page that is levelled
 STEEP = 40.0  # degrees beyond which a page does not lie skewed but on its side
 
 
@@ -39,7 +41,7 @@ def find_lines(detector: Detector | None, image: Image.Image) -> list[Polygon]:
     if on_sheet := _on_a_sheet(detector, grey, found):
         return on_sheet
     if LEVEL_ENOUGH < abs(skew(found)) < STEEP:
-        level, back = deskew(grey, skew(found))
+        level, back = _around(*deskew(grey, skew(found)), found)
         again = detect_lines(detector, level)
         if _length(again) >= AS_MUCH * _length(found):
             return _in_order(again, back)
@@ -60,6 +62,16 @@ def _on_a_sheet(detector: Detector, grey: Image.Image, found: Sequence[Polygon])
     if _length(lines) < AS_MUCH * (_length(found) - _length(beside)):
         return []
     return lines + _in_order(beside, Transform.identity())
+
+
+def _around(level: Image.Image, back: Transform, found: Sequence[Polygon]) -> tuple[Image.Image, Transform]:
+    """What of a levelled page lies around its lines: turning made it larger, and it would be looked at that much smaller."""
+    boxes = np.array([polygon_to_box(back.invert().apply_polygon(polygon)) for polygon in found])
+    room = ROOM * float(np.median([math.dist(polygon[0], polygon[3]) for polygon in found]))
+    left, top = (max(0, int(edge - room)) for edge in boxes[:, :2].min(axis=0))
+    right = min(level.width, math.ceil(boxes[:, 2].max() + room))
+    bottom = min(level.height, math.ceil(boxes[:, 3].max() + room))
+    return level.crop((left, top, right, bottom)), Transform.translate(left, top).then(back)
 
 
 def find_turned_lines(detector: Detector, image: Image.Image, turn: QuarterTurn) -> list[Polygon]:

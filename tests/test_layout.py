@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from simpleocr.deskew import DOWNWARDS, UPSIDE_DOWN, UPWARDS, QuarterTurn
-from simpleocr.detection import crop_line
+from simpleocr import layout
+from simpleocr.deskew import DOWNWARDS, UPSIDE_DOWN, UPWARDS, QuarterTurn, deskew
+from simpleocr.detection import crop_line, detect_lines
 from simpleocr.geometry import box_to_polygon, levelled, polygon_to_box, skew
 from simpleocr.layout import find_lines, find_turned_lines, other_ways, upside_down
 from tests.test_detection import DarkNet, bars
@@ -85,3 +86,19 @@ def test_a_turned_page_is_found_as_the_upright_one(turn: QuarterTurn) -> None:
         assert np.allclose(to_upright.apply_polygon(one), other)
         crop, _ = crop_line(lying, one)
         assert np.array_equal(np.asarray(crop), np.asarray(crop_line(image, other)[0]))
+
+
+def test_a_levelled_page_is_seen_where_its_lines_are() -> None:
+    page = Image.new("RGB", (900, 1200), "white")
+    page.paste(bars((600, 400), *ROWS), (150, 500))
+    image = page.rotate(9, Image.Resampling.BICUBIC, expand=True, fillcolor="white").convert("L")
+    found = detect_lines(DarkNet(), image)
+    whole, back = deskew(image, skew(found))
+    part, place = layout._around(whole, back, found)
+    assert part.height < 0.7 * whole.height
+    for polygon in found:
+        left, top, right, bottom = polygon_to_box(place.invert().apply_polygon(polygon))
+        assert 0 <= left < right <= part.width
+        assert 20 < top < bottom < part.height - 20, "with room above and below"
+        inside = part.crop((int(left), int(top), int(right), int(bottom)))
+        assert inside.getextrema()[0] < 50  # type: ignore[operator]
