@@ -14,8 +14,9 @@ import torch
 from simpleocr.preprocessing import Preprocessing, grey_to_tensor
 from simpleocr.vocabulary import VOCABULARIES
 from training import synth
-from training.batches import BUCKET, batch_lines
+from training.batches import BUCKET
 from training.checking import Checker, columns_needed
+from training.data import DataError
 from training.fresh import CHUNK, Chunk, FreshLines, Recipe, make_chunks, make_lines, rendered_samples
 from training.render import Source, encode
 from training.train import main, parse
@@ -56,6 +57,7 @@ def test_each_worker_has_lines_of_its_own_and_the_same_again(recipe: Recipe, chu
     assert again.texts == chunks[0].texts
     assert np.array_equal(again.images, chunks[0].images)
     assert next(make_chunks(recipe, 1)).texts != again.texts
+    assert next(make_chunks(recipe, 0, after=200)).texts != again.texts, "a run that goes on"
 
 
 def test_corpora_are_mixed_in_as_often_as_they_should(recipe: Recipe) -> None:
@@ -79,7 +81,7 @@ def test_what_is_fresh_comes_first_and_once(recipe: Recipe, chunks: list[Chunk])
     for _ in chunks:
         width = lines.turn(CHUNK)
         assert width is not None
-        batch = lines.batch(width, batch_lines(width, CHUNK) // CHUNK or 1, rng, generator)
+        batch = lines.batch(width, CHUNK, rng, generator)
         assert batch.images.shape == (CHUNK, 1, 32, width)
         assert batch.images.dtype == torch.float32
         assert int(batch.target_lengths.sum()) == len(batch.targets)
@@ -87,7 +89,7 @@ def test_what_is_fresh_comes_first_and_once(recipe: Recipe, chunks: list[Chunk])
     assert sorted(names) == sorted(text for chunk in chunks for text in chunk.texts)
     width = lines.turn(CHUNK)
     assert width is not None
-    assert lines.batch(width, 1, rng, generator).names[0] in names, "then what was seen comes again"
+    assert lines.batch(width, CHUNK, rng, generator).names[0] in names, "then what was seen comes again"
     assert lines.report == f"{len(names)} lines rendered, each seen {1 + 1 / len(chunks):.1f} times"
 
 
@@ -97,7 +99,7 @@ def test_every_width_has_its_turn(recipe: Recipe, chunks: list[Chunk]) -> None:
     for _ in range(10 * len(chunks)):
         width = lines.turn(CHUNK)
         assert width is not None
-        turns[width] += len(lines.batch(width, 1, rng, generator).names)
+        turns[width] += len(lines.batch(width, CHUNK, rng, generator).names)
     came = Counter(chunk.width for chunk in chunks)
     for width, count in came.items():
         assert turns[width] / turns.total() == pytest.approx(count / len(chunks), abs=0.02)
@@ -116,7 +118,7 @@ def test_the_oldest_go_when_too_many_are_kept(recipe: Recipe, chunks: list[Chunk
     for _ in chunks:
         width = lines.turn(CHUNK)
         assert width is not None
-        lines.batch(width, 1, rng, generator)
+        lines.batch(width, CHUNK, rng, generator)
     assert 0 < lines.bytes <= kept
     assert lines.bytes == sum(chunk.images.numel() for shelf in lines.shelves.values() for chunk in shelf.seen)
 
@@ -210,5 +212,5 @@ def test_renderers_that_die_are_not_waited_for(recipe: Recipe, monkeypatch: pyte
         Queue = Dead
 
     monkeypatch.setattr(multiprocessing, "get_context", lambda _: Context)
-    with pytest.raises(RuntimeError, match="have the processes died"):
+    with pytest.raises(DataError, match="have the processes died"):
         next(FreshLines(recipe, 1, CPU).batches(32, 0, 0, []))

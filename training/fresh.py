@@ -7,7 +7,7 @@ that once more, from another side (`views`). So neither waits for the other, and
 import multiprocessing
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from multiprocessing.pool import ThreadPool
 from queue import Empty
@@ -24,6 +24,7 @@ from simpleocr.image import load_image
 from simpleocr.preprocessing import padded
 from training.batches import Batch, batch_lines, load_line, plan_widths
 from training.checking import Checker, Report, columns_needed
+from training.data import DataError
 from training.render import Source
 from training.synth import FONT_BLOCK, FONT_BLOCK_HELD_OUT, render_block
 from training.views import seen_again
@@ -55,19 +56,22 @@ class Chunk:
         texts: what they say.
         ids: class ids of all of them in a row, int64.
         lengths: (CHUNK,) characters of each.
-        seen: how often they have been trained on.
     """
 
     images: Any
     texts: list[str]
     ids: npt.NDArray[np.int64]
     lengths: npt.NDArray[np.int64]
-    seen: int = 0
 
     @property
     def width(self) -> int:
         """Columns of its lines."""
         return int(self.images.shape[-1])
+
+    @property
+    def size(self) -> int:
+        """Bytes of its images."""
+        return int(np.prod(self.images.shape))
 
 
 @dataclass(frozen=True)
@@ -100,11 +104,11 @@ def rendered_samples(source: Source, seed: int, lines: int) -> list[tuple[Image.
     raise AssertionError("blocks have no end")
 
 
-def make_lines(recipe: Recipe, worker: int) -> Iterator[tuple[dict[str, Any], str, int]]:
-    """Rows that can be trained on, without end: (row, target, columns)."""
+def make_lines(recipe: Recipe, worker: int, after: int = 0) -> Iterator[tuple[dict[str, Any], str, int]]:
+    """Rows that can be trained on, without end: (row, target, columns); as make_chunks()."""
     report = Report()
     for block in count():
-        rng = Random(f"fresh/{recipe.seed}/{worker}/{block}")
+        rng = Random(f"fresh/{recipe.seed}/{worker}/{after}/{block}")
         for corpus, share in zip(recipe.corpora, recipe.shares, strict=True):
             # as many as share of the lines is, beside a block that is rendered
             many = share / (1 - sum(recipe.shares)) * FONT_BLOCK
@@ -118,12 +122,12 @@ def make_lines(recipe: Recipe, worker: int) -> Iterator[tuple[dict[str, Any], st
                 yield row, *found
 
 
-def make_chunks(recipe: Recipe, worker: int) -> Iterator[Chunk]:
-    """Lines of `worker` in chunks, without end."""
-    rng = np.random.default_rng((recipe.seed, worker))
+def make_chunks(recipe: Recipe, worker: int, after: int = 0) -> Iterator[Chunk]:
+    """Lines of `worker` in chunks, without end; others for every number of batches `after` which they begin."""
+    rng = np.random.default_rng((recipe.seed, worker, after))
     lines: dict[int, list[tuple[npt.NDArray[np.uint8], str]]] = defaultdict(list)
     preprocessing, vocabulary = recipe.checker.preprocessing, recipe.checker.vocabulary
-    for row, target, columns in make_lines(recipe, worker):
+    for row, target, columns in make_lines(recipe, worker, after):
         width = padded(int(plan_widths(np.array([columns]), np.array([columns_needed(target)]), rng)[0]))
         lines[width].append((load_line(row, width, preprocessing, rng), target))
         if len(lines[width]) == CHUNK:
@@ -137,10 +141,10 @@ def make_chunks(recipe: Recipe, worker: int) -> Iterator[Chunk]:
             )
 
 
-def _work(queue: Queue, recipe: Recipe, worker: int) -> None:
+def _work(queue: Queue, recipe: Recipe, worker: int, after: int) -> None:
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    for chunk in make_chunks(recipe, worker):
+    for chunk in make_chunks(recipe, worker, after):
         queue.put(chunk)
 
 
@@ -149,16 +153,51 @@ class Shelf:
     """The chunks of one width.
 
     Args:
-        fresh: never seen.
+        fresh: never seen, oldest first.
         seen: to be seen again, oldest first.
-        lines: that ever came, which says how often this width is its turn.
-        given: lines of batches of this width.
+        came: lines that ever came.
+        given: lines of all batches, those seen again among them.
     """
 
     fresh: deque[Chunk] = field(default_factory=deque)
     seen: deque[Chunk] = field(default_factory=deque)
-    lines: int = 0
+    came: int = 0
     given: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of what was seen."""
+        return len(self.seen) * self.seen[0].size if self.seen else 0
+
+    def put(self, chunk: Chunk) -> None:
+        """Keep a chunk that nobody has seen."""
+        self.fresh.append(chunk)
+        self.came += CHUNK
+
+    def take(self, chunks: int, rng: np.random.Generator) -> list[Chunk]:
+        """Up to so many chunks: fresh ones first, then any that were seen."""
+        fresh = [self.fresh.popleft() for _ in range(min(chunks, len(self.fresh)))]
+        again = rng.choice(len(self.seen), min(chunks - len(fresh), len(self.seen)), replace=False)
+        taken = fresh + [self.seen[i] for i in again.tolist()]
+        self.seen.extend(fresh)
+        self.given += len(taken) * CHUNK
+        return taken
+
+    def urgency(self, chunks: int) -> float | None:
+        """How much it is this width's turn to give a batch of so many chunks; None where there are too few.
+
+        Full batches of fresh lines go before all, then the width that lags most behind its share of what came.
+        """
+        if len(self.fresh) >= chunks:
+            return len(self.fresh) / chunks
+        if len(self.fresh) + len(self.seen) >= LEAST * chunks:
+            return -self.given / self.came
+        return None
+
+
+def chunks_of(width: int, batch_size: int) -> int:
+    """Chunks of a batch; one at least."""
+    return max(1, batch_lines(width, batch_size) // CHUNK)
 
 
 class FreshLines:
@@ -175,14 +214,13 @@ class FreshLines:
         self.recipe, self.processes, self.device = recipe, processes, device
         self.kept = kept or (KEPT if device.type == "cuda" else KEPT_ON_CPU)
         self.shelves: dict[int, Shelf] = defaultdict(Shelf)
-        self.bytes = 0
-        self.rendered = 0  # lines that came
-        self.given = 0  # lines of all batches, those seen again among them
+        self.bytes = 0  # of all chunks on the shelves
 
     @property
     def report(self) -> str:
         """How many lines were rendered, and how often each was seen."""
-        return f"{self.rendered} lines rendered, each seen {self.given / max(1, self.rendered):.1f} times"
+        came, given = (sum(getattr(shelf, name) for shelf in self.shelves.values()) for name in ("came", "given"))
+        return f"{came} lines rendered, each seen {given / max(1, came):.1f} times"
 
     def batches(
         self,
@@ -192,13 +230,19 @@ class FreshLines:
         weights: Sequence[float],  # noqa: ARG002  # as in `shares`
         rank: int = 0,
         world: int = 1,
-        skip: int = 0,  # noqa: ARG002  # nothing comes twice
+        skip: int = 0,
     ) -> Iterator[Batch]:
-        """Batches of about batch_size lines, fewer of wide ones."""
+        """Batches of about batch_size lines, fewer of wide ones.
+
+        A run that goes on after `skip` of them gets other lines than it has had.
+
+        Raises:
+            DataError: those who render have died.
+        """
         context = multiprocessing.get_context("spawn")
         queue = context.Queue(WAITING)
         workers = [
-            context.Process(target=_work, args=(queue, self.recipe, number * world + rank), daemon=True)
+            context.Process(target=_work, args=(queue, self.recipe, number * world + rank, skip), daemon=True)
             for number in range(self.processes)
         ]
         with ThreadPool(len(workers)) as pool:  # each start waits until the new process has imported what it needs
@@ -212,9 +256,9 @@ class FreshLines:
                 if width is None:  # only at the beginning: wait for what is rendered
                     self.put(queue.get(timeout=PATIENCE))
                 else:
-                    yield self.batch(width, max(1, batch_lines(width, batch_size) // CHUNK), rng, generator)
+                    yield self.batch(width, batch_size, rng, generator)
         except Empty as error:
-            raise RuntimeError(f"nothing was rendered for {PATIENCE} s: have the processes died?") from error
+            raise DataError(f"nothing was rendered for {PATIENCE} s: have the processes died?") from error
         finally:
             for worker in workers:
                 worker.terminate()
@@ -232,48 +276,30 @@ class FreshLines:
         images = torch.from_numpy(chunk.images)
         if self.device.type == "cuda":
             images = images.pin_memory().to(self.device, non_blocking=True)
-        shelf = self.shelves[chunk.width]
-        shelf.fresh.append(Chunk(images, chunk.texts, chunk.ids, chunk.lengths))
-        shelf.lines += CHUNK
-        self.rendered += CHUNK
-        self.bytes += images.numel()
+        self.shelves[chunk.width].put(replace(chunk, images=images))
+        self.bytes += chunk.size
 
     def turn(self, batch_size: int) -> int | None:
-        """The width whose batches lag most behind its share of what came; None where none has enough lines.
+        """The width whose turn it is to give a batch; None where none has enough lines."""
+        urgencies = {
+            width: urgency
+            for width, shelf in self.shelves.items()
+            if (urgency := shelf.urgency(chunks_of(width, batch_size))) is not None
+        }
+        return max(urgencies, key=urgencies.__getitem__) if urgencies else None
 
-        A full batch of fresh lines is taken first.
-        """
-        best: tuple[float, int] | None = None
-        for width, shelf in self.shelves.items():
-            chunks = max(1, batch_lines(width, batch_size) // CHUNK)
-            if len(shelf.fresh) >= chunks:
-                urgency = 1e9 + len(shelf.fresh) / chunks
-            elif len(shelf.fresh) + len(shelf.seen) >= LEAST * chunks:
-                urgency = -shelf.given / shelf.lines
-            else:
-                continue
-            if best is None or urgency > best[0]:
-                best = urgency, width
-        return best[1] if best else None
-
-    def batch(self, width: int, chunks: int, rng: np.random.Generator, generator: torch.Generator) -> Batch:
-        """Up to `chunks` chunks of a width: fresh ones first, then any that were seen."""
-        shelf = self.shelves[width]
-        taken = [shelf.fresh.popleft() for _ in range(min(chunks, len(shelf.fresh)))]
-        again = min(chunks - len(taken), len(shelf.seen))
-        taken += [shelf.seen[i] for i in rng.choice(len(shelf.seen), again, replace=False)] if again else []
-        for chunk in taken[: len(taken) - again]:
-            shelf.seen.append(chunk)
-        while self.bytes > self.kept:  # the oldest of the width that has most
-            fullest = max(
-                self.shelves.values(),
-                key=lambda other: len(other.seen) and len(other.seen) * other.seen[0].images.numel(),
-            )
+    def forget(self) -> None:
+        """Let go of the oldest chunks of the width that has seen most, until no more are kept than may be."""
+        while self.bytes > self.kept:
+            fullest = max(self.shelves.values(), key=lambda shelf: shelf.size)
             if not fullest.seen:
-                break
-            self.bytes -= fullest.seen.popleft().images.numel()
-        shelf.given += len(taken) * CHUNK
-        self.given += len(taken) * CHUNK
+                return
+            self.bytes -= fullest.seen.popleft().size
+
+    def batch(self, width: int, batch_size: int, rng: np.random.Generator, generator: torch.Generator) -> Batch:
+        """About batch_size lines of a width."""
+        taken = self.shelves[width].take(chunks_of(width, batch_size), rng)
+        self.forget()
         images = torch.cat([chunk.images for chunk in taken])[:, None]
         return Batch(
             images=seen_again(images, self.recipe.checker.preprocessing, generator),
