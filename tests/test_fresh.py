@@ -2,10 +2,15 @@
 
 import itertools
 import multiprocessing
+import queue
+import threading
 from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +18,7 @@ import torch
 
 from simpleocr.preprocessing import Preprocessing, grey_to_tensor
 from simpleocr.vocabulary import VOCABULARIES
-from training import synth
+from training import synth, train
 from training.batches import BUCKET
 from training.checking import Checker, columns_needed
 from training.data import DataError
@@ -64,8 +69,8 @@ def test_corpora_are_mixed_in_as_often_as_they_should(recipe: Recipe) -> None:
     picture = {"bytes": encode(np.full((20, 60), 200, dtype=np.uint8), Random(0)), "path": None}
     corpus = [{"image": picture, "text": "own", "width": 60, "height": 20}]
     mixed = Recipe(recipe.source, Checker(ENGLISH, Preprocessing()), [corpus], [0.25])
-    texts = Counter(target == "own" for _, target, _ in itertools.islice(make_lines(mixed, 0), 4000))
-    assert texts[True] / 4000 == pytest.approx(0.25, abs=0.02)
+    texts = Counter(target == "own" for _, target, _ in itertools.islice(make_lines(mixed, 0), 2000))
+    assert texts[True] / 2000 == pytest.approx(0.25, abs=0.02)
 
 
 def filled(recipe: Recipe, chunks: list[Chunk], kept: int | None = None) -> FreshLines:
@@ -165,14 +170,84 @@ def test_views_keep_the_ends_of_a_line() -> None:
 # runs ---------------------------------------------------------------------------------------------------------------
 
 
-def test_a_run_renders_what_it_trains_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(
-        [
-            *("--render", "1", "--strength", "0.2", "--renderers", "1", "--backbone", "tiny", "--batch_size", "32"),
-            *("--max_steps", "4", "--eval_samples", "8", "--max_columns", "300", "--out", str(tmp_path)),
-        ]
-    )
+class Closing(queue.Queue[Chunk]):
+    """A queue of threads that ends whoever waits to put something into it once it is closed."""
+
+    closed = False
+
+    def put(self, item: Chunk, block: bool = True, timeout: float | None = None) -> None:
+        while not self.closed:
+            try:
+                return super().put(item, block, 0.05)
+            except queue.Full:
+                continue
+        raise ClosedError
+
+
+class ClosedError(Exception):
+    """Nobody takes anything out of this queue any more."""
+
+
+class Renderer(threading.Thread):
+    """A thread in the place of a process, which would take seconds to start."""
+
+    def __init__(self, target: Callable[..., None], args: tuple[Any, ...], daemon: bool) -> None:
+        super().__init__(target=target, args=args, daemon=daemon)
+        self.queue: Closing = args[0]
+
+    def run(self) -> None:
+        with suppress(ClosedError):
+            super().run()
+
+    def terminate(self) -> None:
+        self.queue.closed = True
+        self.join()
+
+
+class Context:
+    """Threads in the place of processes."""
+
+    Process = Renderer
+    Queue = Closing
+
+
+RUN = (
+    *("--render", "1", "--strength", "0.2", "--renderers", "1", "--backbone", "tiny", "--batch_size", "32"),
+    *("--max_steps", "4", "--eval_samples", "8", "--max_columns", "300", "--threads", "1"),
+)
+
+
+def test_a_run_renders_what_it_trains_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(multiprocessing, "get_context", lambda _: Context)
+    main([*RUN, "--out", str(tmp_path)])
     assert (tmp_path / "final" / "model.safetensors").exists()
+    assert "lines rendered, each seen" in capsys.readouterr().out
+    assert not any(isinstance(thread, Renderer) for thread in threading.enumerate())
+
+
+def test_a_schedule_may_be_in_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(multiprocessing, "get_context", lambda _: Context)
+    rates: list[tuple[float, float]] = []
+    rate = train.learning_rate
+
+    def noted(now: float, end: float, peak: float) -> float:
+        rates.append((now, end))
+        return rate(now, end, peak)
+
+    monkeypatch.setattr(train, "learning_rate", noted)
+    main([*RUN, "--max_steps", "0", "--minutes", "0.05", "--out", str(tmp_path)])
+    seconds = [now for now, _ in rates[:-1]]  # the last is of the log
+    assert all(end == 3 for _, end in rates)
+    assert seconds == sorted(seconds)
+    assert seconds[0] < 0.5, "what the first batch took to come does not count"
+    assert seconds[-1] < 3
+
+
+@pytest.mark.slow
+def test_a_run_whose_lines_other_processes_render(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main([*RUN, "--renderers", "2", "--out", str(tmp_path)])
     assert "lines rendered, each seen" in capsys.readouterr().out
 
 
@@ -207,10 +282,10 @@ def test_renderers_that_die_are_not_waited_for(recipe: Recipe, monkeypatch: pyte
         def get(self, block: bool = True, timeout: float | None = None) -> Chunk:
             raise Empty
 
-    class Context:
+    class Deserted:
         Process = Dead
         Queue = Dead
 
-    monkeypatch.setattr(multiprocessing, "get_context", lambda _: Context)
+    monkeypatch.setattr(multiprocessing, "get_context", lambda _: Deserted)
     with pytest.raises(DataError, match="have the processes died"):
         next(FreshLines(recipe, 1, CPU).batches(32, 0, 0, []))
