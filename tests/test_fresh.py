@@ -4,11 +4,12 @@ import itertools
 import multiprocessing
 import queue
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from queue import Empty
 from random import Random
 from typing import Any
 
@@ -19,10 +20,21 @@ import torch
 from simpleocr.preprocessing import Preprocessing, grey_to_tensor
 from simpleocr.vocabulary import VOCABULARIES
 from training import synth, train
-from training.batches import BUCKET
+from training.batches import BUCKET, batch_lines
 from training.checking import Checker, columns_needed
 from training.data import DataError
-from training.fresh import CHUNK, Chunk, FreshLines, Recipe, make_chunks, make_lines, rendered_samples
+from training.fresh import (
+    CHUNK,
+    UNSEEN,
+    WAITING,
+    Chunk,
+    FreshLines,
+    Recipe,
+    chunks_of,
+    make_chunks,
+    make_lines,
+    rendered_samples,
+)
 from training.render import Source, encode
 from training.train import main, parse
 from training.views import seen_again
@@ -68,9 +80,24 @@ def test_each_worker_has_lines_of_its_own_and_the_same_again(recipe: Recipe, chu
 def test_corpora_are_mixed_in_as_often_as_they_should(recipe: Recipe) -> None:
     picture = {"bytes": encode(np.full((20, 60), 200, dtype=np.uint8), Random(0)), "path": None}
     corpus = [{"image": picture, "text": "own", "width": 60, "height": 20}]
-    mixed = Recipe(recipe.source, Checker(ENGLISH, Preprocessing()), [corpus], [0.25])
+    mixed = Recipe(recipe.source, Checker(ENGLISH, Preprocessing()), CHUNK, [corpus], [[0]], [0.25])
     texts = Counter(target == "own" for _, target, _ in itertools.islice(make_lines(mixed, 0), 2000))
     assert texts[True] / 2000 == pytest.approx(0.25, abs=0.02)
+
+
+def test_a_damaged_picture_of_a_corpus_is_left_out(recipe: Recipe) -> None:
+    corpus = [{"image": {"bytes": b"no picture", "path": None}, "text": "own", "width": 60, "height": 20}]
+    mixed = Recipe(recipe.source, recipe.checker, CHUNK, [corpus], [[0]], [0.5])
+    for chunk in itertools.islice(make_chunks(mixed, 0), 3):
+        assert "own" not in chunk.texts
+
+
+@pytest.mark.parametrize("batch_size", [1, 8, 32, 100])
+def test_no_chunk_has_more_lines_than_a_batch(recipe: Recipe, batch_size: int) -> None:
+    small = replace(recipe, batch_size=batch_size)
+    for chunk in itertools.islice(make_chunks(small, 0), 4):
+        assert len(chunk.texts) == len(chunk.lengths) == min(CHUNK, batch_lines(chunk.width, batch_size))
+        assert chunks_of(chunk.width, batch_size) * len(chunk.texts) <= batch_lines(chunk.width, batch_size)
 
 
 def filled(recipe: Recipe, chunks: list[Chunk], kept: int | None = None) -> FreshLines:
@@ -126,6 +153,21 @@ def test_the_oldest_go_when_too_many_are_kept(recipe: Recipe, chunks: list[Chunk
         lines.batch(width, CHUNK, rng, generator)
     assert 0 < lines.bytes <= kept
     assert lines.bytes == sum(chunk.images.numel() for shelf in lines.shelves.values() for chunk in shelf.seen)
+
+
+def test_where_more_is_rendered_than_trained_on_it_waits(recipe: Recipe, chunks: list[Chunk]) -> None:
+    lines, rng, generator = FreshLines(recipe, 1, CPU), np.random.default_rng(0), torch.Generator().manual_seed(0)
+    unseen = []
+    for _ in range(60):
+        endless: queue.Queue[Chunk] = queue.Queue()
+        for number in range(80):
+            endless.put(chunks[number % len(chunks)])
+        lines.receive(endless)
+        width = lines.turn(CHUNK)
+        assert width is not None
+        lines.batch(width, CHUNK, rng, generator)
+        unseen.append(sum(len(shelf.fresh) for shelf in lines.shelves.values()))
+    assert max(unseen) < UNSEEN + WAITING
 
 
 def test_samples_to_validate_on_are_the_same_each_time(source: Source) -> None:
@@ -237,12 +279,20 @@ def test_a_schedule_may_be_in_minutes(tmp_path: Path, monkeypatch: pytest.Monkey
         return rate(now, end, peak)
 
     monkeypatch.setattr(train, "learning_rate", noted)
-    main([*RUN, "--max_steps", "0", "--minutes", "0.05", "--out", str(tmp_path)])
-    seconds = [now for now, _ in rates[:-1]]  # the last is of the log
+    receive, calls = FreshLines.receive, itertools.count()
+
+    def late(lines: FreshLines, chunks: Any, *, wait: bool = False) -> None:
+        if not next(calls):
+            time.sleep(1.5)
+        receive(lines, chunks, wait=wait)
+
+    monkeypatch.setattr(FreshLines, "receive", late)
+    main([*RUN[:-8], *RUN[-6:], "--minutes", "0.05", "--out", str(tmp_path)])
+    seconds = [now for now, _ in rates]
     assert all(end == 3 for _, end in rates)
     assert seconds == sorted(seconds)
-    assert seconds[0] < 0.5, "what the first batch took to come does not count"
-    assert seconds[-1] < 3
+    assert seconds[-1] >= 3, "the last is of the log"
+    assert sorted(set(seconds))[1] < 1.5, "what the first batch took to come does not count"
 
 
 @pytest.mark.slow
@@ -260,6 +310,11 @@ def test_a_run_whose_lines_other_processes_render(tmp_path: Path, capsys: pytest
         (["--render", "1", "--dataset", "a", "--max_steps", "1"], "--dataset"),
         (["--render", "1", "--teacher", "english", "--max_steps", "1"], "--teacher"),
         (["--minutes", "-1"], "--minutes"),
+        (["--minutes", "0"], "--minutes"),
+        (["--minutes", "1", "--max_steps", "1"], "--minutes"),
+        (["--fonts", "a"], "--render"),
+        (["--render", "0.5", "--dataset", "a", "b", "--weights", "0", "0", "--max_steps", "1"], "--weights"),
+        (["--render", "1", "--max_steps", "1", "--renderers", "0"], "--renderers"),
     ],
 )
 def test_settings_that_contradict(wrong: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -268,7 +323,34 @@ def test_settings_that_contradict(wrong: list[str], message: str, capsys: pytest
     assert message in capsys.readouterr().err
 
 
-def test_renderers_that_die_are_not_waited_for(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_by_the_clock_no_rate_is_above_the_peak() -> None:
+    for minutes in (0.1, 0.25, 1.0, 10.0):
+        rates = [train.learning_rate(0.6 * share * minutes, 60 * minutes, 1.0) for share in range(101)]
+        assert max(rates) == 1.0
+        assert min(rates[5:]) == rates[-1] < 0.001
+
+
+def test_fonts_that_are_not_there_are_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="no such folder of fonts"):
+        main([*RUN, "--fonts", str(tmp_path / "none"), "--out", str(tmp_path / "out")])
+
+
+def test_renderers_that_die_are_noticed(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Mortal(Renderer):
+        def run(self) -> None:
+            for chunk in itertools.islice(make_chunks(recipe, 0), 3):
+                self.queue.put(chunk)
+
+    class Dying(Context):
+        Process = Mortal
+
+    monkeypatch.setattr(multiprocessing, "get_context", lambda _: Dying)
+    with pytest.raises(DataError, match="has died"):
+        for _ in itertools.islice(FreshLines(recipe, 1, CPU).batches(32, 0, 0, []), 10_000):
+            pass
+
+
+def test_renderers_that_never_lived_are_noticed(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     class Dead:
         def __init__(self, *_: object, **__: object) -> None:
             pass
@@ -276,16 +358,13 @@ def test_renderers_that_die_are_not_waited_for(recipe: Recipe, monkeypatch: pyte
         def start(self) -> None:
             pass
 
-        def terminate(self) -> None:
-            pass
-
-        def get(self, block: bool = True, timeout: float | None = None) -> Chunk:
-            raise Empty
+        def is_alive(self) -> bool:
+            return False
 
     class Deserted:
         Process = Dead
         Queue = Dead
 
     monkeypatch.setattr(multiprocessing, "get_context", lambda _: Deserted)
-    with pytest.raises(DataError, match="have the processes died"):
+    with pytest.raises(DataError, match="has died"):
         next(FreshLines(recipe, 1, CPU).batches(32, 0, 0, []))

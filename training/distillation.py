@@ -22,6 +22,8 @@ def taught_loss(logits: Tensor, taught: Tensor, batch: Batch) -> Tensor:
     teacher, network = taught.float().log_softmax(dim=-1), logits.float().log_softmax(dim=-1)
     divergence = F.kl_div(network[..., :known], teacher, reduction="none", log_target=True).sum(dim=(1, 2))  # (B,)
     lengths = torch.full((lines,), steps, dtype=torch.int64)
-    ctc = F.ctc_loss(network.transpose(0, 1), batch.targets, lengths, batch.target_lengths, reduction="none")
+    ctc = F.ctc_loss(
+        network.transpose(0, 1), batch.targets.to(network.device), lengths, batch.target_lengths, reduction="none"
+    )
     own = torch.tensor(batch.origins, device=ctc.device) == 0
     return (torch.where(own, ctc, divergence) / batch.target_lengths.clamp(min=1).to(ctc)).mean()

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from multiprocessing.pool import ThreadPool
-from queue import Empty
+from queue import Empty, Full
 from random import Random
 from typing import Any, Protocol
 
@@ -20,7 +20,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from simpleocr.image import load_image
+from simpleocr.image import InputError, load_image
 from simpleocr.preprocessing import padded
 from training.batches import Batch, batch_lines, load_line, plan_widths
 from training.checking import Checker, Report, columns_needed
@@ -30,18 +30,19 @@ from training.synth import FONT_BLOCK, FONT_BLOCK_HELD_OUT, render_block
 from training.views import seen_again
 
 CHUNK = 32  # lines that travel together, all of one width
-WAITING = 64  # chunks that may wait before those who render wait, too
-KEPT = 16_000_000_000  # bytes of lines that are kept to be seen again, on a GPU
-KEPT_ON_CPU = 500_000_000
+WAITING = 64  # chunks on their way before those who render wait
+UNSEEN = 1024  # chunks that were taken and not trained on before no more are taken
+KEPT, KEPT_ON_GPU = 500_000_000, 16_000_000_000  # bytes of lines that are kept to be seen again, at most
+SHARE_OF_GPU = 3  # of its free memory one part in so many at most
 LEAST = 0.5  # of a batch's lines that must be there before it is made: of few, BatchNorm's statistics are noise
-PATIENCE = 300  # seconds without a line after which those who render have died
+AT_ONCE = 5.0  # seconds that are waited for a chunk before it is asked whether those who send or take it are alive
 
 
 class Queue(Protocol):
     """What chunks travel through."""
 
-    def put(self, chunk: "Chunk") -> None:
-        """Wait until there is room."""
+    def put(self, chunk: "Chunk", block: bool = True, timeout: float | None = None) -> None:
+        """Wait until there is room; raises Full."""
 
     def get(self, block: bool = True, timeout: float | None = None) -> "Chunk":
         """The next chunk; raises Empty."""
@@ -52,10 +53,10 @@ class Chunk:
     """Lines of one width, as load_line() makes them.
 
     Args:
-        images: (CHUNK, H, W) uint8.
+        images: (B, H, W) uint8, B as chunk_lines() says.
         texts: what they say.
         ids: class ids of all of them in a row, int64.
-        lengths: (CHUNK,) characters of each.
+        lengths: (B,) characters of each.
     """
 
     images: Any
@@ -81,14 +82,18 @@ class Recipe:
     Args:
         source: of the lines.
         checker: which of them can be trained on.
+        batch_size: of the batches that are made of them.
         corpora: labelled lines that are mixed in.
+        usable: the numbers of their rows that can be trained on.
         shares: the probability that a line is of each; the rest is rendered.
         seed: the same seed does not give the same lines in the same order, for it matters who is faster.
     """
 
     source: Source
     checker: Checker
+    batch_size: int = CHUNK
     corpora: Sequence[Any] = ()
+    usable: Sequence[Sequence[int]] = ()
     shares: Sequence[float] = ()
     seed: int = 0
 
@@ -109,11 +114,11 @@ def make_lines(recipe: Recipe, worker: int, after: int = 0) -> Iterator[tuple[di
     report = Report()
     for block in count():
         rng = Random(f"fresh/{recipe.seed}/{worker}/{after}/{block}")
-        for corpus, share in zip(recipe.corpora, recipe.shares, strict=True):
+        for corpus, usable, share in zip(recipe.corpora, recipe.usable, recipe.shares, strict=True):
             # as many as share of the lines is, beside a block that is rendered
             many = share / (1 - sum(recipe.shares)) * FONT_BLOCK
             for _ in range(int(many) + (rng.random() < many % 1)):
-                number = rng.randrange(len(corpus))
+                number = rng.choice(usable)
                 if (found := recipe.checker.check(row := corpus[number], number, report)) is not None:
                     yield row, *found
         for data, text, width, height in render_block(recipe.source, rng.getrandbits(40), block, FONT_BLOCK):
@@ -129,8 +134,13 @@ def make_chunks(recipe: Recipe, worker: int, after: int = 0) -> Iterator[Chunk]:
     preprocessing, vocabulary = recipe.checker.preprocessing, recipe.checker.vocabulary
     for row, target, columns in make_lines(recipe, worker, after):
         width = padded(int(plan_widths(np.array([columns]), np.array([columns_needed(target)]), rng)[0]))
-        lines[width].append((load_line(row, width, preprocessing, rng), target))
-        if len(lines[width]) == CHUNK:
+        try:
+            lines[width].append((load_line(row, width, preprocessing, rng), target))
+        except (
+            InputError
+        ):  # a corpus that tells sizes is checked without opening its pictures; what is damaged is left out
+            continue
+        if len(lines[width]) == chunk_lines(width, recipe.batch_size):
             images, texts = zip(*lines.pop(width), strict=True)
             ids = [vocabulary.encode(text) for text in texts]
             yield Chunk(
@@ -144,8 +154,15 @@ def make_chunks(recipe: Recipe, worker: int, after: int = 0) -> Iterator[Chunk]:
 def _work(queue: Queue, recipe: Recipe, worker: int, after: int) -> None:
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
+    parent = multiprocessing.parent_process()
     for chunk in make_chunks(recipe, worker, after):
-        queue.put(chunk)
+        while True:
+            try:
+                queue.put(chunk, timeout=AT_ONCE)
+                break
+            except Full:
+                if parent is not None and not parent.is_alive():  # killed: nobody will ever take it
+                    return
 
 
 @dataclass
@@ -172,7 +189,7 @@ class Shelf:
     def put(self, chunk: Chunk) -> None:
         """Keep a chunk that nobody has seen."""
         self.fresh.append(chunk)
-        self.came += CHUNK
+        self.came += len(chunk.texts)
 
     def take(self, chunks: int, rng: np.random.Generator) -> list[Chunk]:
         """Up to so many chunks: fresh ones first, then any that were seen."""
@@ -180,7 +197,7 @@ class Shelf:
         again = rng.choice(len(self.seen), min(chunks - len(fresh), len(self.seen)), replace=False)
         taken = fresh + [self.seen[i] for i in again.tolist()]
         self.seen.extend(fresh)
-        self.given += len(taken) * CHUNK
+        self.given += sum(len(chunk.texts) for chunk in taken)
         return taken
 
     def urgency(self, chunks: int) -> float | None:
@@ -195,9 +212,14 @@ class Shelf:
         return None
 
 
+def chunk_lines(width: int, batch_size: int) -> int:
+    """Lines of a chunk: no more than a batch has."""
+    return min(CHUNK, batch_lines(width, batch_size))
+
+
 def chunks_of(width: int, batch_size: int) -> int:
-    """Chunks of a batch; one at least."""
-    return max(1, batch_lines(width, batch_size) // CHUNK)
+    """Chunks of a batch."""
+    return batch_lines(width, batch_size) // chunk_lines(width, batch_size)
 
 
 class FreshLines:
@@ -212,7 +234,11 @@ class FreshLines:
 
     def __init__(self, recipe: Recipe, processes: int, device: torch.device, kept: int | None = None) -> None:
         self.recipe, self.processes, self.device = recipe, processes, device
-        self.kept = kept or (KEPT if device.type == "cuda" else KEPT_ON_CPU)
+        if kept is None:
+            kept = KEPT
+            if device.type == "cuda":
+                kept = min(KEPT_ON_GPU, torch.cuda.mem_get_info(device)[0] // SHARE_OF_GPU)
+        self.kept = kept
         self.shelves: dict[int, Shelf] = defaultdict(Shelf)
         self.bytes = 0  # of all chunks on the shelves
 
@@ -232,7 +258,7 @@ class FreshLines:
         world: int = 1,
         skip: int = 0,
     ) -> Iterator[Batch]:
-        """Batches of about batch_size lines, fewer of wide ones.
+        """Batches as batch_lines() says, of whole chunks; batch_size must be the recipe's.
 
         A run that goes on after `skip` of them gets other lines than it has had.
 
@@ -245,31 +271,32 @@ class FreshLines:
             context.Process(target=_work, args=(queue, self.recipe, number * world + rank, skip), daemon=True)
             for number in range(self.processes)
         ]
-        with ThreadPool(len(workers)) as pool:  # each start waits until the new process has imported what it needs
-            pool.map(context.Process.start, workers)
         rng = np.random.default_rng((seed, epoch, rank))
         generator = torch.Generator(self.device).manual_seed(seed * world + rank)
         try:
+            with ThreadPool(len(workers)) as pool:  # each start waits until the new process has imported what it needs
+                pool.map(context.Process.start, workers)
             while True:
-                self.receive(queue)
+                if not all(worker.is_alive() for worker in workers):
+                    raise DataError("a process that renders has died; what it said of that stands above")
                 width = self.turn(batch_size)
-                if width is None:  # only at the beginning: wait for what is rendered
-                    self.put(queue.get(timeout=PATIENCE))
-                else:
+                self.receive(queue, wait=width is None)  # only at the beginning nothing is there
+                if width is not None:
                     yield self.batch(width, batch_size, rng, generator)
-        except Empty as error:
-            raise DataError(f"nothing was rendered for {PATIENCE} s: have the processes died?") from error
         finally:
             for worker in workers:
-                worker.terminate()
+                if worker.is_alive():
+                    worker.terminate()
 
-    def receive(self, queue: Queue) -> None:
-        """Take what waits."""
-        for _ in range(WAITING):
+    def receive(self, queue: Queue, *, wait: bool = False) -> None:
+        """Take what has come, but for what nobody has room for; with `wait`, wait a little for the first."""
+        unseen = sum(len(shelf.fresh) for shelf in self.shelves.values())
+        for _ in range(WAITING if wait else min(WAITING, UNSEEN - unseen)):
             try:
-                self.put(queue.get(block=False))
+                self.put(queue.get(block=wait, timeout=AT_ONCE))
             except Empty:
                 return
+            wait = False
 
     def put(self, chunk: Chunk) -> None:
         """Keep a chunk, on the device."""

@@ -134,7 +134,7 @@ def write_corpus(
     settings = {
         "seed": seed,
         "counts": counts,
-        "strengths": {split: source.strength for split, source in sources.items()},
+        "strengths": {split: sources[split].strength for split in counts},
     }
     without = {split: sorted(source.without) for split, source in sources.items() if source.without}
     _claim(out, {**settings, "without": without} if without else settings)

@@ -2,7 +2,7 @@
 
     python -m training.train --batch_size 32 --epochs 10            renders a corpus first
     python -m training.train --dataset FOLDER user/lines --weights 3 1 --init english --out runs/mine
-    python -m training.train --resume --out runs/mine               goes on bit for bit after any stop
+    python -m training.train --resume --out runs/mine               goes on after any stop; bit for bit without --render
     python -m training.train --render 1 --fonts DIR --minutes 600   other processes render while it trains; no corpus
     torchrun --nproc_per_node 2 -m training.train ...               one process a core: gradients are averaged
 
@@ -44,22 +44,13 @@ from training.data import DataError, open_corpus, picture
 from training.distillation import taught_loss
 from training.fresh import FreshLines, Recipe, rendered_samples
 from training.progress import MetricsLog
+from training.render import Source
 
 DEFAULT_CORPUS = Path("corpora/default")
 # what must be the same for a run to be the same run; the rest (threads, when to save) may change from stop to stop
 RUN_SETTINGS = (
-    *(
-        "dataset",
-        "weights",
-        "streaming",
-        "render",
-        "strength",
-        "unknown",
-        "max_columns",
-        "batch_size",
-        "processes",
-        "seed",
-    ),
+    *("dataset", "weights", "streaming", "unknown", "max_columns", "batch_size", "processes", "seed"),
+    *("render", "fonts", "text", "backgrounds", "strength"),
     *("init", "backbone", "vocabulary", "height", "stretch"),
     *("lr", "head_rate", "eps", "weight_decay", "clip", "ema", "auxiliary", "mixed_precision"),
     *("freeze", "fixed_norms", "teacher"),
@@ -73,7 +64,7 @@ class State:
     Args:
         step: optimizer steps done.
         epoch, batch: the epoch under way, and the batches of it that are done.
-        samples: lines seen, over all processes.
+        samples: lines seen, over all processes; of rendered ones about, for each process has batches of its own width.
         worse: validations since the lowest CER.
         seconds: time spent.
         best: the lowest CER so far.
@@ -131,7 +122,7 @@ def learning_rate(step: float, steps: float, peak: float, warm_up: float = 0.05)
     """
     rise = max(1, round(steps * warm_up))
     if step < rise:
-        return peak * (step + 1) / rise
+        return peak * min(1.0, (step + 1) / rise)
     return peak * 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rise) / max(1, steps - rise))))
 
 
@@ -166,7 +157,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     data.add_argument(
         "--dataset", nargs="+", help="corpora: folders, CSV or parquet files, Hub ids; none: one is rendered"
     )
-    data.add_argument("--weights", nargs="+", type=float, help="how often an epoch sees each corpus; default once")
+    data.add_argument(
+        "--weights",
+        nargs="+",
+        type=float,
+        help="how often an epoch sees each corpus; default once. With --render, their shares",
+    )
     data.add_argument(
         "--validation", help="corpus to validate on; default the validation split of the first, or a part of it"
     )
@@ -187,7 +183,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     fresh.add_argument("--text", type=Path, nargs="*", default=[], help="text files: running text or frequency lists")
     fresh.add_argument("--backgrounds", type=Path, nargs="*", default=[], help="folders of photographs")
     fresh.add_argument("--strength", type=float, default=1.0, help="0 clean print .. 1 every effect")
-    fresh.add_argument("--renderers", type=int, default=max(1, (os.cpu_count() or 2) - 1), help="processes that render")
+    fresh.add_argument(
+        "--renderers", type=int, help="processes that render for each that trains; default the other cores"
+    )
     model = parser.add_argument_group("model")
     model.add_argument("--init", help="a model to start from instead of random weights")
     model.add_argument("--backbone", choices=sorted(BACKBONES), default="small")
@@ -236,8 +234,14 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if (args.streaming or args.render) and not (args.max_steps or args.minutes):
         parser.error("--streaming and --render need --max_steps or --minutes: nothing says how long an epoch is")
-    if not 0 <= args.render <= 1 or not 0 <= args.strength <= 1 or (args.minutes or 1) <= 0 or args.renderers < 1:
-        parser.error("--render and --strength must be in 0..1, --minutes above 0, --renderers at least 1")
+    if not 0 <= args.render <= 1 or not 0 <= args.strength <= 1:
+        parser.error("--render and --strength must be in 0..1")
+    if args.minutes is not None and (args.minutes <= 0 or args.max_steps):
+        parser.error("--minutes must be above 0, and goes without --max_steps")
+    if args.renderers is not None and args.renderers < 1:
+        parser.error("--renderers must be at least 1")
+    if not args.render and (args.fonts or args.text or args.backgrounds):
+        parser.error("--fonts, --text and --backgrounds are for --render; training.synth takes them for a corpus")
     if args.render and (args.streaming or args.teacher or bool(args.dataset) == (args.render == 1)):
         parser.error(
             "--render goes with neither --streaming nor --teacher, and with --dataset for the rest of the lines"
@@ -245,6 +249,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     args.weights = args.weights or [1.0] * len(args.dataset or [""])
     if len(args.weights) != len(args.dataset or [""]):
         parser.error(f"{len(args.dataset or [])} corpora but {len(args.weights)} weights")
+    if min(args.weights) < 0 or not sum(args.weights):
+        parser.error("--weights must be 0 or more, and not all of them 0")
     if not 0 <= args.freeze <= 4 or args.patience < 0:
         parser.error("--freeze must be in 0..4, --patience 0 or more")
     for name in ("batch_size", "epochs", "eval_every", "save_every", "eval_samples"):
@@ -255,19 +261,44 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
-def rendered_lines(args: argparse.Namespace, network: CRNN, checker: Checker, device: torch.device) -> FreshLines:
+def sources(args: argparse.Namespace, network: CRNN) -> dict[str, Source]:
+    """What --render draws lines from.
+
+    Raises:
+        SettingError: fonts, texts or photographs that are not there.
+    """
+    try:
+        return synth.sources(args.fonts, args.text, args.backgrounds, network.vocabulary, args.strength)
+    except ValueError as error:
+        raise SettingError(str(error)) from error
+
+
+def rendered_lines(args: argparse.Namespace, network: CRNN, checker: Checker, accelerator: Accelerator) -> FreshLines:
     """The lines of --render, with those of --dataset among them, each corpus as often as its weight says."""
-    source = synth.sources(args.fonts, args.text, args.backgrounds, network.vocabulary, args.strength)["train"]
     corpora = [open_corpus(name, "train") for name in args.dataset or []]
-    shares = [(1 - args.render) * weight / sum(args.weights) for weight in args.weights[: len(corpora)]]
-    return FreshLines(Recipe(source, checker, corpora, shares, args.seed), args.renderers, device)
+    usable: list[list[int]] = []
+    for corpus in corpora:
+        lines = Lines([corpus], checker, args.max_bad)
+        usable.append(lines.origins[:, 1].tolist())
+        if accelerator.is_main_process:
+            print(lines.report)
+    recipe = Recipe(
+        sources(args, network)["train"],
+        checker,
+        args.batch_size,
+        corpora,
+        usable,
+        [(1 - args.render) * weight / sum(args.weights) for weight in args.weights[: len(corpora)]],
+        args.seed,
+    )
+    cores = (os.cpu_count() or 1) // accelerator.num_processes
+    return FreshLines(recipe, args.renderers or max(1, cores - 1), accelerator.device)
 
 
 def validation_samples(args: argparse.Namespace, network: CRNN) -> list[tuple[Any, str]]:
     """Pictures and targets to validate on; of a corpus without a validation split, its last lines."""
     if not args.validation and not args.dataset:
-        sources = synth.sources(args.fonts, args.text, args.backgrounds, network.vocabulary, args.strength)
-        return rendered_samples(sources["validation"], args.seed, args.eval_samples)
+        return rendered_samples(sources(args, network)["validation"], args.seed, args.eval_samples)
     preprocessing = network.preprocessing
     try:
         corpus = open_corpus(args.validation or args.dataset[0], "validation", streaming=args.streaming)
@@ -292,6 +323,7 @@ def validation_samples(args: argparse.Namespace, network: CRNN) -> list[tuple[An
 def settings(args: argparse.Namespace, world: int) -> dict[str, Any]:
     """What a checkpoint must agree on with the run that goes on from it."""
     values = {**vars(args), "processes": world}
+    values |= {name: [str(path) for path in values[name]] for name in ("fonts", "text", "backgrounds")}
     return {name: values[name] for name in RUN_SETTINGS}
 
 
@@ -387,13 +419,13 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
 
     Args:
         args: as parse() gives them.
-        tell: called after each step with its number, how many there will be, and the loss.
+        tell: called after each step with its number, how many there will be, and the loss; with --minutes, in seconds.
 
     Raises:
         SettingError, DataError, ModelError, CheckpointError: what was given cannot be used.
         FloatingPointError: the loss is not a number; names the lines of the batch.
     """
-    halves = torch.cuda.is_bf16_supported() if torch.cuda.is_available() else has_bf16()
+    halves = torch.cuda.is_bf16_supported(including_emulation=False) if torch.cuda.is_available() else has_bf16()
     precision = args.mixed_precision if args.mixed_precision != "auto" else "bf16" if halves else "no"
     if precision == "fp16" and not torch.cuda.is_available():
         raise SettingError("--mixed_precision fp16 needs a GPU: a CPU has bf16 at most")
@@ -407,7 +439,7 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
     checker = Checker(network.vocabulary, network.config.preprocessing, args.unknown, args.max_columns)
     lines: Lines | StreamedLines | FreshLines
     if args.render:
-        lines = rendered_lines(args, network, checker, accelerator.device)
+        lines = rendered_lines(args, network, checker, accelerator)
     else:
         corpora = [open_corpus(name, "train", streaming=args.streaming) for name in args.dataset]
         lines = (StreamedLines if args.streaming else Lines)(corpora, checker, args.max_bad)
@@ -548,7 +580,7 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
             state.epoch += 1
             state.batch = 0
     bar.close()
-    if isinstance(lines, FreshLines):
+    if isinstance(lines, FreshLines) and is_main:
         print(lines.report)
     accelerator.wait_for_everyone()
     return average
