@@ -7,7 +7,7 @@ with those it meets, by an operator of ONNX Runtime's own; the classifier stays 
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,11 +48,13 @@ def crnn_graph(config: CRNNConfig, tensors: Tensors, *, quantized: bool = False)
     for number, (blocks, stride) in enumerate(zip(backbone.blocks, STRIDES, strict=True)):
         for i in range(blocks):
             x = graph.block(x, f"stages.{number}.{i}", stride if i == 0 else (1, 1))
-    rows = graph.node("Conv", [x, graph.constant(tensors["row_score.weight"])])
-    weights = graph.node("Softmax", [rows], axis=2)  # (B, 1, R, T)
+    # channels last, as convolutions in whole numbers leave them; a convolution in floats would lay them out anew
+    x = graph.node("Transpose", [x], perm=[0, 2, 3, 1])  # (B, R, T, D)
+    rows = graph.node("MatMul", [x, graph.constant(tensors["row_score.weight"][:, :, 0, 0].T)])
+    weights = graph.node("Softmax", [rows], axis=1)  # (B, R, T, 1)
     x = graph.node("Mul", [x, weights])
-    x = graph.node("ReduceSum", [x, graph.constant(np.array([2], dtype=np.int64))], keepdims=0)  # (B, D, T)
-    x = graph.node("Transpose", [x], perm=[2, 0, 1])  # (T, B, D)
+    x = graph.node("ReduceSum", [x, graph.constant(np.array([1], dtype=np.int64))], keepdims=0)  # (B, T, D)
+    x = graph.node("Transpose", [x], perm=[1, 0, 2])  # (T, B, D)
     for layer in range(backbone.layers):
         x = graph.bilstm(x, "rnn", layer, backbone.hidden)
     x = graph.node("Transpose", [x], perm=[1, 0, 2])  # (B, T, 2 * hidden)
@@ -79,26 +81,17 @@ def linenet_graph(config: LineNetConfig, tensors: Tensors, *, quantized: bool = 
     """
     graph = _Graph(tensors, _checked(config.ranges) if quantized else ())
     _, blocks, _ = SIZES[config.size]
-    x = graph.convolution(graph.quantize("image"), "stem", stride=(2, 2), relu=True)
+    x = graph.stem(graph.quantize("image"))
     levels = []
     for number, count in enumerate(blocks):
         for i in range(count):
             x = graph.block(x, f"stages.{number}.{i}", (2, 2) if i == 0 else (1, 1))
         levels.append(graph.convolution(x, f"laterals.{number}"))
     joined = levels.pop()
-    scales = graph.constant(np.array([1, 1, 2, 2], dtype=np.float32))
     while levels:
-        larger = graph.node(
-            "Resize",
-            [joined, "", scales],
-            mode="nearest",
-            coordinate_transformation_mode="asymmetric",
-            nearest_mode="floor",
-        )
-        joined = graph.quantize(graph.node("Add", [levels.pop(), graph.as_whole_as(joined, larger)]))
+        joined = graph.quantize(graph.node("Add", [levels.pop(), graph.twice_as_large(joined)]))
     joined = graph.convolution(joined, "joint", relu=True)
-    x = graph.convolution(joined, "classifier", quantize=False)
-    graph.node("Sigmoid", [x], output="probs")
+    graph.node("Sigmoid", [graph.pointwise(joined, "classifier")], output="probs")
     return graph.model(
         {"image": ["batch", 1, "height", "width"]},
         {"probs": ["batch", 2, "rows", "columns"]},
@@ -119,11 +112,13 @@ class Steps:
     Args:
         size: of one step.
         scale, zero: names of the constants that say so, and which step is 0.
+        whole: name of the value in steps.
     """
 
     size: float
     scale: str
     zero: str
+    whole: str = ""
 
 
 class _Graph:
@@ -179,16 +174,27 @@ class _Graph:
         steps = Steps(scale, self.constant(np.array(scale, dtype=np.float32)), self.constant(np.array(zero)))
         return self._stepped(value, steps)
 
-    def as_whole_as(self, value: str, moved: str) -> str:
-        """What has the same numbers as a value, elsewhere; in the value's steps, if that has any."""
-        return self._stepped(moved, self._steps[value]) if value in self._steps else moved
+    def twice_as_large(self, x: str) -> str:
+        """(B, D, H, W) -> (B, D, 2 H, 2 W), each value four times; in the same steps, if it has any."""
+        if x not in self._steps:
+            attributes = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+            scales = self.constant(np.array([1, 1, 2, 2], dtype=np.float32))
+            return self.node("Resize", [x, "", scales], mode="nearest", **attributes)
+        # Resize is slow in whole numbers; with channels last these are copies of long runs
+        steps = self._steps[x]
+        rows = self.node("Transpose", [steps.whole], perm=[0, 2, 3, 1])  # (B, H, W, D)
+        for twice, axis in (([1, 1, 2, 1], 3), ([1, 2, 1, 1], 2)):
+            shape = self.node("Mul", [self.node("Shape", [rows]), self.constant(np.array(twice, dtype=np.int64))])
+            rows = self.node("Reshape", [self.node("Concat", [rows, rows], axis=axis), shape])
+        return self._back(self.node("Transpose", [rows], perm=[0, 3, 1, 2]), steps)
 
     def _stepped(self, value: str, steps: Steps) -> str:
-        back = self.node(
-            "DequantizeLinear",
-            [self.node("QuantizeLinear", [value, steps.scale, steps.zero]), steps.scale, steps.zero],
-        )
-        self._steps[back] = steps
+        return self._back(self.node("QuantizeLinear", [value, steps.scale, steps.zero]), steps)
+
+    def _back(self, whole: str, steps: Steps) -> str:
+        """Whole numbers as the floats that they stand for."""
+        back = self.node("DequantizeLinear", [whole, steps.scale, steps.zero])
+        self._steps[back] = replace(steps, whole=whole)
         return back
 
     def convolution(
@@ -204,6 +210,49 @@ class _Graph:
         out = self.node("Conv", inputs, strides=list(stride), pads=pads, kernel_shape=list(weight.shape[2:]))
         out = self.node("Relu", [out]) if relu else out
         return self.quantize(out) if quantize else out
+
+    def pointwise(self, x: str, name: str) -> str:
+        """A convolution of 1 x 1 that gives floats.
+
+        In whole numbers a product of matrices: that takes them and gives floats, and no convolution does.
+        """
+        if x not in self._steps:
+            return self.convolution(x, name, quantize=False)
+        weight, bias = self._folded(name)
+        scale = np.float32(max(np.abs(weight).max(), 1e-12) / 127)
+        whole = np.clip(np.round(weight[:, :, 0, 0].T / scale), -127, 127).astype(np.int8)
+        of_weight = [self.constant(values) for values in (whole, np.array(scale), np.array(0, dtype=np.int8))]
+        rows = self.node("Transpose", [x], perm=[0, 2, 3, 1])  # (B, H, W, D)
+        rows = self.node("MatMul", [rows, self.node("DequantizeLinear", of_weight)])
+        rows = self.node("Add", [rows, self.constant(bias)])
+        return self.node("Transpose", [rows], perm=[0, 3, 1, 2])
+
+    def stem(self, image: str) -> str:
+        """The first convolution, of 3 x 3 and stride 2, with its ReLU; of a width that is a multiple of four.
+
+        Whole numbers are multiplied four at a time, and a picture has but one channel. So four pixels beside each other
+        count as channels of one, of which two columns of the output come; with channels last nothing is moved for that.
+        """
+        if image not in self._steps:
+            return self.convolution(image, "stem", stride=(2, 2), relu=True)
+        weight, bias = self._folded("stem")  # (D, 1, 3, 3)
+        depth = len(weight)
+        wide = np.zeros((2, depth, 4, 3, 2), dtype=np.float32)  # of each column; pixels; rows; the four before, these four
+        for column in range(2):
+            for x in range(3):
+                four, pixel = divmod(2 * column + x - 1 + 4, 4)
+                wide[column, :, pixel, :, four] = weight[:, 0, :, x]
+        fours = self._reshaped(image, [0, 0, -1, 4])
+        inputs = [fours, *self._whole(wide.reshape(2 * depth, 4, 3, 2), np.tile(bias, 2), self._steps[image].size)]
+        out = self.node("Conv", inputs, strides=[2, 1], pads=[1, 1, 1, 0], kernel_shape=[3, 2])
+        return self._reshaped(self.quantize(self.node("Relu", [out])), [0, 0, -1, depth])
+
+    def _reshaped(self, x: str, shape: list[int]) -> str:
+        """A value in whole numbers whose numbers are, channels last, read as another shape."""
+        steps = self._steps[x]
+        rows = self.node("Transpose", [steps.whole], perm=[0, 2, 3, 1])
+        rows = self.node("Reshape", [rows, self.constant(np.array(shape, dtype=np.int64))])
+        return self._back(self.node("Transpose", [rows], perm=[0, 3, 1, 2]), steps)
 
     def _whole(self, weight: Array, bias: Array, scale: float) -> list[str]:
         """Weights of 8 bits, each output channel with a scale of its own, and biases that fit them."""
@@ -267,8 +316,14 @@ class _Graph:
                 for name, shape in values.items()
             ]
 
+        used, nodes = set(outputs), []
+        for node in reversed(self._nodes):  # what nobody takes would be computed all the same
+            if used.intersection(node.output):
+                nodes.append(node)
+                used.update(node.input)
+        constants = [constant for constant in self._constants if constant.name in used]
         graph = self._helper.make_graph(
-            self._nodes, "simpleocr", described(inputs), described(outputs), initializer=self._constants
+            nodes[::-1], "simpleocr", described(inputs), described(outputs), initializer=constants
         )
         opsets = [self._helper.make_opsetid("", OPSET)]
         if any(node.domain == MICROSOFT for node in self._nodes):

@@ -23,7 +23,7 @@ from simpleocr.linenet import LineNet
 from simpleocr.modelfile import read_header, read_tensors, write_model
 from simpleocr.models import locate
 from simpleocr.onnx_graph import activations, linenet_graph
-from simpleocr.onnx_runtime import OnnxCRNN, OnnxLineNet
+from simpleocr.onnx_runtime import OnnxCRNN, OnnxLineNet, measured_ranges
 from simpleocr.preprocessing import Lines, Preprocessing
 from simpleocr.reader import DEFAULT_MODEL
 from simpleocr.shapes import crnn_shapes, linenet_shapes
@@ -159,12 +159,39 @@ def test_a_pyramid_stays_in_whole_numbers() -> None:
     assert single_numbers(model) > 10
     makers = {name: node for node in model.graph.node for name in node.output}
     users = {name: node for node in model.graph.node for name in node.input}
-    enlarged = [node for node in model.graph.node if node.op_type == "Resize"]
-    assert enlarged
+    enlarged = [node for node in model.graph.node if node.op_type == "Concat"]
+    assert len(enlarged) == 6, "along and across, three times"
     for node in enlarged:
-        steps = [makers[node.input[0]], users[node.output[0]]]
-        assert [step.op_type for step in steps] == ["DequantizeLinear", "QuantizeLinear"]
-        assert steps[0].input[1:] == steps[1].input[1:], "as it was before it was enlarged"
+        before, after = makers[node.input[0]], users[node.output[0]]
+        while before.op_type in ("Transpose", "Reshape", "Concat"):
+            before = makers[before.input[0]]
+        while after.op_type in ("Transpose", "Reshape", "Concat"):
+            after = users[after.output[0]]
+        assert [before.op_type, after.op_type] == ["QuantizeLinear", "DequantizeLinear"]
+        assert before.input[1:] == after.input[1:], "as it was before it was enlarged"
+    taken = {name for node in model.graph.node for name in node.input} | {output.name for output in model.graph.output}
+    assert all(taken.intersection(node.output) for node in model.graph.node), "nothing is computed for nothing"
+    assert all(constant.name in taken for constant in model.graph.initializer)
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (64, 160), (96, 32)])
+def test_a_page_in_whole_numbers_is_seen_nearly_as_in_floats(shape: tuple[int, int]) -> None:
+    torch.manual_seed(3)
+    network = LineNet(LineNetConfig("tiny")).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+        network.stem.weight.normal_()  # whose nine weights all count
+    tensors = {name: value.numpy() for name, value in network.state_dict().items()}
+    pages = [np.random.default_rng(seed).standard_normal((1, 1, *shape)).astype(np.float32) for seed in range(4)]
+    floats = linenet_graph(network.config, tensors)
+    config = replace(network.config, ranges=measured_ranges(floats, pages))
+    exact, whole = OnnxLineNet(config, tensors), OnnxLineNet(config, tensors, quantized=True)
+    for page in pages:
+        seen, wanted = whole.cell_probs(page[0, 0]), exact.cell_probs(page[0, 0])
+        assert seen.shape == wanted.shape == (2, shape[0] // 4, shape[1] // 4)
+        assert np.allclose(seen, wanted, atol=0.06)
+        assert np.abs(seen - wanted).mean() < 0.2 * wanted.std()
 
 
 def test_torchscript_of_any_width_with_its_header(tmp_path: Path) -> None:
