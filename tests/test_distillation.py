@@ -16,7 +16,8 @@ from simpleocr.vocabulary import VOCABULARIES, Vocabulary
 from training import train
 from training.batches import Batch
 from training.distillation import taught_loss
-from training.train import SettingError, ctc_loss
+from training.settings import SettingError, parse
+from training.train import ctc_loss
 
 
 def batch(*targets: list[int], origins: tuple[int, ...]) -> Batch:
@@ -82,7 +83,7 @@ def test_statistics_that_are_fixed_stay_bit_for_bit(tmp_path: Path) -> None:
     old = CRNN(CRNNConfig(VOCABULARIES["ascii"], "tiny"))
     old.save_pretrained(tmp_path / "old", dtype=torch.float32)
     extended(old, "é").save_pretrained(tmp_path / "start", dtype=torch.float32)
-    args = train.parse(
+    args = parse(
         [
             *(
                 "--dataset",
@@ -112,7 +113,7 @@ def test_statistics_that_are_fixed_stay_bit_for_bit(tmp_path: Path) -> None:
 
 def test_a_teacher_of_other_characters_is_refused(tmp_path: Path) -> None:
     CRNN(CRNNConfig(Vocabulary("xyz"), "tiny")).save_pretrained(tmp_path / "other")
-    args = train.parse(
+    args = parse(
         [
             *("--dataset", str(corpus(tmp_path / "own")), "--backbone", "tiny", "--out", str(tmp_path / "run")),
             *("--teacher", str(tmp_path / "other"), "--max_steps", "1", "--threads", "1"),

@@ -18,6 +18,7 @@ from training import finetune, train
 from training.data import open_corpus
 from training.finetune import blended, split_own
 from training.outcome import Figures, measured
+from training.settings import parse
 from training.teaching import Corrections, TeachingError, card, learn
 
 FONT = ImageFont.load_default(28)
@@ -156,9 +157,7 @@ def test_frozen_stages_stay_and_patience_ends_a_run(tmp_path: Path, tiny: str, m
     folder = folder_of(tmp_path / "own", ["abc", "cab", "b c", "no"] * 2)
     before = CRNN.from_pretrained(tiny).state_dict()
     more = ["--max_steps", "9", "--freeze", "2", "--patience", "1", "--eval_every", "1", "--batch_size", "4"]
-    args = train.parse(
-        ["--dataset", str(folder), "--init", tiny, "--out", str(tmp_path / "run"), *more, "--lr", "1e-9"]
-    )
+    args = parse(["--dataset", str(folder), "--init", tiny, "--out", str(tmp_path / "run"), *more, "--lr", "1e-9"])
     steps: list[int] = []
     monkeypatch.setattr(train, "validate", lambda *_: {"cer": 0.5, "accuracy": 0.0})
     train.run(args, lambda step, *_: steps.append(step))

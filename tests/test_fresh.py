@@ -19,7 +19,7 @@ import torch
 
 from simpleocr.preprocessing import Preprocessing, grey_to_tensor
 from simpleocr.vocabulary import VOCABULARIES
-from training import synth, train
+from training import fresh, synth, train
 from training.batches import BUCKET, batch_lines
 from training.checking import Checker, columns_needed
 from training.data import DataError
@@ -36,7 +36,8 @@ from training.fresh import (
     rendered_samples,
 )
 from training.render import Source, encode
-from training.train import main, parse
+from training.settings import parse
+from training.train import main
 from training.views import seen_again
 
 CPU = torch.device("cpu")
@@ -368,3 +369,16 @@ def test_renderers_that_never_lived_are_noticed(recipe: Recipe, monkeypatch: pyt
     monkeypatch.setattr(multiprocessing, "get_context", lambda _: Deserted)
     with pytest.raises(DataError, match="has died"):
         next(FreshLines(recipe, 1, CPU).batches(32, 0, 0, []))
+
+
+def test_a_renderer_ends_when_whoever_trains_is_gone(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone:
+        @staticmethod
+        def is_alive() -> bool:
+            return False
+
+    monkeypatch.setattr(multiprocessing, "parent_process", Gone)
+    monkeypatch.setattr(fresh, "AT_ONCE", 0.01)
+    full: queue.Queue[Chunk] = queue.Queue(1)
+    fresh._work(full, recipe, 0, 0)
+    assert full.qsize() == 1

@@ -33,6 +33,7 @@ from training.batches import Batch
 from training.checkpoint import CheckpointError, load_checkpoint, read_state, save_checkpoint
 from training.data import picture
 from training.progress import MetricsLog
+from training.settings import parse, settings
 from training.train import Trainee, ctc_loss, learning_rate, main, update_average
 
 EIGHT = ["3141", "59265", "35", "8979", "3238", "462", "64338", "327"]
@@ -347,9 +348,9 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_checkpoint_from_before_a_setting_goes_on_with_its_default(tmp_path: Path) -> None:
-    args = train.parse(["--out", str(tmp_path)])
+    args = parse(["--out", str(tmp_path)])
     module, optimizer = trained()
-    then = {name: value for name, value in train.settings(args, 1).items() if name not in ("head_rate", "teacher")}
+    then = {name: value for name, value in settings(args, 1).items() if name not in ("head_rate", "teacher")}
     save_checkpoint(tmp_path / "c", {"net": module}, optimizer, {"step": 3, "settings": then})
     assert train.resumed(tmp_path / "c", args, 1, {"net": module}, optimizer).step == 3
     args.head_rate = 10.0
@@ -359,10 +360,10 @@ def test_a_checkpoint_from_before_a_setting_goes_on_with_its_default(tmp_path: P
 
 def test_the_head_may_learn_faster() -> None:
     trainee = Trainee(CRNN(CRNNConfig(DIGITS, "tiny")))
-    plain = train.parameter_groups(trainee, train.parse([]))
+    plain = train.parameter_groups(trainee, parse([]))
     assert [(group["rate"], group["weight_decay"]) for group in plain] == [(1.0, 0.01), (1.0, 0.0)]
     trainee.network.stem.requires_grad_(False)
-    groups = train.parameter_groups(trainee, train.parse(["--head_rate", "10"]))
+    groups = train.parameter_groups(trainee, parse(["--head_rate", "10"]))
     assert [(group["rate"], group["weight_decay"]) for group in groups] == [(1, 0.01), (1, 0), (10, 0.01), (10, 0)]
     head = trainee.network.classifier
     assert groups[2]["params"] == [head.weight]
@@ -410,7 +411,7 @@ def test_gradients_below_eps_move_hardly_anything(corpus: Path, tmp_path: Path) 
     moved = []
     for name, eps in (("as a rule", "1e-8"), ("large", "1e6")):
         more = ["--max_steps", "2", "--weight_decay", "0", "--eps", eps]
-        args = train.parse(arguments(corpus, tmp_path / name, *more))
+        args = parse(arguments(corpus, tmp_path / name, *more))
         before, after = train.build(args).state_dict(), train.run(args).state_dict()
         moved.append(float((after["classifier.weight"] - before["classifier.weight"]).abs().max()))
     assert moved[1] < 1e-4 * moved[0]

@@ -31,6 +31,7 @@ from training import synth, train
 from training.data import DataError, open_corpus
 from training.labels import check_labels
 from training.outcome import Figures, Outcome, measured, read_samples
+from training.settings import parse as parse_training
 
 HELD_OUT = 5  # of so many of one's own lines, one is held out
 GENERAL = 1000  # rendered lines on which nothing may be lost
@@ -151,7 +152,7 @@ def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
     replay_count = len(open_corpus(replay, "train"))
     repeats = max(1.0, OWN_SHARE / (1 - OWN_SHARE) * replay_count / max(1, len(own_train)))
     shutil.rmtree(work / "run", ignore_errors=True)
-    settings = train.parse(
+    settings = parse_training(
         [
             *("--dataset", str(own_folder), replay, "--weights", f"{repeats:.2f}", "1"),
             *("--validation", str(own_folder), "--eval_samples", "200", "--max_bad", "0.5"),

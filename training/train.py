@@ -28,7 +28,7 @@ from torch.nn import functional as F  # noqa: N812
 from tqdm import tqdm
 
 from simpleocr import metrics
-from simpleocr.config import BACKBONES, CRNNConfig
+from simpleocr.config import CRNNConfig
 from simpleocr.crnn import CRNN
 from simpleocr.image import InputError
 from simpleocr.inference import for_inference, has_bf16
@@ -45,16 +45,9 @@ from training.distillation import taught_loss
 from training.fresh import FreshLines, Recipe, rendered_samples
 from training.progress import MetricsLog
 from training.render import Source
+from training.settings import RUN_SETTINGS, SettingError, parse, settings
 
 DEFAULT_CORPUS = Path("corpora/default")
-# what must be the same for a run to be the same run; the rest (threads, when to save) may change from stop to stop
-RUN_SETTINGS = (
-    *("dataset", "weights", "streaming", "unknown", "max_columns", "batch_size", "processes", "seed"),
-    *("render", "fonts", "text", "backgrounds", "strength"),
-    *("init", "backbone", "vocabulary", "height", "stretch"),
-    *("lr", "head_rate", "eps", "weight_decay", "clip", "ema", "auxiliary", "mixed_precision"),
-    *("freeze", "fixed_norms", "teacher"),
-)
 
 
 @dataclass
@@ -80,10 +73,6 @@ class State:
     best: float = 1e9
     losses: float = 0.0
     loss_steps: int = 0
-
-
-class SettingError(ValueError):
-    """A setting with which nothing can be trained."""
 
 
 class Trainee(nn.Module):
@@ -146,121 +135,6 @@ def validate(network: CRNN, samples: Sequence[tuple[Any, str]]) -> dict[str, flo
     }
 
 
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Command line -> settings."""
-    parser = argparse.ArgumentParser(
-        description="Train a recognizer.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        epilog="see the module's docstring",
-    )
-    data = parser.add_argument_group("data")
-    data.add_argument(
-        "--dataset", nargs="+", help="corpora: folders, CSV or parquet files, Hub ids; none: one is rendered"
-    )
-    data.add_argument(
-        "--weights",
-        nargs="+",
-        type=float,
-        help="how often an epoch sees each corpus; default once. With --render, their shares",
-    )
-    data.add_argument(
-        "--validation", help="corpus to validate on; default the validation split of the first, or a part of it"
-    )
-    data.add_argument("--eval_samples", type=int, default=1000, help="lines of it that are read each time")
-    data.add_argument("--streaming", action="store_true", help="read rows as they come; needs --max_steps")
-    data.add_argument(
-        "--unknown", choices=("drop", "strip"), default="drop", help="lines with characters the vocabulary lacks"
-    )
-    data.add_argument("--max_columns", type=int, help="leave wider lines out, in columns of the tensor")
-    data.add_argument(
-        "--max_bad", type=float, default=0.01, help="share of unusable rows above which a corpus is refused"
-    )
-    fresh = parser.add_argument_group("lines that are rendered while it trains")
-    fresh.add_argument(
-        "--render", type=float, default=0.0, metavar="SHARE", help="of the lines: 1 needs no --dataset, 0 renders none"
-    )
-    fresh.add_argument("--fonts", type=Path, nargs="*", default=[], help="folders of fonts, beside the system's")
-    fresh.add_argument("--text", type=Path, nargs="*", default=[], help="text files: running text or frequency lists")
-    fresh.add_argument("--backgrounds", type=Path, nargs="*", default=[], help="folders of photographs")
-    fresh.add_argument("--strength", type=float, default=1.0, help="0 clean print .. 1 every effect")
-    fresh.add_argument(
-        "--renderers", type=int, help="processes that render for each that trains; default the other cores"
-    )
-    model = parser.add_argument_group("model")
-    model.add_argument("--init", help="a model to start from instead of random weights")
-    model.add_argument("--backbone", choices=sorted(BACKBONES), default="small")
-    model.add_argument("--vocabulary", choices=sorted(VOCABULARIES), default="english")
-    model.add_argument("--height", type=int, default=Preprocessing.height)
-    model.add_argument("--stretch", type=float, default=Preprocessing.stretch)
-    run = parser.add_argument_group("run")
-    run.add_argument("--batch_size", type=int, default=32, help="lines a step and process; fewer of wide ones")
-    run.add_argument("--epochs", type=int, default=10)
-    run.add_argument("--max_steps", type=int, help="end, annealed, after so many steps instead")
-    run.add_argument("--minutes", type=float, help="end, annealed, after so many minutes instead; one process only")
-    run.add_argument("--lr", type=float, default=1e-3, help="peak of the one-cycle schedule")
-    run.add_argument("--head_rate", type=float, default=1.0, help="of the CTC head, as a multiple of --lr")
-    run.add_argument(
-        "--eps", type=float, default=1e-8, help="of AdamW: smaller gradients than this move hardly anything"
-    )
-    run.add_argument("--weight_decay", type=float, default=0.01)
-    run.add_argument("--clip", type=float, default=5.0, help="largest norm of a gradient")
-    run.add_argument("--ema", type=float, default=0.999, help="decay of the averaged weights, which are what is saved")
-    run.add_argument("--auxiliary", type=float, default=0.3, help="weight of the second head's loss")
-    run.add_argument(
-        "--fixed_norms", action="store_true", help="statistics of BatchNorm stay as they are in the whole network"
-    )
-    run.add_argument(
-        "--teacher",
-        help="a model whose readings of all corpora but the first are kept; its characters are this one's first",
-    )
-    run.add_argument(
-        "--freeze",
-        type=int,
-        default=0,
-        metavar="STAGES",
-        help="stages of the CNN, from the first, that stay as they are",
-    )
-    run.add_argument(
-        "--patience", type=int, default=0, help="end after so many validations without a lower CER; 0: never"
-    )
-    run.add_argument("--mixed_precision", choices=("auto", "no", "bf16", "fp16"), default="auto")
-    run.add_argument("--threads", type=int, default=0, help="of each process; 0 shares the cores out")
-    run.add_argument("--seed", type=int, default=0)
-    out = parser.add_argument_group("output")
-    out.add_argument("--out", type=Path, default=Path("runs/default"))
-    out.add_argument("--resume", action="store_true", help="go on from OUT/last.safetensors")
-    out.add_argument("--eval_every", type=int, default=500, help="steps between validations")
-    out.add_argument("--save_every", type=int, default=200, help="steps between checkpoints")
-    args = parser.parse_args(argv)
-    if (args.streaming or args.render) and not (args.max_steps or args.minutes):
-        parser.error("--streaming and --render need --max_steps or --minutes: nothing says how long an epoch is")
-    if not 0 <= args.render <= 1 or not 0 <= args.strength <= 1:
-        parser.error("--render and --strength must be in 0..1")
-    if args.minutes is not None and (args.minutes <= 0 or args.max_steps):
-        parser.error("--minutes must be above 0, and goes without --max_steps")
-    if args.renderers is not None and args.renderers < 1:
-        parser.error("--renderers must be at least 1")
-    if not args.render and (args.fonts or args.text or args.backgrounds):
-        parser.error("--fonts, --text and --backgrounds are for --render; training.synth takes them for a corpus")
-    if args.render and (args.streaming or args.teacher or bool(args.dataset) == (args.render == 1)):
-        parser.error(
-            "--render goes with neither --streaming nor --teacher, and with --dataset for the rest of the lines"
-        )
-    args.weights = args.weights or [1.0] * len(args.dataset or [""])
-    if len(args.weights) != len(args.dataset or [""]):
-        parser.error(f"{len(args.dataset or [])} corpora but {len(args.weights)} weights")
-    if min(args.weights) < 0 or not sum(args.weights):
-        parser.error("--weights must be 0 or more, and not all of them 0")
-    if not 0 <= args.freeze <= 4 or args.patience < 0:
-        parser.error("--freeze must be in 0..4, --patience 0 or more")
-    for name in ("batch_size", "epochs", "eval_every", "save_every", "eval_samples"):
-        if getattr(args, name) < 1:
-            parser.error(f"--{name} must be at least 1")
-    if args.threads < 0:
-        parser.error("--threads must be 0 or more")
-    return args
-
-
 def sources(args: argparse.Namespace, network: CRNN) -> dict[str, Source]:
     """What --render draws lines from.
 
@@ -318,13 +192,6 @@ def validation_samples(args: argparse.Namespace, network: CRNN) -> list[tuple[An
                 continue
             samples.append((image, normalize(row["text"])))
     return samples
-
-
-def settings(args: argparse.Namespace, world: int) -> dict[str, Any]:
-    """What a checkpoint must agree on with the run that goes on from it."""
-    values = {**vars(args), "processes": world}
-    values |= {name: [str(path) for path in values[name]] for name in ("fonts", "text", "backgrounds")}
-    return {name: values[name] for name in RUN_SETTINGS}
 
 
 def build(args: argparse.Namespace) -> CRNN:
