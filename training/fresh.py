@@ -8,7 +8,7 @@ import multiprocessing
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import count, islice
 from multiprocessing.pool import ThreadPool
 from queue import Empty, Full
 from random import Random
@@ -100,13 +100,8 @@ class Recipe:
 
 def rendered_samples(source: Source, seed: int, lines: int) -> list[tuple[Image.Image, str]]:
     """So many pictures and their texts, in many fonts: to validate on."""
-    samples: list[tuple[Image.Image, str]] = []
-    for block in count():
-        for data, text, _, _ in render_block(source, seed, block, FONT_BLOCK_HELD_OUT):
-            if len(samples) == lines:
-                return samples
-            samples.append((load_image(data), text))
-    raise AssertionError("blocks have no end")
+    every = (sample for block in count() for sample in render_block(source, seed, block, FONT_BLOCK_HELD_OUT))
+    return [(load_image(data), text) for data, text, _, _ in islice(every, lines)]
 
 
 def make_lines(recipe: Recipe, worker: int, after: int = 0) -> Iterator[tuple[dict[str, Any], str, int]]:
@@ -136,9 +131,7 @@ def make_chunks(recipe: Recipe, worker: int, after: int = 0) -> Iterator[Chunk]:
         width = padded(int(plan_widths(np.array([columns]), np.array([columns_needed(target)]), rng)[0]))
         try:
             lines[width].append((load_line(row, width, preprocessing, rng), target))
-        except (
-            InputError
-        ):  # a corpus that tells sizes is checked without opening its pictures; what is damaged is left out
+        except InputError:  # damaged: a corpus that tells sizes was checked without opening its pictures
             continue
         if len(lines[width]) == chunk_lines(width, recipe.batch_size):
             images, texts = zip(*lines.pop(width), strict=True)

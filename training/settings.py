@@ -28,7 +28,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Train a recognizer.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        epilog="see the module's docstring",
+        epilog="training/train.py begins with examples",
     )
     data = parser.add_argument_group("data")
     data.add_argument(
@@ -44,7 +44,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--validation", help="corpus to validate on; default the validation split of the first, or a part of it"
     )
     data.add_argument("--eval_samples", type=int, default=1000, help="lines of it that are read each time")
-    data.add_argument("--streaming", action="store_true", help="read rows as they come; needs --max_steps")
+    data.add_argument("--streaming", action="store_true", help="read rows as they come; needs --max_steps or --minutes")
     data.add_argument(
         "--unknown", choices=("drop", "strip"), default="drop", help="lines with characters the vocabulary lacks"
     )

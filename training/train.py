@@ -299,6 +299,8 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
     args.out.mkdir(parents=True, exist_ok=True)
     accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=precision)
     rank, world, is_main = accelerator.process_index, accelerator.num_processes, accelerator.is_main_process
+    if args.minutes and world > 1:
+        raise SettingError("--minutes is for one process: several would not end at the same step")
     torch.set_num_threads(args.threads or max(1, (os.cpu_count() or 1) // world))
     ensure_corpus(args, accelerator)
 
@@ -311,8 +313,6 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
         corpora = [open_corpus(name, "train", streaming=args.streaming) for name in args.dataset]
         lines = (StreamedLines if args.streaming else Lines)(corpora, checker, args.max_bad)
     samples = validation_samples(args, network) if is_main else []
-    if args.minutes and world > 1:
-        raise SettingError("--minutes is for one process: several would not end at the same step")
     steps = args.max_steps or 0
     if isinstance(lines, Lines):
         if not (steps or args.minutes):

@@ -11,12 +11,11 @@ from simpleocr.preprocessing import Preprocessing
 
 LEVEL = 0.4  # of the lines stay where they are
 TURN = 0.02  # radians, standard deviation
+STEEPEST = 0.05  # of the height that a turned line rises or falls towards its ends, at most
 SHEAR = 0.08  # standard deviation
 NARROWEST = 0.88  # of its width that a line keeps; beside it its edge goes on
 ROOM = 0.05  # of the height that is cut off at most, or three times that added
-INVERTED = 0.05
-NOISY = 0.2
-SOFT = 0.15
+INVERTED, NOISY, SOFT = 0.05, 0.2, 0.15  # shares of the lines
 
 
 def seen_again(images: Tensor, preprocessing: Preprocessing, generator: torch.Generator) -> Tensor:
@@ -36,12 +35,11 @@ def seen_again(images: Tensor, preprocessing: Preprocessing, generator: torch.Ge
     # from the new line's coordinates, -1..1 both ways, to the old one's
     wide = 1 + moved * draw(count) * (1 / NARROWEST - 1)
     high = 1 + moved * ROOM * (4 * draw(count) - 1)
-    turn = moved * normal(count) * TURN
     aspect = width / height
     theta = torch.zeros(count, 2, 3, device=images.device)
     theta[:, 0, 0], theta[:, 1, 1] = wide, high
     theta[:, 0, 1] = moved * normal(count) * SHEAR / aspect
-    theta[:, 1, 0] = turn.clamp(-0.5 / aspect * 0.2, 0.5 / aspect * 0.2) * aspect
+    theta[:, 1, 0] = (moved * normal(count) * TURN * aspect).clamp(-2 * STEEPEST, 2 * STEEPEST)
     theta[:, 0, 2] = (2 * draw(count) - 1) * (wide - 1)
     theta[:, 1, 2] = (2 * draw(count) - 1) * (high - 1).abs()
     grey = images.float()
@@ -52,6 +50,6 @@ def seen_again(images: Tensor, preprocessing: Preprocessing, generator: torch.Ge
     noise = torch.where(draw(count) < NOISY, 12 * draw(count), torch.zeros_like(wide))[:, None, None, None]
     grey = (grey + noise * normal(*grey.shape)).clamp(0, 255)
     grey = torch.where((draw(count) < INVERTED)[:, None, None, None], 255 - grey, grey) / 255
-    grey = grey - grey.mean(dim=(2, 3), keepdim=True)
+    grey = grey - grey.mean(dim=(2, 3), keepdim=True)  # as grey_to_tensor(), where the lines are
     std = grey.square().mean(dim=(2, 3), keepdim=True).sqrt()
     return grey / std.clamp(min=preprocessing.least_std)
