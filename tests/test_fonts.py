@@ -182,6 +182,9 @@ def test_small_capitals_are_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     only = Face(SANS, 40)
     monkeypatch.setattr(only, "glyph", lambda c: tall(c.upper()))
     assert only.capitals_only
+    other, drawn_otherwise = Face(SANS, 40), Face(OWN / "DejaVuSerif-BoldItalic.ttf", 34).glyph
+    monkeypatch.setattr(other, "glyph", lambda c: drawn_otherwise(c.upper()) if c.islower() else tall(c))
+    assert other.capitals_only, "small letters that are other capitals"
     none = Face(SANS, 40)
     monkeypatch.setattr(none, "glyph", lambda c: tall(" ") if c.islower() else tall(c))
     assert none.capitals_only, "small letters that are not there"

@@ -23,10 +23,12 @@ SUFFIXES = {".ttf", ".otf", ".woff", ".woff2"}
 # fonts whose letters are not letters: mathematical encodings, dingbats, icons, blanks
 NOT_TEXT = re.compile(
     r"symbol|dingbat|d050000l|emoji|icon|barcode|braille|math|cmsy|cmex|cmmi|nonuni|stixsiz|lastresort|redact|dseg|bullets"
-    r"|rsfs|msam|msbm|wasy|stmary|musix|fleurons|ornament|initials|linesymb|cmtex|rufscript|humor|lmsy|lmex|lmmi|webdings",
+    r"|rsfs|msam|msbm|wasy|stmary|musix|fleurons|ornament|initials|linesymb|cmtex|rufscript|humor|lmsy|lmex|lmmi|webdings"
+    r"|alfa-beta|elleboli|ellenbold|ellenike|ellenita",  # these draw Greek letters for Latin ones
     re.IGNORECASE,
 )
 
+ONE_HEIGHT = 0.12  # of a capital's height: what small letters rise and hang less than, where they are capitals
 ITALIC = re.compile(r"italic|oblique|-it$|ita$", re.IGNORECASE)
 
 Glyph = tuple[npt.NDArray[np.uint8], int, int]
@@ -155,4 +157,16 @@ class Face:
             )
             difference = np.abs(resized - capital.astype(np.int32)).sum()
             alike += difference < 0.25 * (resized.sum() + capital.sum())
-        return alike >= 5
+        return alike >= 5 or self._one_height
+
+    @cached_property
+    def _one_height(self) -> bool:
+        """Whether no small letter rises above the others or hangs below them: capitals, drawn otherwise than the large."""
+
+        def edge(letters: str, *, bottom: bool) -> float:
+            glyphs = [self.glyph(letter) for letter in letters]
+            return sum(top + len(mask) * bottom for mask, _, top in glyphs) / len(glyphs)
+
+        rise = edge("acemnorsuvxz", bottom=False) - edge("bdhkl", bottom=False)
+        hang = edge("gpqy", bottom=True) - edge("abcdehkmnorsux", bottom=True)
+        return max(rise, hang) < ONE_HEIGHT * -edge("ABEH", bottom=False)
