@@ -5,6 +5,7 @@ from itertools import combinations
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from simpleocr.deskew import DOWNWARDS, UPSIDE_DOWN, UPWARDS
@@ -28,6 +29,7 @@ FLAT = 1e-6  # of a crop's depth that may change from its one corner to the othe
 BLOCK = 16  # pixels of a block, by which a dark desk is told from the page on it
 DESK = 0.03  # share of the picture from which it is one
 LEAST_STD = 8.0  # grey levels: a blank page is not brought to the contrast of a printed one
+GREYS = np.arange(256, dtype=np.float64)
 FILLED_BY_ROWS = 0.3  # of what looks like one line, if it is several
 
 
@@ -102,7 +104,7 @@ def find_regions(network: Detector, grey: Image.Image, scale: float) -> list[Reg
 
 def text_maps(network: Detector, grey: Image.Image) -> Map:
     """(2, H / 4, W / 4) probability that a cell lies in the core of a line, of a word; large pages in overlapping tiles."""
-    pixels = np.asarray(grey, dtype=np.float32)
+    pixels = np.asarray(grey)
     height, width = pixels.shape
     rows, columns = -(-height // STRIDE), -(-width // STRIDE)
     maps = np.zeros((2, rows, columns), dtype=np.float32)
@@ -117,29 +119,34 @@ def text_maps(network: Detector, grey: Image.Image) -> Map:
     return maps
 
 
-def _tile_maps(network: Detector, pixels: Map) -> Map:
+def _tile_maps(network: Detector, pixels: npt.NDArray[np.uint8]) -> Map:
     """As text_maps(), of one tile."""
     height, width = pixels.shape
     padded = np.zeros((-(-height // MULTIPLE) * MULTIPLE, -(-width // MULTIPLE) * MULTIPLE), dtype=np.float32)
     mean, std = _levels(pixels)
-    padded[:height, :width] = (pixels - mean) / max(LEAST_STD, std)
+    level = padded[:height, :width]
+    np.subtract(pixels, np.float32(mean), out=level)
+    level *= np.float32(1 / max(LEAST_STD, std))
     return network.cell_probs(padded)[:, : -(-height // STRIDE), : -(-width // STRIDE)]
 
 
-def _levels(pixels: Map) -> tuple[float, float]:
+def _levels(pixels: npt.NDArray[np.uint8]) -> tuple[float, float]:
     """Mean and deviation of the page's grey levels, without a dark desk around it, on which faint print would be lost.
 
     That is where even the lightest pixel of a block is less than half as light as that of most blocks.
     """
     height, width = (side // BLOCK * BLOCK for side in pixels.shape)
     if height and width:
-        blocks = pixels[:height, :width].reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK)
-        lightest = blocks.max(axis=(1, 3))
+        whole = pixels[:height, :width]
+        # rows first: whole rows are compared at once
+        lightest = whole.reshape(-1, BLOCK, width).max(axis=1).reshape(-1, width // BLOCK, BLOCK).max(axis=2)
         page = lightest >= np.median(lightest) / 2
         if page.mean() < 1 - DESK:
-            kept = blocks.transpose(0, 2, 1, 3)[page]
-            return float(kept.mean()), float(kept.std())
-    return float(pixels.mean()), float(pixels.std())
+            blocks = whole.reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK).transpose(0, 2, 1, 3)
+            pixels = blocks[page].reshape(-1, BLOCK)
+    counts = np.array(Image.fromarray(pixels).histogram(), dtype=np.float64) / pixels.size
+    mean = float(counts @ GREYS)
+    return mean, math.sqrt(float(counts @ (GREYS - mean) ** 2))
 
 
 def with_room(polygon: Polygon) -> Polygon:

@@ -132,6 +132,8 @@ def _in_rows(boxes: Boxes, left: Sequence[int], right: Sequence[int]) -> bool:
     if not all(there):
         return True
     together = len(_groups(boxes, [*there[0], *there[1]], axis=1, gap=0.0))
+    if together > IN_ROWS * min(len(part) for part in there):  # there are no more groups than lines: mostly said so
+        return True
     return together > IN_ROWS * min(len(_groups(boxes, part, axis=1, gap=0.0)) for part in there)
 
 

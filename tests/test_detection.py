@@ -166,13 +166,13 @@ def test_a_crop_beyond_the_page_is_filled_with_its_ground() -> None:
 
 def test_a_dark_desk_around_a_page_takes_no_contrast_from_its_print() -> None:
     rng = np.random.default_rng(0)
-    paper = 230 + 4 * rng.standard_normal((320, 320)).astype(np.float32)
+    paper = (230 + 4 * rng.standard_normal((320, 320))).astype(np.uint8)
     paper[100:110, 40:280] -= 60  # faint print
-    desk = np.full((416, 416), 6, dtype=np.float32)
+    desk = np.full((416, 416), 6, dtype=np.uint8)
     desk[48:368, 48:368] = paper
     assert _levels(desk) == pytest.approx(_levels(paper), rel=0.02)
     assert _levels(paper) == pytest.approx((float(paper.mean()), float(paper.std())))
-    night = np.full((320, 320), 8, dtype=np.float32)  # light on dark: all of it is the page
+    night = np.full((320, 320), 8, dtype=np.uint8)  # light on dark: all of it is the page
     night[100:110, 40:280] = 200
     assert _levels(night) == pytest.approx((float(night.mean()), float(night.std())))
     tiny = paper[:9, :400]
