@@ -18,10 +18,12 @@ from simpleocr.regions import Region
 
 REACH = 4.0  # heights above and below a line within which rows are its neighbours
 ROWS = 3  # of them, the nearest on each side
-WITNESSES = 2  # rows that a gutter runs through at least, and more than do not have it
+WITNESSES = 2  # rows that a gutter runs through at least, and more than have ink there
+WHITE_WITNESSES = 4  # or so many that have no ink there, found across it or not, and none that has
 SHORTEST = 6.0  # heights: shorter lines are not cut
 WIDEST_GAP = 3.0  # heights between words that belong together
 NARROWEST_GUTTER = 0.5  # heights that neighbouring rows leave free together
+ENDS = 0.25  # heights that a line was found to reach beyond its letters
 BLANK = 0.6  # heights without ink in a line that is to be cut
 THIN = 0.6  # of its neighbours' height: what lies between two words and is no higher is no letter
 ALIKE = 1.6  # times that lines differ in height at most, to be pieces of one
@@ -38,6 +40,7 @@ class Level:
     Args:
         region: as it was found.
         left, right, top, bottom: its sides along and across the lines, in pixels.
+        blanks: where it has no ink for long, as distances from its left end.
     """
 
     region: Region
@@ -45,6 +48,7 @@ class Level:
     right: float
     top: float
     bottom: float
+    blanks: tuple[Gap, ...] = ()
 
     @cached_property
     def height(self) -> float:
@@ -68,8 +72,16 @@ def mend_lines(regions: Sequence[Region], grey: Image.Image) -> list[Region]:
         return list(regions)
     slope = float(np.median(np.repeat([r.slope for r in regions], [1 + int(r.length / r.height) for r in regions])))
     lines = _without_thin([_levelled(region, slope) for region in regions])
-    cut = [piece for line in lines for piece in _cut(line, lines, grey)]
-    return _joined([_levelled(region, slope) for region in cut])
+    blanks = [[] if _is_short(line) else _blanks(line.region, grey) for line in lines]
+    lines = [replace(line, blanks=tuple(white)) for line, white in zip(lines, blanks, strict=True)]
+    pieces = [(line, _cut(line, lines)) for line in lines]
+    return _joined(
+        [
+            level
+            for line, cut in pieces
+            for level in ([line] if len(cut) == 1 else [_levelled(region, slope) for region in cut])
+        ]
+    )
 
 
 def _levelled(region: Region, slope: float) -> Level:
@@ -114,27 +126,42 @@ def _rows(line: Level, lines: Sequence[Level]) -> list[list[Level]]:
 
 def _is_gutter(gap: Gap, rows: Sequence[Sequence[Level]], height: float) -> bool:
     """Whether white between or in lines goes on through most of the rows around it."""
-    free = covered = 0
+    free = white = covered = 0  # rows that leave it free, that were found across it without ink there, and with ink
     for row in rows:
-        low = max((line.right for line in row if line.left < gap[0]), default=-math.inf)
-        high = min((line.left for line in row if line.right > gap[1]), default=math.inf)
+        low = max((line.right - ENDS * line.height for line in row if line.left < gap[0]), default=-math.inf)
+        high = min((line.left + ENDS * line.height for line in row if line.right > gap[1]), default=math.inf)
         if low >= gap[1] or high <= gap[0]:
-            covered += 1
+            if any(_is_white(line, gap, height) for line in row):
+                white += 1
+            else:
+                covered += 1
         elif low > -math.inf and high < math.inf and min(high, gap[1]) - max(low, gap[0]) > NARROWEST_GUTTER * height:
             free += 1
+    if not covered and free + white >= WHITE_WITNESSES:
+        return True
     return free >= WITNESSES and free > covered
 
 
-def _cut(line: Level, lines: Sequence[Level], grey: Image.Image) -> list[Region]:
+def _is_white(line: Level, gap: Gap, height: float) -> bool:
+    """Whether a line that was found across a gap has no ink in it."""
+    return any(
+        min(line.left + end, gap[1]) - max(line.left + begin, gap[0]) > NARROWEST_GUTTER * height
+        for begin, end in line.blanks
+    )
+
+
+def _is_short(line: Level) -> bool:
+    return line.right - line.left < SHORTEST * line.height
+
+
+def _cut(line: Level, lines: Sequence[Level]) -> list[Region]:
     """A line in pieces, where gutters run through it and it has no ink."""
-    if line.right - line.left < SHORTEST * line.height:
+    if not line.blanks:
         return [line.region]
     rows = _rows(line, lines)
     pieces, start = [], 0.0
     cuts = [
-        blank
-        for blank in _blanks(line.region, grey)
-        if _is_gutter((line.left + blank[0], line.left + blank[1]), rows, line.height)
+        blank for blank in line.blanks if _is_gutter((line.left + blank[0], line.left + blank[1]), rows, line.height)
     ]
     for begin, end in [*cuts, (line.region.length, line.region.length)]:
         if begin - start > 0.5 * line.height:
@@ -207,7 +234,8 @@ def _belong(line: Level, other: Level, lines: Sequence[Level]) -> bool:
     rows = _rows(line, lines)
     over = [rest for row in rows for rest in row if rest.left < line.right - high and rest.right > other.left + high]
     alike = [rest for rest in over if rest.height < ALIKE * high and _distance(rest, line) < REACH / 2 * high]
-    return bool(alike) and not _is_gutter((line.right, other.left), rows, low)
+    between = (line.right - ENDS * line.height, other.left + ENDS * other.height)
+    return bool(alike) and not _is_gutter(between, rows, low)
 
 
 def _distance(a: Level, b: Level) -> float:

@@ -22,7 +22,9 @@ IN_ROWS = 0.4  # of the lines of a column have white above and below that runs o
 WIDE = 0.35  # of the range of gaps, below the widest, that a page is cut at first
 CELL_LINES = 4  # of a cell at most
 HANGING = 0.15  # heights of a line that it is taken lower by, above and below
-GUTTER = 0.12  # heights of a line that lie between two columns at least
+FOOT = 0.8  # heights of a line between columns and what stands below them
+HIGHER = 3  # lines that one column begins higher than the next, at most
+GUTTER = -0.15  # heights of a line that lie between two columns at least; lines reach beyond their letters
 
 
 def reading_order(polygons: Sequence[Polygon]) -> list[int]:
@@ -156,21 +158,46 @@ def _is_prose(boxes: Boxes, members: Sequence[int]) -> bool:
 def _joined(boxes: Boxes, bands: Sequence[list[int]], height: float) -> list[list[int]]:
     """Bands put together so far as the same gutter runs through them and they are columns of text; [] if none are.
 
-    Columns whose lines stand at the same height are cut into bands of one line each, which would be read across.
+    Columns whose lines stand at the same height are cut into bands of one line each, which would be read across; and a
+    column that begins higher than the next has bands to itself.
     """
     best: list[list[int]] = []
+    last = 0
     for start in range(len(bands)):
         members: list[int] = []
         for end in range(start, len(bands)):
             members = members + bands[end]
             groups = _groups(boxes, members, axis=0, gap=GUTTER * height)
             if len(groups) < 2:
+                if end - start < HIGHER and _begins_column(boxes, bands[end : end + 2], height):
+                    continue
                 break
             if end - start + 1 >= PROSE_LINES and _columns(boxes, groups):
                 best = [*bands[:start], members, *bands[end + 1 :]]
+                last = end
         if best:
-            return best
+            foot = _foot(boxes, bands[start : last + 1], height)
+            above = [i for band in bands[start : last + 1 - foot] for i in band]
+            return [*bands[:start], above, *bands[last + 1 - foot :]]
     return []
+
+
+def _foot(boxes: Boxes, bands: Sequence[list[int]], height: float) -> int:
+    """How many of the last bands are a footnote or a page number, which stand below all columns and not in the first."""
+    for count in range(PROSE_LINES - 1, 0, -1):
+        above, below = bands[-count - 1], bands[-count]
+        alone = all(len(band) == 1 for band in bands[-count:])
+        if alone and _low(boxes, below, TOP) - _high(boxes, above, BOTTOM) > FOOT * height:
+            return count
+    return 0
+
+
+def _begins_column(boxes: Boxes, bands: Sequence[list[int]], height: float) -> bool:
+    """Whether a band is a single line of running text, close above the next band."""
+    if len(bands) < 2 or len(bands[0]) > 1:
+        return False
+    left, top, right, bottom = boxes[bands[0][0]]
+    return right - left > PROSE * (bottom - top) and _low(boxes, bands[1], TOP) - bottom < height
 
 
 def _rows(boxes: Boxes, members: Sequence[int]) -> list[int]:
