@@ -74,14 +74,16 @@ def mend_lines(regions: Sequence[Region], grey: Image.Image) -> list[Region]:
     lines = _without_thin([_levelled(region, slope) for region in regions])
     blanks = [[] if _is_short(line) else _blanks(line.region, grey) for line in lines]
     lines = [replace(line, blanks=tuple(white)) for line, white in zip(lines, blanks, strict=True)]
-    pieces = [(line, _cut(line, lines)) for line in lines]
-    return _joined(
-        [
+    uncut = 0
+    while uncut != len(lines):  # what is cut tells of the gutter to the rows beyond it
+        uncut = len(lines)
+        pieces = [(line, _cut(line, lines)) for line in lines]
+        lines = [
             level
             for line, cut in pieces
             for level in ([line] if len(cut) == 1 else [_levelled(region, slope) for region in cut])
         ]
-    )
+    return _joined(lines)
 
 
 def _levelled(region: Region, slope: float) -> Level:

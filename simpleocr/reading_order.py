@@ -45,9 +45,11 @@ def _ordered(boxes: Boxes, members: list[int], around: float = 0.0) -> list[int]
         return members
     height = median(boxes[i][3] - boxes[i][1] for i in members)
     columns = _groups(boxes, members, axis=0, gap=GUTTER * height)
-    if len(columns) > 1 and (parts := _columns(boxes, columns)):
-        return [i for part in parts for i in _ordered(boxes, part)]
     bands = _groups(boxes, members, axis=1, gap=0.0)
+    if len(columns) > 1 and (parts := _columns(boxes, columns)):
+        if foot := _foot(boxes, bands, height):
+            parts = [[i for band in bands[:-foot] for i in band], *bands[-foot:]]
+        return [i for part in parts for i in _ordered(boxes, part)]
     if len(bands) < 2:
         if len(columns) > 1:
             return [i for part in columns for i in _ordered(boxes, part)]
@@ -184,7 +186,7 @@ def _joined(boxes: Boxes, bands: Sequence[list[int]], height: float) -> list[lis
 
 def _foot(boxes: Boxes, bands: Sequence[list[int]], height: float) -> int:
     """How many of the last bands are a footnote or a page number, which stand below all columns and not in the first."""
-    for count in range(PROSE_LINES - 1, 0, -1):
+    for count in range(min(PROSE_LINES, len(bands)) - 1, 0, -1):
         above, below = bands[-count - 1], bands[-count]
         alone = all(len(band) == 1 for band in bands[-count:])
         if alone and _low(boxes, below, TOP) - _high(boxes, above, BOTTOM) > FOOT * height:

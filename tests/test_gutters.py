@@ -1,6 +1,7 @@
 """simpleocr.gutters: what runs across a gutter is cut, what is parted by a wide space is joined."""
 
 import math
+from random import Random
 
 import pytest
 from PIL import Image, ImageDraw
@@ -64,6 +65,45 @@ def test_a_heading_over_both_columns_stays_whole() -> None:
     heading = word(40, 660, -1)
     found = mend_lines([*COLUMNS, heading], page([*COLUMNS, heading]))
     assert heading in found
+
+
+@pytest.mark.parametrize("degrees", [0, 3])
+def test_lines_that_all_run_across_a_gutter_are_cut(degrees: float) -> None:
+    """Columns closer than a letter is high: no row tells where the gutter is, but the white in all of them."""
+    size = (700, 400)
+    ink = [word(left, right, row) for row in range(7) for left, right in ((40, 340), (358, 660))]
+    image = page(ink, size).rotate(-degrees, Image.Resampling.BICUBIC, fillcolor=250)
+    found = mend_lines(turned([word(36, 664, row) for row in range(7)], degrees, size), image)
+    assert len(found) == 14
+    for row, left, right in spans(turned(found, -degrees, size)):
+        assert (left, right) in [
+            (pytest.approx(36, abs=4), pytest.approx(340, abs=5)),
+            (pytest.approx(358, abs=5), pytest.approx(664, abs=4)),
+        ], row
+
+
+def test_a_title_above_and_what_was_found_too_long_hide_no_gutter() -> None:
+    """Two rows were told apart, with ends that reach into the white; the others run across."""
+    ink = [word(left, right, row) for row in range(6) for left, right in ((40, 340), (358, 660))]
+    ends = [word(left, right, row) for row in (2, 3) for left, right in ((36, 346), (351, 664))]
+    across = [word(36, 664, row) for row in (0, 1, 4, 5)]
+    title = word(40, 600, -1)
+    found = mend_lines([title, *ends, *across], page([title, *ink]))
+    assert title in found
+    assert len(found) == 13
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_justified_text_is_cut_nowhere(seed: int) -> None:
+    rng, ink = Random(seed), []
+    for row in range(9):
+        left = 40.0
+        while left < 660:
+            right = min(660.0, left + rng.uniform(30, 110))
+            ink.append(word(left, 660 if right > 625 else right, row))
+            left = 660 if right > 625 else right + rng.uniform(10, 20)
+    lines = [word(36, 664, row) for row in range(9)]
+    assert spans(mend_lines(lines, page(ink))) == spans(lines)
 
 
 def test_wide_spaces_of_justified_text_are_joined() -> None:
