@@ -3,8 +3,9 @@
     python -m training.hard --model english --dataset CORPUS --out DIR --rest 0.2
 
 A step on a line that is read surely costs as much as any other and moves next to nothing (selective backpropagation, Jiang
-et al. 2019, arXiv 1910.00762). Here lines are chosen once, by the model in whole numbers, which costs a line a tenth of
-what training on it does. Lines of whose text the model sees nothing are left out, too: they teach to guess.
+et al. 2019, arXiv 1910.00762). Here lines are chosen once, by the model in whole numbers, at a third of what training on
+them costs. Lines in which the model sees nothing of their text are left out, too: nobody could read them, or they say
+something else.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from training.page_lines import write_split
 
 AT_ONCE = 256  # lines that are read together
 SURE = -0.7  # of a line that is read right: log probability of the best path, which is a part of the text's
-UNSEEN = -4.0  # log probability a character of what a line says, below which the model sees nothing of it
+UNSEEN = -4.0  # log probability a character of what a line should say, below which the model sees nothing of it
 
 
 def judge(network: Recognizer, rows: Sequence[dict[str, Any]]) -> list[str]:
@@ -69,14 +70,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
     if not 0 <= args.rest <= 1:
-        parser.error("--rest is a share")
+        parser.error("--rest is a share, 0..1")
+    if args.limit is not None and args.limit < 1:
+        parser.error("--limit must be at least 1")
     try:
         corpus = open_corpus(args.dataset, "train")
         (args.out / "data").mkdir(parents=True)
         count = min(len(corpus), args.limit or len(corpus))
         tally: Counter[str] = Counter()
-        starts = range(0, count, AT_ONCE)
-        tasks = [(args.dataset, start, min(count, start + AT_ONCE)) for start in starts]
+        tasks = [range(start, min(count, start + AT_ONCE)) for start in range(0, count, AT_ONCE)]
         with multiprocessing.get_context("spawn").Pool(args.workers, _open, (args.model, args.dataset)) as pool:
             kept = _kept(corpus, pool.imap(_judge, tasks), tally, args.rest, Random(f"hard/{args.seed}"))
             written = write_split(kept, args.out, "train")
@@ -110,9 +112,8 @@ def _open(model: str, dataset: str) -> None:
     _corpus = open_corpus(dataset, "train")
 
 
-def _judge(task: tuple[str, int, int]) -> tuple[int, list[str]]:
-    _, start, end = task
-    return start, judge(_network, [_corpus[i] for i in range(start, end)])
+def _judge(numbers: range) -> tuple[int, list[str]]:
+    return numbers.start, judge(_network, [_corpus[i] for i in numbers])
 
 
 if __name__ == "__main__":
