@@ -40,7 +40,7 @@ class Level:
     Args:
         region: as it was found.
         left, right, top, bottom: its sides along and across the lines, in pixels.
-        blanks: where it has no ink for long, as distances from its left end.
+        blanks: where a line that may be cut has no ink for long, as distances from its left end.
     """
 
     region: Region
@@ -77,12 +77,7 @@ def mend_lines(regions: Sequence[Region], grey: Image.Image) -> list[Region]:
     uncut = 0
     while uncut != len(lines):  # what is cut tells of the gutter to the rows beyond it
         uncut = len(lines)
-        pieces = [(line, _cut(line, lines)) for line in lines]
-        lines = [
-            level
-            for line, cut in pieces
-            for level in ([line] if len(cut) == 1 else [_levelled(region, slope) for region in cut])
-        ]
+        lines = [piece for line in lines for piece in _cut(line, lines, slope)]
     return _joined(lines)
 
 
@@ -126,8 +121,15 @@ def _rows(line: Level, lines: Sequence[Level]) -> list[list[Level]]:
     return [sorted(row, key=lambda other: other.left) for row in rows]
 
 
-def _is_gutter(gap: Gap, rows: Sequence[Sequence[Level]], height: float) -> bool:
-    """Whether white between or in lines goes on through most of the rows around it."""
+def _is_gutter(gap: Gap, rows: Sequence[Sequence[Level]], height: float, *, long: bool) -> bool:
+    """Whether white between or in lines goes on through most of the rows around it.
+
+    Args:
+        gap: the white.
+        rows: around its line.
+        height: of the line.
+        long: whether what it parts is long, so that rows that were found across it tell of it by their white alone.
+    """
     free = white = covered = 0  # rows that leave it free, that were found across it without ink there, and with ink
     for row in rows:
         low = max((line.right - ENDS * line.height for line in row if line.left < gap[0]), default=-math.inf)
@@ -139,7 +141,7 @@ def _is_gutter(gap: Gap, rows: Sequence[Sequence[Level]], height: float) -> bool
                 covered += 1
         elif low > -math.inf and high < math.inf and min(high, gap[1]) - max(low, gap[0]) > NARROWEST_GUTTER * height:
             free += 1
-    if not covered and free + white >= WHITE_WITNESSES:
+    if long and not covered and free + white >= WHITE_WITNESSES:
         return True
     return free >= WITNESSES and free > covered
 
@@ -156,20 +158,33 @@ def _is_short(line: Level) -> bool:
     return line.right - line.left < SHORTEST * line.height
 
 
-def _cut(line: Level, lines: Sequence[Level]) -> list[Region]:
-    """A line in pieces, where gutters run through it and it has no ink."""
+def _cut(line: Level, lines: Sequence[Level], slope: float) -> list[Level]:
+    """A line in pieces, where gutters run through it and it has no ink; the line itself where none does."""
     if not line.blanks:
-        return [line.region]
+        return [line]
     rows = _rows(line, lines)
-    pieces, start = [], 0.0
+    length = line.region.length
     cuts = [
-        blank for blank in line.blanks if _is_gutter((line.left + blank[0], line.left + blank[1]), rows, line.height)
+        (begin, end)
+        for begin, end in line.blanks
+        if _is_gutter(
+            (line.left + begin, line.left + end), rows, line.height, long=_are_long(begin, length - end, line.height)
+        )
     ]
-    for begin, end in [*cuts, (line.region.length, line.region.length)]:
+    if not cuts:
+        return [line]
+    pieces, start = [], 0.0
+    for begin, end in [*cuts, (length, length)]:
         if begin - start > 0.5 * line.height:
-            pieces.append(_part(line.region, start, begin))
+            white = tuple((a - start, b - start) for a, b in line.blanks if start <= a and b <= begin and a < begin)
+            pieces.append(replace(_levelled(_part(line.region, start, begin), slope), blanks=white))
         start = end
-    return pieces or [line.region]
+    return pieces or [line]
+
+
+def _are_long(before: float, after: float, height: float) -> bool:
+    """Whether what stands on both sides is as long as lines of columns are, and no number of a list or bullet."""
+    return min(before, after) >= SHORTEST * height
 
 
 def _part(region: Region, start: float, end: float) -> Region:
@@ -237,7 +252,8 @@ def _belong(line: Level, other: Level, lines: Sequence[Level]) -> bool:
     over = [rest for row in rows for rest in row if rest.left < line.right - high and rest.right > other.left + high]
     alike = [rest for rest in over if rest.height < ALIKE * high and _distance(rest, line) < REACH / 2 * high]
     between = (line.right - ENDS * line.height, other.left + ENDS * other.height)
-    return bool(alike) and not _is_gutter(between, rows, low)
+    long = _are_long(line.right - line.left, other.right - other.left, low)
+    return bool(alike) and not _is_gutter(between, rows, low, long=long)
 
 
 def _distance(a: Level, b: Level) -> float:

@@ -23,6 +23,9 @@ WIDE = 0.35  # of the range of gaps, below the widest, that a page is cut at fir
 CELL_LINES = 4  # of a cell at most
 HANGING = 0.15  # heights of a line that it is taken lower by, above and below
 FOOT = 0.8  # heights of a line between columns and what stands below them
+FOOT_LINES = 2  # which are so many lines at most
+SMALL = 0.85  # of the columns' letters: those of a footnote are smaller
+NUMBER = 3.0  # heights: a page number is shorter
 HIGHER = 3  # lines that one column begins higher than the next, at most
 GUTTER = -0.15  # heights of a line that lie between two columns at least; lines reach beyond their letters
 
@@ -48,7 +51,7 @@ def _ordered(boxes: Boxes, members: list[int], around: float = 0.0) -> list[int]
     bands = _groups(boxes, members, axis=1, gap=0.0)
     if len(columns) > 1 and (parts := _columns(boxes, columns)):
         if foot := _foot(boxes, bands, height):
-            parts = [[i for band in bands[:-foot] for i in band], *bands[-foot:]]
+            parts = [_flat(bands[:-foot]), *bands[-foot:]]
         return [i for part in parts for i in _ordered(boxes, part)]
     if len(bands) < 2:
         if len(columns) > 1:
@@ -163,35 +166,53 @@ def _joined(boxes: Boxes, bands: Sequence[list[int]], height: float) -> list[lis
     Columns whose lines stand at the same height are cut into bands of one line each, which would be read across; and a
     column that begins higher than the next has bands to itself.
     """
-    best: list[list[int]] = []
-    last = 0
     for start in range(len(bands)):
         members: list[int] = []
+        last = alone = 0
         for end in range(start, len(bands)):
             members = members + bands[end]
             groups = _groups(boxes, members, axis=0, gap=GUTTER * height)
             if len(groups) < 2:
-                if end - start < HIGHER and _begins_column(boxes, bands[end : end + 2], height):
+                alone += 1
+                if alone == end - start + 1 <= HIGHER and _begins_column(boxes, bands[end : end + 2], height):
                     continue
                 break
             if end - start + 1 >= PROSE_LINES and _columns(boxes, groups):
-                best = [*bands[:start], members, *bands[end + 1 :]]
-                last = end
-        if best:
-            foot = _foot(boxes, bands[start : last + 1], height)
-            above = [i for band in bands[start : last + 1 - foot] for i in band]
-            return [*bands[:start], above, *bands[last + 1 - foot :]]
+                last = end + 1
+            elif alone and not last and end - start > HIGHER + PROSE_LINES:
+                break  # it was no column that begins higher
+        if last:
+            last -= _foot(boxes, bands[start:last], height)
+            return [*bands[:start], _flat(bands[start:last]), *bands[last:]]
     return []
 
 
+def _flat(bands: Sequence[list[int]]) -> list[int]:
+    return [i for band in bands for i in band]
+
+
 def _foot(boxes: Boxes, bands: Sequence[list[int]], height: float) -> int:
-    """How many of the last bands are a footnote or a page number, which stand below all columns and not in the first."""
-    for count in range(min(PROSE_LINES, len(bands)) - 1, 0, -1):
-        above, below = bands[-count - 1], bands[-count]
-        alone = all(len(band) == 1 for band in bands[-count:])
-        if alone and _low(boxes, below, TOP) - _high(boxes, above, BOTTOM) > FOOT * height:
+    """How many of the last bands are a line of a footnote or a page number, which stand below all columns, in none.
+
+    They are smaller or very short, and what is above them must be columns without them: the last lines of a column that
+    is longer than the others are neither.
+    """
+    for count in range(min(FOOT_LINES, len(bands) - 1), 0, -1):
+        above, foot = bands[:-count], bands[-count:]
+        if not all(len(band) == 1 and _is_small(boxes[band[0]], height) for band in foot):
+            continue
+        if _low(boxes, foot[0], TOP) - _high(boxes, above[-1], BOTTOM) < FOOT * height:
+            continue
+        groups = _groups(boxes, _flat(above), axis=0, gap=GUTTER * height)
+        if len(groups) > 1 and _columns(boxes, groups):
             return count
     return 0
+
+
+def _is_small(box: Box, height: float) -> bool:
+    """Whether a line is a page number by its length, or by its letters no line of the columns of that height."""
+    left, top, right, bottom = box
+    return bottom - top < SMALL * height or right - left < NUMBER * (bottom - top)
 
 
 def _begins_column(boxes: Boxes, bands: Sequence[list[int]], height: float) -> bool:

@@ -91,6 +91,26 @@ def test_a_title_above_and_what_was_found_too_long_hide_no_gutter() -> None:
     assert len(found) == 13
 
 
+def test_numbers_of_a_list_stay_with_their_items() -> None:
+    ink = [word(left, right, row) for row in range(9) for left, right in ((40, 60), (75, 500))]
+    lines = [word(36, 504, row) for row in range(9)]
+    assert spans(mend_lines(lines, page(ink))) == spans(lines)
+
+
+def test_three_columns_found_in_any_pieces_are_three() -> None:
+    sides = ((40, 340), (358, 660), (678, 980))
+    ink = [word(left, right, row) for row in range(8) for left, right in sides]
+    halves = [word(left, right, row) for row in (1, 2) for left, right in ((36, 342), (356, 984))]
+    across = [word(36, 984, row) for row in (0, 3, 4, 5, 6, 7)]
+    assert len(mend_lines([*halves, *across], page(ink, (1020, 400)))) == 24
+
+
+def test_what_reaches_far_into_a_gutter_ends_where_its_ink_does() -> None:
+    long = word(40, 362, 3)
+    found = mend_lines([*list(COLUMNS), long, word(370, 660, 3)], page([*COLUMNS, word(40, 330, 3)]))
+    assert next(span for row, *span in spans(found) if row == 3) == pytest.approx([40, 331], abs=2)
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_justified_text_is_cut_nowhere(seed: int) -> None:
     rng, ink = Random(seed), []

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from simpleocr.runtimes import RUNTIMES
 from training import hard
-from training.data import open_corpus
+from training.data import open_corpus, picture
 from training.hard import judge
 
 FONT = ImageFont.load_default(40)
@@ -57,11 +57,15 @@ def test_what_is_kept_is_a_corpus(
     hard.main(
         ["--dataset", str(tmp_path / "labels.csv"), "--rest", rest, "--workers", "1", "--out", str(tmp_path / "kept")]
     )
-    assert open_corpus(str(tmp_path / "kept"), "train")["text"][:] == kept
+    for i in range(4):
+        (tmp_path / f"{i}.png").unlink()  # the corpus has its pictures
+    corpus = open_corpus(str(tmp_path / "kept"), "train")
+    assert corpus["text"][:] == kept
+    assert all(picture(corpus[i]).width == corpus[i]["width"] for i in range(len(kept)))
     assert f"2 sure, 1 wrong, 1 unseen; {len(kept)} kept" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("wrong", [["--rest", "1.5"], ["--limit", "0"]])
+@pytest.mark.parametrize("wrong", [["--rest", "1.5"], ["--limit", "0"], ["--workers", "0"]])
 def test_senseless_settings_are_refused(wrong: list[str], tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="2"):
         hard.main(["--dataset", "x", "--out", str(tmp_path / "out"), *wrong])
@@ -70,3 +74,12 @@ def test_senseless_settings_are_refused(wrong: list[str], tmp_path: Path) -> Non
 def test_no_corpus_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"training\.hard: "):
         hard.main(["--dataset", str(tmp_path / "none"), "--out", str(tmp_path / "out")])
+
+
+def test_no_model_is_one_sentence_and_no_worker_is_started(tmp_path: Path) -> None:
+    (tmp_path / "0.png").write_bytes(ROWS[0]["image"]["bytes"])
+    (tmp_path / "labels.csv").write_text("image,text\n0.png,Harbour")
+    out = tmp_path / "out"
+    with pytest.raises(SystemExit, match=r"training\.hard: .*nosuch"):
+        hard.main(["--model", "nosuch", "--dataset", str(tmp_path / "labels.csv"), "--out", str(out)])
+    assert not out.exists()

@@ -38,11 +38,6 @@ PAGES = {
         "CCCCCCCCCCCCCCCCCCCCCC  GGGGGGGGGGGGGGGGGGGGGG\nDDDDDDDDDDDDDDDDDDDDDD  HHHHHHHHHHHHHHHHHHHHHH\n"
         "EEEEEEEEEEEEEEEEEEEE    IIIIIIIIIIIIIIIIIIIII"
     ),
-    "a footnote and a page number": (
-        "AAAAAAAAAAAAAAAAAAAAAA  EEEEEEEEEEEEEEEEEEEEEE\nBBBBBBBBBBBBBBBBBBBBBB  FFFFFFFFFFFFFFFFFFFFFF\n"
-        "CCCCCCCCCCCCCCCCCCCCCC  GGGGGGGGGGGGGGGGGGGGGG\nDDDDDDDDDDDDDDDDDDDD    HHHHHHHHHHHHHHHHHHHHH\n\n"
-        "IIIIIIIIIIIIIIIIIII\n\n                    JJ"
-    ),
     "a table": "AAAAA   BBBB   CCCC\nDDDDDDD EEE    FFF\nGGG     HHHHH  II\nJJJJ    KKK    LLLL",
     "a receipt": "   AAAAAAAA\n  BBBBBBBBBB\nCCCCCCCCC      DDDD\nEEEEEE         FFFF\nGGGGGGGG      HHHHH\nIIIII         JJJJJ",
     "an indent": "   AAAAAAAAAAAAAAAAAAA\nBBBBBBBBBBBBBBBBBBBBBB\nCCCCCCCCCCCCCCCCCC\n   DDDDDDDDDDDDDDDDDDD\nEEEEEEEEEE",
@@ -58,7 +53,47 @@ def test_pages_are_read_in_order(name: str, degrees: float) -> None:
     check([turn.apply_polygon(polygon) for polygon in boxes_in_order(PAGES[name])])
 
 
-@pytest.mark.parametrize("shift", [10, 24, 34])
+def rows(x: tuple[float, float], count: int, top: float = 0.0, height: float = 18.0) -> list[Polygon]:
+    """Lines one under the other."""
+    return [box_to_polygon((x[0], top + 24 * row, x[1], top + 24 * row + height)) for row in range(count)]
+
+
+LEFT, RIGHT, THIRD = (0, 220), (240, 460), (480, 700)
+
+
+def test_footnotes_and_page_numbers_are_read_after_all_columns() -> None:
+    footnote, number = box_to_polygon((10, 220, 200, 232)), box_to_polygon((210, 250, 240, 268))
+    columns = [*rows(LEFT, 8), *rows(RIGHT, 8)]
+    check([*columns, footnote, number])
+    check([*columns, number])
+    check([*rows(LEFT, 1, -60), *columns, footnote])
+
+
+@pytest.mark.parametrize("last", [1, 2, 3])
+def test_the_end_of_a_longer_column_is_no_footnote(last: int) -> None:
+    end = rows(LEFT, last, top=8 * 24 + 16)
+    check([*rows(LEFT, 8), *end, *rows(RIGHT, 8)])
+    check([*rows(LEFT, 8), *end, *rows(RIGHT, 5)])
+    check([*rows(LEFT, 8), *rows(RIGHT, 8), *rows(RIGHT, last, 8 * 24 + 16), *rows(THIRD, 8)])
+
+
+def test_columns_of_widely_spaced_lines_may_differ_in_length() -> None:
+    left = [box_to_polygon((0, 36.0 * row, 220, 36.0 * row + 18)) for row in range(12)]
+    right = [box_to_polygon((240, 36.0 * row, 460, 36.0 * row + 18)) for row in range(6)]
+    check([*left, *right])
+
+
+def test_every_line_comes_once_wherever_they_stand() -> None:
+    rng = Random(3)
+    for _ in range(300):
+        polygons = [
+            box_to_polygon((x, y, x + rng.choice([0, 10, 60, 200]), y + rng.choice([0, 9, 18])))
+            for x, y in ((10.0 * rng.randrange(40), 6.0 * rng.randrange(60)) for _ in range(rng.randrange(1, 40)))
+        ]
+        assert sorted(reading_order(polygons)) == list(range(len(polygons)))
+
+
+@pytest.mark.parametrize("shift", [10, 24, 34, 58, 82])
 def test_a_column_may_begin_higher(shift: int) -> None:
     subtitle = box_to_polygon((10, 0, 250, 18))
     left = [box_to_polygon((0, 60 + shift + 24.0 * row, 220, 78 + shift + 24.0 * row)) for row in range(8)]

@@ -73,8 +73,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error("--rest is a share, 0..1")
     if args.limit is not None and args.limit < 1:
         parser.error("--limit must be at least 1")
+    if args.workers < 1:
+        parser.error("--workers must be at least 1")
     try:
         corpus = open_corpus(args.dataset, "train")
+        RUNTIMES["onnx-int8"].recognizer(args.model)  # if it cannot be loaded, here and not in every worker again
         (args.out / "data").mkdir(parents=True)
         count = min(len(corpus), args.limit or len(corpus))
         tally: Counter[str] = Counter()
@@ -96,8 +99,14 @@ def _kept(
         for i, verdict in enumerate(verdicts, start):
             if verdict in ("unsure", "wrong") or (verdict == "sure" and rng.random() < rest):
                 row = corpus[i]
-                image = picture(row)
-                yield {"image": row["image"], "text": row["text"], "width": image.width, "height": image.height}
+                image, cell = picture(row), row["image"]
+                data = cell["bytes"] if cell["bytes"] is not None else Path(cell["path"]).read_bytes()
+                yield {
+                    "image": {"bytes": data, "path": None},
+                    "text": row["text"],
+                    "width": image.width,
+                    "height": image.height,
+                }
 
 
 _network: Recognizer
