@@ -72,8 +72,7 @@ def mend_lines(regions: Sequence[Region], grey: Image.Image) -> list[Region]:
         return list(regions)
     slope = float(np.median(np.repeat([r.slope for r in regions], [1 + int(r.length / r.height) for r in regions])))
     lines = _without_thin([_levelled(region, slope) for region in regions])
-    blanks = [[] if _is_short(line) else _blanks(line.region, grey) for line in lines]
-    lines = [replace(line, blanks=tuple(white)) for line, white in zip(lines, blanks, strict=True)]
+    lines = [line if _is_short(line) else replace(line, blanks=_blanks(line.region, grey)) for line in lines]
     uncut = 0
     while uncut != len(lines):  # what is cut tells of the gutter to the rows beyond it
         uncut = len(lines)
@@ -176,7 +175,7 @@ def _cut(line: Level, lines: Sequence[Level], slope: float) -> list[Level]:
     pieces, start = [], 0.0
     for begin, end in [*cuts, (length, length)]:
         if begin - start > 0.5 * line.height:
-            white = tuple((a - start, b - start) for a, b in line.blanks if start <= a and b <= begin and a < begin)
+            white = tuple((a - start, b - start) for a, b in line.blanks if start <= a and b <= begin)
             pieces.append(replace(_levelled(_part(line.region, start, begin), slope), blanks=white))
         start = end
     return pieces or [line]
@@ -194,7 +193,7 @@ def _part(region: Region, start: float, end: float) -> Region:
     return replace(region, x=region.x + shift, y=region.y + shift * region.slope, length=end - start)
 
 
-def _blanks(region: Region, grey: Image.Image) -> list[Gap]:
+def _blanks(region: Region, grey: Image.Image) -> tuple[Gap, ...]:
     """Where a region has no ink for long, as distances from its left end."""
     pixels = _level_pixels(region, grey)
     ground = float(np.median(pixels[[0, -1]]))  # between the lines, however bold they are
@@ -203,11 +202,11 @@ def _blanks(region: Region, grey: Image.Image) -> list[Gap]:
     ink = (np.abs(pixels - ground) > INK * range_).sum(axis=0) >= 2
     step = region.length / len(ink)
     edges = np.flatnonzero(np.diff(np.concatenate([[1], ink.astype(np.int8), [1]])))
-    return [
+    return tuple(
         (float(begin) * step, float(end) * step)
         for begin, end in zip(edges[::2], edges[1::2], strict=True)
         if (end - begin) * step >= BLANK * region.height
-    ]
+    )
 
 
 def _level_pixels(region: Region, grey: Image.Image) -> npt.NDArray[np.float32]:

@@ -237,9 +237,8 @@ class _Graph:
             return self.convolution(image, "stem", stride=(2, 2), relu=True)
         weight, bias = self._folded("stem")  # (D, 1, 3, 3)
         depth = len(weight)
-        wide = np.zeros(
-            (2, depth, 4, 3, 2), dtype=np.float32
-        )  # of each column; pixels; rows; the four before, these four
+        # of each column; pixels; rows; the four before, these four
+        wide = np.zeros((2, depth, 4, 3, 2), dtype=np.float32)
         for column in range(2):
             for x in range(3):
                 four, pixel = divmod(2 * column + x - 1 + 4, 4)

@@ -107,7 +107,7 @@ def test_three_columns_found_in_any_pieces_are_three() -> None:
 
 def test_what_reaches_far_into_a_gutter_ends_where_its_ink_does() -> None:
     long = word(40, 362, 3)
-    found = mend_lines([*list(COLUMNS), long, word(370, 660, 3)], page([*COLUMNS, word(40, 330, 3)]))
+    found = mend_lines([*COLUMNS, long, word(370, 660, 3)], page([*COLUMNS, word(40, 330, 3)]))
     assert next(span for row, *span in spans(found) if row == 3) == pytest.approx([40, 331], abs=2)
 
 

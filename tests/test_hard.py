@@ -83,3 +83,12 @@ def test_no_model_is_one_sentence_and_no_worker_is_started(tmp_path: Path) -> No
     with pytest.raises(SystemExit, match=r"training\.hard: .*nosuch"):
         hard.main(["--model", "nosuch", "--dataset", str(tmp_path / "labels.csv"), "--out", str(out)])
     assert not out.exists()
+
+
+def test_a_limit_reads_the_first_lines_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for i, row in enumerate(ROWS[:2]):
+        (tmp_path / f"{i}.png").write_bytes(row["image"]["bytes"])
+    (tmp_path / "labels.csv").write_text("image,text\n0.png,Harbour\n1.png,lslip")
+    out = ["--rest", "1", "--limit", "1", "--workers", "1", "--out", str(tmp_path / "out")]
+    hard.main(["--dataset", str(tmp_path / "labels.csv"), *out])
+    assert "1 sure; 1 kept" in capsys.readouterr().out

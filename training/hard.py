@@ -3,7 +3,7 @@
     python -m training.hard --model english --dataset CORPUS --out DIR --rest 0.2
 
 A step on a line that is read surely costs as much as any other and moves next to nothing (selective backpropagation, Jiang
-et al. 2019, arXiv 1910.00762). Here lines are chosen once, by the model in whole numbers, at a third of what training on
+et al. 2019, arXiv 1910.00762). Here lines are chosen once, by the model in whole numbers, at a quarter of what training on
 them costs. Lines in which the model sees nothing of their text are left out, too: nobody could read them, or they say
 something else.
 """
