@@ -43,17 +43,11 @@ def crnn_graph(config: CRNNConfig, tensors: Tensors, *, quantized: bool = False)
     """
     graph = _Graph(tensors, _checked(config.ranges) if quantized else ())
     backbone = BACKBONES[config.backbone]
-    x = graph.quantize("image")
-    x = graph.convolution(x, "stem", stride=(2, 2), relu=True)
+    x = graph.line_stem(graph.quantize("image"), config.preprocessing.height)
     for number, (blocks, stride) in enumerate(zip(backbone.blocks, STRIDES, strict=True)):
         for i in range(blocks):
             x = graph.block(x, f"stages.{number}.{i}", stride if i == 0 else (1, 1))
-    # channels last, as convolutions in whole numbers leave them; a convolution in floats would lay them out anew
-    x = graph.node("Transpose", [x], perm=[0, 2, 3, 1])  # (B, R, T, D)
-    rows = graph.node("MatMul", [x, graph.constant(tensors["row_score.weight"][:, :, 0, 0].T)])
-    weights = graph.node("Softmax", [rows], axis=1)  # (B, R, T, 1)
-    x = graph.node("Mul", [x, weights])
-    x = graph.node("ReduceSum", [x, graph.constant(np.array([1], dtype=np.int64))], keepdims=0)  # (B, T, D)
+    x = graph.pooled_rows(x, tensors["row_score.weight"][:, :, 0, 0].T)  # (B, T, D)
     x = graph.node("Transpose", [x], perm=[1, 0, 2])  # (T, B, D)
     for layer in range(backbone.layers):
         x = graph.bilstm(x, "rnn", layer, backbone.hidden)
@@ -184,7 +178,7 @@ class _Graph:
         steps = self._steps[x]
         rows = self.node("Transpose", [steps.whole], perm=[0, 2, 3, 1])  # (B, H, W, D)
         for twice, axis in (([1, 1, 2, 1], 3), ([1, 2, 1, 1], 2)):
-            shape = self.node("Mul", [self.node("Shape", [rows]), self.constant(np.array(twice, dtype=np.int64))])
+            shape = self.node("Mul", [self.node("Shape", [rows]), self._integers(*twice)])
             rows = self.node("Reshape", [self.node("Concat", [rows, rows], axis=axis), shape])
         return self._back(self.node("Transpose", [rows], perm=[0, 3, 1, 2]), steps)
 
@@ -227,6 +221,16 @@ class _Graph:
         rows = self.node("Add", [rows, self.constant(bias)])
         return self.node("Transpose", [rows], perm=[0, 3, 1, 2])
 
+    def pooled_rows(self, x: str, score: Array) -> str:
+        """(B, D, R, T) -> (B, T, D): the mean of each column's rows by a softmax of what `score` (D, 1) gives them.
+
+        A product of matrices for each column: a sum over an axis in the middle takes three times as long.
+        """
+        x = self.node("Transpose", [x], perm=[0, 3, 2, 1])  # (B, T, R, D)
+        weights = self.node("Softmax", [self.node("MatMul", [x, self.constant(score)])], axis=2)  # (B, T, R, 1)
+        x = self.node("MatMul", [self.node("Transpose", [weights], perm=[0, 1, 3, 2]), x])
+        return self.node("Squeeze", [x, self._integers(2)])
+
     def stem(self, image: str) -> str:
         """The first convolution, of 3 x 3 and stride 2, with its ReLU; of a width that is a multiple of four.
 
@@ -236,23 +240,40 @@ class _Graph:
         if image not in self._steps:
             return self.convolution(image, "stem", stride=(2, 2), relu=True)
         weight, bias = self._folded("stem")  # (D, 1, 3, 3)
-        depth = len(weight)
-        # of each column; pixels; rows; the four before, these four
-        wide = np.zeros((2, depth, 4, 3, 2), dtype=np.float32)
-        for column in range(2):
-            for x in range(3):
-                four, pixel = divmod(2 * column + x - 1 + 4, 4)
-                wide[column, :, pixel, :, four] = weight[:, 0, :, x]
+        wide = _of_fours(weight[:, 0].transpose(0, 2, 1)).transpose(0, 1, 3, 2)
         fours = self._reshaped(image, [0, 0, -1, 4])
-        inputs = [fours, *self._whole(wide.reshape(2 * depth, 4, 3, 2), np.tile(bias, 2), self._steps[image].size)]
+        inputs = [fours, *self._whole(wide, np.tile(bias, 2), self._steps[image].size)]
         out = self.node("Conv", inputs, strides=[2, 1], pads=[1, 1, 1, 0], kernel_shape=[3, 2])
-        return self._reshaped(self.quantize(self.node("Relu", [out])), [0, 0, -1, depth])
+        return self._reshaped(self.quantize(self.node("Relu", [out])), [0, 0, -1, len(weight)])
+
+    def line_stem(self, image: str, height: int) -> str:
+        """The same of any width, and of a height that is a multiple of four: four pixels below each other are channels.
+
+        What is moved for that, a line's few rows, is little.
+        """
+        if image not in self._steps or height % 4:
+            return self.convolution(image, "stem", stride=(2, 2), relu=True)
+        weight, bias = self._folded("stem")
+        steps = self._steps[image]
+        fours = self.node("Reshape", [steps.whole, self._integers(0, height // 4, 4, -1)])
+        fours = self._back(self.node("Transpose", [fours], perm=[0, 2, 1, 3]), steps)
+        inputs = [fours, *self._whole(_of_fours(weight[:, 0]), np.tile(bias, 2), steps.size)]
+        out = self.node("Conv", inputs, strides=[1, 2], pads=[1, 1, 0, 1], kernel_shape=[2, 3])
+        steps = self._steps[self.quantize(self.node("Relu", [out]))]
+        rows = self.node("Transpose", [steps.whole], perm=[0, 2, 3, 1])  # as convolutions leave them: nothing is moved
+        rows = self.node("Reshape", [rows, self._integers(0, height // 4, -1, 2, len(weight))])
+        rows = self.node("Transpose", [rows], perm=[0, 1, 3, 2, 4])
+        rows = self.node("Reshape", [rows, self._integers(0, height // 2, -1, len(weight))])
+        return self._back(self.node("Transpose", [rows], perm=[0, 3, 1, 2]), steps)
+
+    def _integers(self, *values: int) -> str:
+        return self.constant(np.array(values, dtype=np.int64))
 
     def _reshaped(self, x: str, shape: list[int]) -> str:
         """A value in whole numbers whose numbers are, channels last, read as another shape."""
         steps = self._steps[x]
         rows = self.node("Transpose", [steps.whole], perm=[0, 2, 3, 1])
-        rows = self.node("Reshape", [rows, self.constant(np.array(shape, dtype=np.int64))])
+        rows = self.node("Reshape", [rows, self._integers(*shape)])
         return self._back(self.node("Transpose", [rows], perm=[0, 3, 1, 2]), steps)
 
     def _whole(self, weight: Array, bias: Array, scale: float) -> list[str]:
@@ -297,7 +318,7 @@ class _Graph:
         else:
             y = self.node("LSTM", [x, *(self.constant(values) for values in weights), bias], **sizes)
         y = self.node("Transpose", [y], perm=[0, 2, 1, 3])
-        return self.node("Reshape", [y, self.constant(np.array([0, 0, -1], dtype=np.int64))])
+        return self.node("Reshape", [y, self._integers(0, 0, -1)])
 
     def _whole_gates(self, weights: Array) -> list[str]:
         """(2, G, D) -> weights of 8 bits (2, D, G), scales (2, G) and zero points, of each direction and gate."""
@@ -355,6 +376,17 @@ class _Graph:
         )
         gain = gain / np.sqrt(variance + EPSILON)
         return (weight * gain[:, None, None, None]).astype(np.float32), (shift - mean * gain).astype(np.float32)
+
+
+def _of_fours(weight: Array) -> Array:
+    """Weights (D, 3, 3) of stride 2 -> (2 * D, 4, 2, 3): of two rows of the output; four rows, those before and these."""
+    depth = len(weight)
+    wide = np.zeros((2, depth, 4, 2, 3), dtype=np.float32)
+    for row in range(2):
+        for y in range(3):
+            four, pixel = divmod(2 * row + y - 1 + 4, 4)
+            wide[row, :, pixel, four] = weight[:, y]
+    return wide.reshape(2 * depth, 4, 2, 3)
 
 
 def _gates(rows: Array) -> Array:
