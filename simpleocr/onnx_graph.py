@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simpleocr.config import BACKBONES, SIZES, STRIDES, CRNNConfig, LineNetConfig
+from simpleocr.low_rank import factors
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -194,16 +195,25 @@ class _Graph:
     def convolution(
         self, x: str, name: str, *, stride: tuple[int, int] = (1, 1), relu: bool = False, quantize: bool = True
     ) -> str:
-        """A convolution with the BatchNorm behind it, if it has one, and a ReLU if asked for."""
+        """A convolution with the BatchNorm behind it, if it has one, and a ReLU if asked for; two if it is of low rank."""
         weight, bias = self._folded(name)
-        pads = [side // 2 for side in weight.shape[2:]] * 2
+        if two := factors(weight):
+            narrow, weight = two
+            x = self.quantize(self._conv(x, narrow, np.zeros(len(narrow), dtype=np.float32), stride))
+            stride = (1, 1)
+        out = self._conv(x, weight, bias, stride)
+        out = self.node("Relu", [out]) if relu else out
+        return self.quantize(out) if quantize else out
+
+    def _conv(self, x: str, weight: Array, bias: Array, stride: tuple[int, int]) -> str:
+        kernel = list(weight.shape[2:])
         if x in self._steps:
             inputs = [x, *self._whole(weight, bias, self._steps[x].size)]
         else:
             inputs = [x, self.constant(weight), self.constant(bias)]
-        out = self.node("Conv", inputs, strides=list(stride), pads=pads, kernel_shape=list(weight.shape[2:]))
-        out = self.node("Relu", [out]) if relu else out
-        return self.quantize(out) if quantize else out
+        return self.node(
+            "Conv", inputs, strides=list(stride), pads=[side // 2 for side in kernel] * 2, kernel_shape=kernel
+        )
 
     def pointwise(self, x: str, name: str) -> str:
         """A convolution of 1 x 1 that gives floats.
@@ -331,6 +341,11 @@ class _Graph:
     ) -> "ModelProto":
         """The graph as a model, with what a header says of it in its metadata."""
         import onnx
+
+        if self._quantized and next(self._ranges, None) is not None:
+            raise ValueError(
+                "the model's ranges are more than its activations, for it has been trained since: python -m training.ranges"
+            )
 
         def described(values: Mapping[str, list[Any]]) -> list[Any]:
             return [

@@ -1,5 +1,6 @@
 """training.average: the mean of two models, and only of those that can have one."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ def made(seed: int, vocabulary: str = "abc") -> CRNN:
 
 def test_every_weight_is_the_mean() -> None:
     one, other = made(1), made(2)
+    other.config = replace(other.config, ranges=((0.0, 1.0),))
     expected = {
         name: (one.state_dict()[name] + tensor) / 2
         for name, tensor in other.state_dict().items()
@@ -26,6 +28,7 @@ def test_every_weight_is_the_mean() -> None:
     both = average([one, other])
     assert all(torch.allclose(both.state_dict()[name], tensor) for name, tensor in expected.items())
     assert both.training_summary == {"samples": 2, "averaged": 2}
+    assert not both.config.ranges, "they were the other's"
 
 
 def test_from_the_shell(tmp_path: Path) -> None:

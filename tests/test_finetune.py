@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from simpleocr import CRNN
 from simpleocr.config import CRNNConfig
+from simpleocr.onnx_runtime import OnnxCRNN
 from simpleocr.vocabulary import VOCABULARIES
 from training import finetune, train
 from training.data import open_corpus
@@ -109,6 +110,7 @@ def test_a_model_that_lost_too_much_is_mixed_with_the_old_or_refused(
     better = 1
     outcome = finetune.finetune(arguments(folder, tmp_path / "a", tiny))
     assert (outcome.accepted, outcome.share) == (True, 0.6)
+    assert OnnxCRNN.load(tmp_path / "a" / "model" / "model.safetensors", quantized=True).config.ranges
     better = -1  # one's own lines are read worse, however much of the old is kept
     outcome = finetune.finetune(arguments(folder, tmp_path / "b", tiny))
     assert not outcome.accepted

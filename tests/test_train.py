@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -639,7 +640,7 @@ def test_a_stream_has_to_know_its_end(parquet: Path, tmp_path: Path, capsys: pyt
 def test_a_model_can_be_started_from(parquet: Path, tmp_path: Path) -> None:
     config = CRNNConfig(DIGITS, "tiny", Preprocessing(height=24, stretch=2.0))
     torch.manual_seed(9)
-    CRNN(config, {"samples": 1000}).save_pretrained(tmp_path / "first")
+    CRNN(replace(config, ranges=((0.0, 1.0),)), {"samples": 1000}).save_pretrained(tmp_path / "first")
     argv = [
         "--dataset",
         str(parquet),
@@ -654,7 +655,7 @@ def test_a_model_can_be_started_from(parquet: Path, tmp_path: Path) -> None:
     ]
     main([*argv, "--init", str(tmp_path / "first"), "--max_steps", "1", "--lr", "1e-9"])
     first, network = CRNN.from_pretrained(tmp_path / "first"), CRNN.from_pretrained(tmp_path / "out" / "final")
-    assert network.config == config, "its vocabulary and preprocessing, whatever the defaults are"
+    assert network.config == config, "its vocabulary and preprocessing, and no ranges of other weights"
     assert network.training_summary["samples"] > 1000
     for name, parameter in network.named_parameters():
         assert torch.allclose(parameter, first.get_parameter(name), atol=1e-3), name

@@ -9,6 +9,7 @@ calibration are those of the last model.
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -33,6 +34,7 @@ def average(networks: Sequence[CRNN]) -> CRNN:
         for name, tensor in last.state_dict().items():
             if tensor.dtype.is_floating_point and not name.startswith("language."):
                 tensor.copy_(torch.stack([state[name] for state in states]).mean(dim=0))
+    last.config = replace(last.config, ranges=())  # its activations go elsewhere
     last.training_summary = {**last.training_summary, "averaged": len(networks)}
     return last
 

@@ -17,6 +17,7 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from training import synth, train
 from training.data import DataError, open_corpus
 from training.labels import check_labels
 from training.outcome import Figures, Outcome, measured, read_samples
+from training.ranges import with_ranges
 from training.settings import parse as parse_training
 
 HELD_OUT = 5  # of so many of one's own lines, one is held out
@@ -199,6 +201,8 @@ def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
             **old.training_summary,
             "finetuned": {"lines": len(own_train), "steps": args.max_steps, "share": share, "from": str(args.init)},
         }
+        if find_spec("onnx") and find_spec("onnxruntime"):  # else it cannot be run in whole numbers here, either
+            with_ranges(network, (image for image, _ in general))
         network.save_pretrained(args.out / "model", dtype=torch.float16)
     (args.out / "report.json").write_text(
         json.dumps(asdict(outcome), ensure_ascii=False, indent=1) + "\n", encoding="utf-8"

@@ -9,11 +9,12 @@ each activation in the model file. The weights stay as they are, and so does wha
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from simpleocr.crnn import CRNN
 from simpleocr.detection import detect_lines
@@ -22,7 +23,7 @@ from simpleocr.linenet import LineNet
 from simpleocr.modelfile import ModelError, read_header
 from simpleocr.models import locate
 from simpleocr.onnx_graph import crnn_graph, linenet_graph
-from simpleocr.onnx_runtime import measured_ranges, read_crnn, read_linenet
+from simpleocr.onnx_runtime import measured_ranges, read_linenet
 from simpleocr.preprocessing import Lines, line_to_tensor
 from training.crops import open_samples
 from training.data import DataError, open_pages
@@ -42,14 +43,18 @@ class Watched:
         return self.network.cell_probs(pixels)
 
 
+def with_ranges(network: CRNN, images: Iterable[Image.Image]) -> CRNN:
+    """The network, with the ranges of its activations on these lines in its config."""
+    tensors = {name: tensor.detach().float().cpu().numpy() for name, tensor in network.state_dict().items()}
+    lines = (line_to_tensor(image, network.preprocessing)[None] for image in images)
+    network.config = replace(network.config, ranges=measured_ranges(crnn_graph(network.config, tensors), lines))
+    return network
+
+
 def of_lines(path: Path, datasets: Sequence[str], split: str, limit: int) -> CRNN:
     """A CRNN with the ranges of its activations on lines."""
-    config, tensors = read_crnn(path)
     samples = (s for name in datasets for s in open_samples(name, split=split, limit=limit).stream)
-    images = (line_to_tensor(s.image, config.preprocessing)[None] for s in samples if s.image is not None)
-    network = CRNN.from_pretrained(path)
-    network.config = replace(network.config, ranges=measured_ranges(crnn_graph(config, tensors), images))
-    return network
+    return with_ranges(CRNN.from_pretrained(path), (s.image for s in samples if s.image is not None))
 
 
 def of_pages(path: Path, datasets: Sequence[str], split: str, limit: int) -> LineNet:

@@ -16,7 +16,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -197,7 +197,9 @@ def validation_samples(args: argparse.Namespace, network: CRNN) -> list[tuple[An
 def build(args: argparse.Namespace) -> CRNN:
     """The network to train: new, or a copy of --init."""
     if args.init:
-        return CRNN.from_pretrained(args.init)
+        network = CRNN.from_pretrained(args.init)
+        network.config = replace(network.config, ranges=())  # its activations will go elsewhere
+        return network
     torch.manual_seed(args.seed)
     try:
         preprocessing = Preprocessing(height=args.height, stretch=args.stretch)
