@@ -1,7 +1,7 @@
 """Inference: a copy of a network that reads as the original does, but faster; it can neither be trained nor saved."""
 
 import copy
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -23,7 +23,7 @@ Network = TypeVar("Network", CRNN, LineNet)
 
 
 def for_inference(network: Network) -> Network:
-    """A copy with each BatchNorm folded into its convolution, those of low rank in two, in bfloat16 where the CPU is good at that.
+    """A copy with each BatchNorm folded into its convolution, and those of low rank in two; in bfloat16 where the CPU likes it.
 
     Converted once: autocast would convert every weight again with every picture. The classifier stays in float32, for
     logits of 8 bits would make confidences coarse. A language is not copied.
@@ -61,11 +61,15 @@ def _fold(module: nn.Module, name: str) -> None:
 
 def _in_two(convolution: nn.Conv2d) -> nn.Module:
     """A convolution of low rank as the two that are faster; any other as it is."""
-    if (two := factors(convolution.weight.detach().cpu().numpy())) is None:
+    if (two := factors(convolution.weight.detach().float().cpu().numpy())) is None:
         return convolution
     narrow, wide = (torch.from_numpy(weight).to(convolution.weight) for weight in two)
-    rank, inputs, *kernel = narrow.shape
-    first = nn.Conv2d(inputs, rank, (kernel[0], kernel[1]), convolution.stride, convolution.padding, bias=False)  # type: ignore[arg-type]
-    second = nn.Conv2d(rank, len(wide), 1)
+    rank, inputs, height, width = narrow.shape
+    bare: dict[str, Any] = {
+        "bias": False,
+        "device": "meta",
+    }  # weights of their own would be drawn at random for nothing
+    first = nn.Conv2d(inputs, rank, (height, width), convolution.stride, convolution.padding, **bare)  # type: ignore[arg-type]
+    second = nn.Conv2d(rank, len(wide), 1, **bare)
     first.weight, second.weight, second.bias = nn.Parameter(narrow), nn.Parameter(wide), convolution.bias
     return nn.Sequential(first, second)

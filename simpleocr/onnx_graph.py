@@ -195,7 +195,7 @@ class _Graph:
     def convolution(
         self, x: str, name: str, *, stride: tuple[int, int] = (1, 1), relu: bool = False, quantize: bool = True
     ) -> str:
-        """A convolution with the BatchNorm behind it, if it has one, and a ReLU if asked for; two if it is of low rank."""
+        """A convolution with the BatchNorm behind it, if it has one, and a ReLU if asked for; of low rank, two."""
         weight, bias = self._folded(name)
         if two := factors(weight):
             narrow, weight = two
@@ -206,6 +206,7 @@ class _Graph:
         return self.quantize(out) if quantize else out
 
     def _conv(self, x: str, weight: Array, bias: Array, stride: tuple[int, int]) -> str:
+        """One convolution, in whole numbers if x is."""
         kernel = list(weight.shape[2:])
         if x in self._steps:
             inputs = [x, *self._whole(weight, bias, self._steps[x].size)]
@@ -234,7 +235,7 @@ class _Graph:
     def pooled_rows(self, x: str, score: Array) -> str:
         """(B, D, R, T) -> (B, T, D): the mean of each column's rows by a softmax of what `score` (D, 1) gives them.
 
-        A product of matrices for each column: a sum over an axis in the middle takes three times as long.
+        A product of matrices for each column: a sum over an axis in the middle takes longer.
         """
         x = self.node("Transpose", [x], perm=[0, 3, 2, 1])  # (B, T, R, D)
         weights = self.node("Softmax", [self.node("MatMul", [x, self.constant(score)])], axis=2)  # (B, T, R, 1)
@@ -257,11 +258,11 @@ class _Graph:
         return self._reshaped(self.quantize(self.node("Relu", [out])), [0, 0, -1, len(weight)])
 
     def line_stem(self, image: str, height: int) -> str:
-        """The same of any width, and of a height that is a multiple of four: four pixels below each other are channels.
+        """The same of any width, for heights that are a multiple of four: four pixels below each other are channels.
 
         What is moved for that, a line's few rows, is little.
         """
-        if image not in self._steps or height % 4:
+        if image not in self._steps:
             return self.convolution(image, "stem", stride=(2, 2), relu=True)
         weight, bias = self._folded("stem")
         steps = self._steps[image]
@@ -344,7 +345,7 @@ class _Graph:
 
         if self._quantized and next(self._ranges, None) is not None:
             raise ValueError(
-                "the model's ranges are more than its activations, for it has been trained since: python -m training.ranges"
+                "the model's ranges are more than its activations: python -m training.ranges measures them anew"
             )
 
         def described(values: Mapping[str, list[Any]]) -> list[Any]:

@@ -3,7 +3,7 @@
     python -m training.average --models runs/before runs/after --out runs/both
 
 Model soups (Wortsman et al. 2022, arXiv 2203.05482). The vocabulary and sizes must be the same; the language and the
-calibration are those of the last model.
+temperature are those of the last model, and ranges are measured anew.
 """
 
 import argparse

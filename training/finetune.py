@@ -37,6 +37,7 @@ from training.settings import parse as parse_training
 
 HELD_OUT = 5  # of so many of one's own lines, one is held out
 GENERAL = 1000  # rendered lines on which nothing may be lost
+MEASURED = 150  # of one's own lines, and of the general set, on which ranges are measured
 MOST_LOST = 0.005  # of the general set's exact match
 OWN_SHARE = 0.4  # of the lines of a batch that are one's own
 BLENDS = tuple(tenths / 10 for tenths in range(10, 1, -1))  # shares of the new weights that are tried
@@ -201,9 +202,11 @@ def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
             **old.training_summary,
             "finetuned": {"lines": len(own_train), "steps": args.max_steps, "share": share, "from": str(args.init)},
         }
-        if find_spec("onnx") and find_spec("onnxruntime"):  # else it cannot be run in whole numbers here, either
-            with_ranges(network, (image for image, _ in general))
         network.save_pretrained(args.out / "model", dtype=torch.float16)
+        if find_spec("onnx") and find_spec("onnxruntime"):  # else it is not run in whole numbers here, either
+            tell(0.98, "measuring how far its activations go")
+            seen = (image for image, _ in [*own[:MEASURED], *general[:MEASURED]])
+            with_ranges(CRNN.from_pretrained(args.out / "model"), seen).save_pretrained(args.out / "model")
     (args.out / "report.json").write_text(
         json.dumps(asdict(outcome), ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
     )

@@ -1,21 +1,23 @@
-"""Bring convolutions of a recognizer to a low rank: they read nearly as before and cost a part, wherever a model file is run.
+"""Bring convolutions of a recognizer to a low rank: it reads nearly as before, and they cost a part of it.
 
     python -m training.low_rank --model M --dataset CORPUS --ranks stages.3.0.first=160 stages.3.0.second=96 --out DIR
 
 Their outputs on lines are projected onto the dimensions in which they vary most (Zhang et al. 2015, arXiv 1505.06798). The
-file is as large as before, and tells nothing of it: simpleocr.low_rank finds it in the weights. Training undoes it, so it
-comes after that and before training.calibrate and training.ranges.
+file is as large as before, and tells nothing of it: simpleocr.low_rank finds it in the weights, for torch and ONNX alike.
+Training undoes it, so it comes after that and before training.calibrate and training.ranges.
 """
 
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from simpleocr.crnn import CRNN
+from simpleocr.low_rank import STEP, most_dimensions
 from simpleocr.modelfile import ModelError
 from simpleocr.preprocessing import Lines, line_to_tensor
 from training.crops import open_samples
@@ -56,12 +58,12 @@ class Moments:
 
 @torch.no_grad()
 def to_low_rank(network: CRNN, name: str, rank: int, lines: Iterable[Lines]) -> float:
-    """Bring one convolution to a rank, with the least error of what comes out behind its BatchNorm.
+    """Bring one convolution to a rank, with the least error of what comes out behind its BatchNorm; ranges are dropped.
 
     Args:
         network: in eval mode; is changed.
         name: of a convolution that has a norm beside it, such as "stages.3.0.second".
-        rank: dimensions that are kept.
+        rank: dimensions that are kept, a multiple of STEP.
         lines: (1, H, W_i) tensors on which it is measured.
 
     Returns:
@@ -75,8 +77,9 @@ def to_low_rank(network: CRNN, name: str, rank: int, lines: Iterable[Lines]) -> 
     convolution, norm = modules.get(name), modules.get(f"{name}_norm")
     if not isinstance(convolution, nn.Conv2d) or not isinstance(norm, nn.BatchNorm2d):
         raise ValueError(f"no convolution with a norm is called {name!r}")
-    if not 0 < rank < convolution.out_channels:
-        raise ValueError(f"{name} has {convolution.out_channels} outputs: its rank may be 1 to one less than that")
+    most = most_dimensions(convolution.weight.shape)
+    if rank % STEP or not 0 < rank <= most:
+        raise ValueError(f"the rank of {name} may be a multiple of {STEP} up to {most}: others would make it no faster")
     moments = Moments(norm)
     for line in lines:
         network(torch.from_numpy(line[None]))
@@ -92,7 +95,8 @@ def to_low_rank(network: CRNN, name: str, rank: int, lines: Iterable[Lines]) -> 
     gain = torch.where(gain == 0, 1.0, gain)
     convolution.weight.copy_((kept @ (kept.T @ rows) / gain[:, None]).view_as(convolution.weight))
     norm.bias.add_(mean - kept @ (kept.T @ (mean - shift)) - shift)
-    return float(variances[-rank:].sum() / variances.sum())
+    network.config = replace(network.config, ranges=())  # those of other weights
+    return float(variances[-rank:].sum() / variances.sum().clamp(min=1e-30))
 
 
 def rank_of(text: str) -> tuple[str, int]:

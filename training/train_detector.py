@@ -14,6 +14,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -155,6 +156,7 @@ def run(args: argparse.Namespace) -> LineNet:
     photos = [np.asarray(photo, dtype=np.float32) for photo in load_photos(args.backgrounds)]
     torch.manual_seed(args.seed)
     network = LineNet.from_pretrained(args.init) if args.init else LineNet(LineNetConfig(args.size))
+    network.config = replace(network.config, ranges=())  # its activations will go elsewhere
     average = copy.deepcopy(network).eval()
     began_with = int(network.training_summary.get("samples", 0))
     network.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
