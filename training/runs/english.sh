@@ -61,3 +61,24 @@ python -m training.average --models "$work/runs/english_three" "$work/runs/long2
 render --out "$work/mixed53" --samples 220000 --seed 53 # its validation split calibrates
 python -m training.calibrate --model "$work/runs/both20" --dataset "$work/mixed53" --limit 300 --out "$work/runs/both20_calibrated"
 python -m training.ranges --model "$work/runs/both20_calibrated" --dataset "$work/mixed53" --limit 200 --out "$work/runs/english"
+# what those read surely left out of 400,000 new lines; begun for 9000 steps, lengthened to 11500 at 4750 and shortened to 11000 at 8250
+render --out "$work/mixed61" --samples 400000 --seed 61
+render --out "$work/clear62" --samples 150000 --strength 0.25 --seed 62
+python -m training.hard --model "$work/runs/english" --dataset "$work/mixed61" --rest 0.15 --out "$work/hard61"
+python -m training.page_lines --dataset "$work/pages71" "$work/pages101" --rounds 2 --seed 81 --out "$work/page_lines81"
+train --dataset "$work/hard61" "$work/page_lines81" "$work/clear62" --weights 1 0.6 0.3 --validation "$work/mixed61" --max_columns 800 \
+  --init "$work/runs/english" --max_steps 11000 --lr 0.9e-3 --seed 101 --out "$work/runs/hard101"
+python -m training.language --model "$work/runs/hard101/final" --text "${words[@]}" --out "$work/runs/hard101_language"
+python -m training.average --models "$work/runs/english" "$work/runs/hard101_language" --out "$work/runs/both101"
+# from here on without fonts that draw Greek for Latin letters, and with the right labels where small letters are capitals
+render --out "$work/mixed111" --samples 400000 --seed 111
+render --out "$work/clear112" --samples 100000 --strength 0.25 --seed 112
+train --dataset "$work/mixed111" "$work/hard61" "$work/page_lines81" "$work/clear112" --weights 1 0.3 0.5 0.3 --validation "$work/mixed61" \
+  --max_columns 800 --init "$work/runs/both101" --max_steps 8500 --lr 0.8e-3 --seed 111 --out "$work/runs/mixed111"
+python -m training.language --model "$work/runs/mixed111/final" --text "${words[@]}" --out "$work/runs/mixed111_language"
+# the average of the three runs, two of its convolutions in fewer dimensions
+python -m training.average --models "$work/runs/english" "$work/runs/hard101_language" "$work/runs/mixed111_language" --out "$work/runs/three111"
+python -m training.low_rank --model "$work/runs/three111" --dataset "$work/mixed61" --ranks stages.3.0.first=160 stages.3.0.second=96 \
+  --out "$work/runs/three111_low"
+python -m training.calibrate --model "$work/runs/three111_low" --dataset "$work/mixed61" --limit 1000 --out "$work/runs/three111_calibrated"
+python -m training.ranges --model "$work/runs/three111_calibrated" --dataset "$work/mixed61" --limit 200 --out "$work/runs/english111"
