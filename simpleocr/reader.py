@@ -293,16 +293,21 @@ class OCR:
         if self.retry:
             several = Effort() if len(seen) == 1 else ON_A_PAGE
             crops, first = [sight.crop for sight in seen], [sight.reading for sight in seen]
-            again = look_again(self._fast, crops, first, self.decoder, effort=several)
+            told = self._told(lines, seen, level)
+            again = look_again(self._fast, crops, first, self.decoder, effort=several, told=told)
             lines = [look.line for look in again]
             level = [look.back == Transform.identity() for look in again]
-        written = lines
-        if self.constraint is None:  # what a line is held to, it says as a whole
-            written = [
-                without_check_boxes(line, sight.crop) if upright else line
-                for line, sight, upright in zip(lines, seen, level, strict=True)
-            ]
+        written = self._told(lines, seen, level)
         return [line.moved(sight.back) for line, sight in zip(written, seen, strict=True)]
+
+    def _told(self, lines: Sequence[Line], seen: Sequence[Sight], level: Sequence[bool]) -> list[Line]:
+        """Lines, in their crops' pixels, without their check boxes, where they lie as they were seen."""
+        if self.constraint is not None:  # what a line is held to, it says as a whole
+            return list(lines)
+        return [
+            without_check_boxes(line, sight.crop) if upright else line
+            for line, sight, upright in zip(lines, seen, level, strict=True)
+        ]
 
     def _lines(self, look: Look, texts: Sequence[tuple[int, ...]]) -> list[Line]:
         """Any texts as what one picture says; those that are not allowed or do not fit have confidence 0."""

@@ -199,13 +199,17 @@ def look_again(
     decoder: Decoder = greedy,
     doubt: float = DOUBT,
     effort: Effort = Effort(),
+    told: Sequence[Line] | None = None,
 ) -> list[Look]:
-    """As looks(), of pictures of which the first readings are there."""
+    """As looks(), of pictures of which the first readings are there.
+
+    With `told`, the line that is passed on of each of them, doubts of what is left out there are none.
+    """
     found = [Look(reading.line, [reading]) for reading in first]
     doubtful = []
-    for i, (look, image) in enumerate(zip(found, images, strict=True)):
+    for i, (line, image) in enumerate(zip(told or [look.line for look in found], images, strict=True)):
         # a long line is seldom right as a whole, however surely each of its words is read
-        sure = min((word.confidence for word in look.line.words), default=look.line.confidence)
+        sure = min((word.confidence for word in line.words), default=line.confidence)
         tall = bool(effort.turns) and doubt > 0 and _is_tall(image)
         if sure < (max(doubt, TALL_DOUBT) if tall else doubt):
             doubtful.append(i)

@@ -1,5 +1,6 @@
 """training.train_detector: it learns, is resumed, and says what is wrong in one sentence."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -71,7 +72,7 @@ def test_a_run_starts_from_a_model(corpus: str, tmp_path: Path) -> None:
         out = tmp_path / f"from_{name}"
         train_detector.main(arguments(corpus, out, "--init", start, "--lr", "0", "--max_steps", "1"))
         old, new = LineNet.from_pretrained(start), LineNet.from_pretrained(out / "final")
-        assert new.config == old.config, "the size is that of the model, not --size"
+        assert new.config == replace(old.config, ranges=()), "the size is that of the model, not --size"
         assert new.training_summary["samples"] == old.training_summary["samples"] + 2, "views of before count"
         for (key, a), b in zip(old.named_parameters(), new.parameters(), strict=True):
             assert torch.allclose(a.float(), b.float(), atol=1e-3), key
