@@ -65,10 +65,8 @@ def _in_two(convolution: nn.Conv2d) -> nn.Module:
         return convolution
     narrow, wide = (torch.from_numpy(weight).to(convolution.weight) for weight in two)
     rank, inputs, height, width = narrow.shape
-    bare: dict[str, Any] = {
-        "bias": False,
-        "device": "meta",
-    }  # weights of their own would be drawn at random for nothing
+    # on "meta", for weights of their own would be drawn at random for nothing
+    bare: dict[str, Any] = {"bias": False, "device": "meta"}
     first = nn.Conv2d(inputs, rank, (height, width), convolution.stride, convolution.padding, **bare)  # type: ignore[arg-type]
     second = nn.Conv2d(rank, len(wide), 1, **bare)
     first.weight, second.weight, second.bias = nn.Parameter(narrow), nn.Parameter(wide), convolution.bias
