@@ -5,7 +5,9 @@ grows by the day, though it holds no object more.
 """
 
 import ctypes
+import mmap
 import time
+from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
@@ -28,21 +30,34 @@ def give_back() -> bool:
 
 
 class NowAndThen:
-    """Gives memory back when it is called, unless it has just done so.
+    """Gives memory back when it is called, unless it has just done so and little has been freed since.
 
     Args:
         every: seconds that lie between two times at least; what was given back takes a while to be got again.
+        holes: bytes by which the process may have grown since the last time; from there it is given back at once. None:
+            however many.
     """
 
-    def __init__(self, every: float) -> None:
-        self._every = every
+    def __init__(self, every: float, holes: int | None = None) -> None:
+        self._every, self._holes = every, holes
         self._last = -every
+        self._left = 0
 
     def __call__(self) -> None:
         """Give it back, or not yet."""
-        if (now := time.monotonic()) - self._last >= self._every:
+        grown = self._holes is not None and resident() > self._left + self._holes
+        if (now := time.monotonic()) - self._last >= self._every or grown:
             self._last = now
             give_back()
+            self._left = resident()
+
+
+def resident() -> int:
+    """Bytes of memory that this process holds; 0 where the system does not tell it as Linux does."""
+    try:
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * mmap.PAGESIZE
+    except OSError:
+        return 0
 
 
 def keep_given_back(every: float) -> Event:

@@ -31,6 +31,8 @@ from simpleocr.vocabulary import Vocabulary, normalize
 DEFAULT_MODEL = "english"
 DEFAULT_DETECTOR = "lines"
 TRIM_EVERY = 1.0  # seconds after which the memory that pages have left is given back
+# bytes of it that are given back at once; ONNX Runtime leaves less, and the time that it takes counts for more there
+HOLES = {"torch": 32 * 2**20}
 NO_TEXT = 0.1  # mean confidence of a line's words below which it is none, on a page with others
 
 
@@ -87,7 +89,7 @@ class OCR:
         self.max_pixels = max_pixels
         self.detector: Detector | None = load.detector(detector) if isinstance(detector, str) else detector
         self._fast_detector: Detector | None = _prepared(self.detector) if self.detector is not None else None
-        self._give_back = NowAndThen(TRIM_EVERY)
+        self._give_back = NowAndThen(TRIM_EVERY, HOLES.get(runtime))
 
     @classmethod
     def from_pretrained(

@@ -158,6 +158,28 @@ def test_memory_is_given_back_now_and_then_only(monkeypatch: pytest.MonkeyPatch)
     assert said == [1, 1, 1, 2, 3]
 
 
+def test_memory_is_given_back_at_once_where_much_of_it_was_freed(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[float] = []
+    # before a call, and after memory was given back
+    held = iter([100, 90, 130, 141, 95, 100])
+    monkeypatch.setattr(memory, "give_back", lambda: given.append(1))
+    monkeypatch.setattr(memory, "resident", lambda: next(held))
+    monkeypatch.setattr("time.monotonic", lambda: 5.0)
+    now_and_then = memory.NowAndThen(1.0, holes=50)
+    said = []
+    for _ in range(4):
+        now_and_then()
+        said.append(len(given))
+    assert said == [1, 1, 2, 2]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="told by /proc")
+def test_resident_memory_is_what_the_system_says() -> None:
+    before = memory.resident()
+    block = np.ones(2**24, dtype=np.uint8)
+    assert 0.9 * block.size < memory.resident() - before < 3 * block.size
+
+
 def test_memory_is_given_back_until_told_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[int] = []
 

@@ -398,6 +398,22 @@ def test_any_text_becomes_a_picture_of_bounded_size(
         assert image.max() > image.min(), "something is to be seen"
 
 
+def test_letters_of_another_grey_are_whole_letters() -> None:
+    alpha = np.zeros((8, 40), dtype=np.float32)
+    for left in (2, 10, 20, 31):
+        alpha[1:7, left : left + 6] = 1
+    seen = set()
+    for seed in range(200):
+        colour = np.full(alpha.shape, 150, dtype=np.float32)
+        render._two_tones(colour, alpha, 40, Random(seed))
+        letters = [colour[1:7, left : left + 6] for left in (2, 10, 20, 31)]
+        assert all(letter.min() == letter.max() for letter in letters)
+        assert all(abs(letter[0, 0] - 40) >= 45 for letter in letters)
+        seen.add(tuple(letter[0, 0] != 150 for letter in letters))
+    assert len(seen) > 8
+    assert (False,) * 4 in seen  # a grey that could not be told from the ground is not taken
+
+
 def test_what_only_its_height_tells_mostly_has_the_line_around_it(source: Source) -> None:
     """A small x and a capital X, cropped to their ink, are the same picture."""
     face = Face(DEJAVU, EM)

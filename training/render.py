@@ -67,7 +67,7 @@ class Source:
 
 def small_capitals(text: str, rng: Random) -> list[float]:
     """The scale of each character where the first letters of capital words stand out, as on many signs; else ones."""
-    if len(text) < 3 or text != text.upper() or rng.random() > 0.1:
+    if len(text) < 3 or text != text.upper() or rng.random() > 0.15:
         return [1.0] * len(text)
     small = rng.uniform(0.65, 0.88)
     return [1.0 if i == 0 or text[i - 1] == " " else small for i in range(len(text))]
@@ -77,7 +77,9 @@ def lay_out(text: str, face: Face, rng: Random, strength: float) -> tuple[Mask, 
     """Text in one line on a canvas: its coverage mask, and the box (left, top, right, bottom) of its ink."""
     tracking, jitter, space = 0.0, 0.0, rng.uniform(0.85, 1.4)
     draw = rng.random()
-    if draw < 0.25:
+    if draw < 0.03:
+        tracking = rng.uniform(-0.12, -0.05) * face.size * strength  # letters that touch or overlap, as on signs
+    elif draw < 0.25:
         tracking = rng.uniform(-0.05, 0.1) * face.size
     elif draw < 0.35 and len(text) < 30:
         tracking = rng.uniform(0.1, 0.7) * face.size
@@ -266,10 +268,12 @@ def paint(mask: Mask, source: Source, rng: Random, strength: float, document: bo
         surface = _rule(surface, ink, rng, strength * source.share("print"))
     else:
         surface = _panel(surface, ground, rng, styled)
-        if rng.random() < 0.4 * styled:
+        if rng.random() < 0.55 * styled:
             surface, alpha = _style(surface, alpha, mask, ground, ink, rng)
     colour = np.full(mask.shape, ink, dtype=np.float32)
     if not document:
+        if rng.random() < 0.12 * styled * source.share("polarity"):
+            _two_tones(colour, alpha, ground, rng)
         draw = rng.random()
         if draw < 0.2 * styled:
             colour += clouds(mask.shape, rng) * np.float32(rng.uniform(5, 40))
@@ -281,6 +285,18 @@ def paint(mask: Mask, source: Source, rng: Random, strength: float, document: bo
     if abs(under - ink) < 25:
         colour += np.float32((60 if under < 128 else -60) + under - ink)
     return surface + (colour - surface) * alpha
+
+
+def _two_tones(colour: Grey, alpha: Grey, ground: float, rng: Random) -> None:
+    """Some letters, or the rest of the text from one on, in another grey, as the halves of a name on a sign."""
+    other = float(np.clip(ground + rng.choice((-1, 1)) * rng.uniform(50, 180), 0, 255))
+    inked = alpha.max(axis=0) > 0.1
+    starts = np.flatnonzero(inked[1:] & ~inked[:-1]) + 1  # of letters, but for those that touch the one before
+    if abs(other - ground) < 45 or len(starts) < 2:
+        return
+    first = rng.randrange(len(starts))
+    last = len(starts) if rng.random() < 0.6 else first + rng.choice((1, 1, 2))
+    colour[:, starts[first] : starts[last] if last < len(starts) else None] = other
 
 
 def _panel(surface: Grey, ground: float, rng: Random, strength: float) -> Grey:
@@ -333,7 +349,7 @@ def _style(surface: Grey, alpha: Grey, mask: Mask, ground: float, ink: float, rn
     """A shadow, a relief, an outline, an extrusion, or letters that are only an outline."""
     height = mask.shape[0]
     draw = rng.random()
-    if rng.random() < 0.25:
+    if rng.random() < 0.35:
         return _extrude(surface, alpha, ground, ink, rng), alpha
     if draw < 0.12:
         # raised or cut letters: a lit and a shaded edge, and a face almost of the ground's colour
