@@ -82,3 +82,14 @@ python -m training.low_rank --model "$work/runs/three111" --dataset "$work/mixed
   --out "$work/runs/three111_low"
 python -m training.calibrate --model "$work/runs/three111_low" --dataset "$work/mixed61" --limit 1000 --out "$work/runs/three111_calibrated"
 python -m training.ranges --model "$work/runs/three111_calibrated" --dataset "$work/mixed61" --limit 200 --out "$work/runs/english111"
+# on a GPU with 16 cores: 3.1 million views of 324,000 lines that 15 processes rendered meanwhile; 12,257 of page_lines81 were carried there
+python -m training.train --render 0.94 --fonts "$work/fonts" --text "${words[@]}" --backgrounds "$photos" --dataset "$work/page_lines81" \
+  --validation "$work/mixed61" --eval_samples 200 --eval_every 100000 --init "$work/runs/english111" --batch_size 1024 --lr 1.5e-3 --ema 0.998 \
+  --max_columns 1200 --minutes 2.3 --threads 1 --renderers 15 --seed 121 --out "$work/runs/gpu121"
+# the average, the new run counted twice; calibrated on lines of the renderer of that day
+python -m training.average --models "$work/runs/english111" "$work/runs/gpu121/final" "$work/runs/gpu121/final" --out "$work/runs/three121"
+python -m training.low_rank --model "$work/runs/three121" --dataset "$work/mixed61" --ranks stages.3.0.first=160 stages.3.0.second=96 \
+  --out "$work/runs/three121_low"
+render --out "$work/scene121" --samples 40000 --seed 121
+python -m training.calibrate --model "$work/runs/three121_low" --dataset "$work/scene121" --out "$work/runs/three121_calibrated"
+python -m training.ranges --model "$work/runs/three121_calibrated" --dataset "$work/scene121" --limit 200 --out "$work/runs/english121"
