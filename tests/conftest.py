@@ -8,16 +8,29 @@ from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two processes run the tests: more threads would wait for one another
+# containers like to set it; but tests start dozens of processes, each of which would compile the project anew
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import pytest
 from hypothesis import settings
 
 from simpleocr import inference
 
+sys.dont_write_bytecode = False  # as in the environment of those processes
+
 # what lets a change land must not be a matter of luck; without CI in the environment every run tries other examples
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
+
+
+LONGEST = ("test_browser", "test_train", "test_hub", "test_app", "test_requests", "test_finetune", "test_live_browser")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest modules first: one that comes last is waited for by an idle process."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
 
 
 @pytest.fixture(autouse=True)

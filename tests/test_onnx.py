@@ -303,6 +303,7 @@ def test_too_few_ranges_are_no_crash(tmp_path: Path) -> None:
         OnnxCRNN.load(stored(tmp_path, network), quantized=True)
 
 
+@pytest.mark.slow  # each runtime in processes of its own
 def test_runtimes_are_compared_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "set"
     folder.mkdir()
