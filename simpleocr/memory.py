@@ -33,7 +33,8 @@ class NowAndThen:
     """Gives memory back when it is called, unless it has just done so and little has been freed since.
 
     Args:
-        every: seconds that lie between two times at least; what was given back takes a while to be got again.
+        every: seconds that lie between two times, unless `holes` says otherwise; what was given back takes a while to be
+            got again.
         holes: bytes by which the process may have grown since the last time; from there it is given back at once. None:
             however many.
     """
@@ -49,7 +50,8 @@ class NowAndThen:
         if (now := time.monotonic()) - self._last >= self._every or grown:
             self._last = now
             give_back()
-            self._left = resident()
+            if self._holes is not None:
+                self._left = resident()
 
 
 def resident() -> int:

@@ -303,13 +303,26 @@ def test_too_few_ranges_are_no_crash(tmp_path: Path) -> None:
         OnnxCRNN.load(stored(tmp_path, network), quantized=True)
 
 
-@pytest.mark.slow  # each runtime in processes of its own
-def test_runtimes_are_compared_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def one_line(tmp_path: Path) -> Path:
+    """A corpus of one picture."""
     folder = tmp_path / "set"
     folder.mkdir()
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (30, 60), dtype=np.uint8)).save(folder / "0.png")
     (folder / "metadata.csv").write_text("file_name,text\n0.png,a\n")
-    given = ["--dataset", str(folder), "--runtimes", "onnx", "--threads", "1", "--out", str(tmp_path / "t.json")]
+    return folder
+
+
+def test_a_runtime_is_measured(one_line: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runtimes.main(["--dataset", str(one_line), "--runtime", "onnx", "--threads", "1"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["set, alphanumeric"] in (0, 1)
+    assert found["ms a line, median"] > 0
+
+
+@pytest.mark.slow  # each runtime in processes of its own
+def test_runtimes_are_compared_side_by_side(one_line: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--dataset", str(one_line), "--runtimes", "onnx", "--threads", "1", "--out", str(tmp_path / "t.json")]
     runtimes.main(given)
     (found,) = json.loads((tmp_path / "t.json").read_text()).values()
     assert found["set, alphanumeric"] in (0, 1)

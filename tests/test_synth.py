@@ -398,20 +398,25 @@ def test_any_text_becomes_a_picture_of_bounded_size(
         assert image.max() > image.min(), "something is to be seen"
 
 
-def test_letters_of_another_grey_are_whole_letters() -> None:
+def test_letters_of_another_grey_are_whole_letters_that_stand_out_from_what_lies_under_them() -> None:
     alpha = np.zeros((8, 40), dtype=np.float32)
-    for left in (2, 10, 20, 31):
+    places = (2, 10, 20, 31)
+    for left in places:
         alpha[1:7, left : left + 6] = 1
+    surface = np.tile(np.linspace(0, 240, 40, dtype=np.float32), (8, 1))  # lit from the side
     seen = set()
     for seed in range(200):
-        colour = np.full(alpha.shape, 150, dtype=np.float32)
-        render._two_tones(colour, alpha, 40, Random(seed))
-        letters = [colour[1:7, left : left + 6] for left in (2, 10, 20, 31)]
-        assert all(letter.min() == letter.max() for letter in letters)
-        assert all(abs(letter[0, 0] - 40) >= 45 for letter in letters)
-        seen.add(tuple(letter[0, 0] != 150 for letter in letters))
-    assert len(seen) > 8
-    assert (False,) * 4 in seen  # a grey that could not be told from the ground is not taken
+        colour = np.full(alpha.shape, 130.5, dtype=np.float32)
+        render._two_tones(colour, alpha, surface, Random(seed))
+        changed = [bool((colour[1:7, left : left + 6] != 130.5).all()) for left in places]
+        assert changed == [bool((colour[1:7, left : left + 6] != 130.5).any()) for left in places]
+        if any(changed):
+            under = surface[colour != 130.5].mean()
+            assert abs(float(colour[colour != 130.5][0]) - float(under)) > 35
+        seen.add(tuple(changed))
+    assert (True,) * 4 not in seen
+    assert (False,) * 4 in seen  # where no other grey stands out
+    assert len(seen) > 7
 
 
 def test_what_only_its_height_tells_mostly_has_the_line_around_it(source: Source) -> None:

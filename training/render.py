@@ -78,7 +78,7 @@ def lay_out(text: str, face: Face, rng: Random, strength: float) -> tuple[Mask, 
     tracking, jitter, space = 0.0, 0.0, rng.uniform(0.85, 1.4)
     draw = rng.random()
     if draw < 0.03:
-        tracking = rng.uniform(-0.12, -0.05) * face.size * strength  # letters that touch or overlap, as on signs
+        tracking = rng.uniform(-0.12, -0.05) * face.size * strength  # close, up to letters that touch
     elif draw < 0.25:
         tracking = rng.uniform(-0.05, 0.1) * face.size
     elif draw < 0.35 and len(text) < 30:
@@ -272,8 +272,6 @@ def paint(mask: Mask, source: Source, rng: Random, strength: float, document: bo
             surface, alpha = _style(surface, alpha, mask, ground, ink, rng)
     colour = np.full(mask.shape, ink, dtype=np.float32)
     if not document:
-        if rng.random() < 0.12 * styled * source.share("polarity"):
-            _two_tones(colour, alpha, ground, rng)
         draw = rng.random()
         if draw < 0.2 * styled:
             colour += clouds(mask.shape, rng) * np.float32(rng.uniform(5, 40))
@@ -284,19 +282,25 @@ def paint(mask: Mask, source: Source, rng: Random, strength: float, document: bo
     under = float((surface * alpha).sum()) / covered
     if abs(under - ink) < 25:
         colour += np.float32((60 if under < 128 else -60) + under - ink)
+    if not document and rng.random() < 0.12 * styled * source.share("polarity"):
+        _two_tones(colour, alpha, surface, rng)
     return surface + (colour - surface) * alpha
 
 
-def _two_tones(colour: Grey, alpha: Grey, ground: float, rng: Random) -> None:
-    """Some letters, or the rest of the text from one on, in another grey, as the halves of a name on a sign."""
-    other = float(np.clip(ground + rng.choice((-1, 1)) * rng.uniform(50, 180), 0, 255))
+def _two_tones(colour: Grey, alpha: Grey, surface: Grey, rng: Random) -> None:
+    """Some letters, or all from one on, in another grey that stands out from what lies under them."""
     inked = alpha.max(axis=0) > 0.1
     starts = np.flatnonzero(inked[1:] & ~inked[:-1]) + 1  # of letters, but for those that touch the one before
-    if abs(other - ground) < 45 or len(starts) < 2:
+    if len(starts) < 3:
         return
-    first = rng.randrange(len(starts))
-    last = len(starts) if rng.random() < 0.6 else first + rng.choice((1, 1, 2))
-    colour[:, starts[first] : starts[last] if last < len(starts) else None] = other
+    to_the_end = rng.random() < 0.6
+    first = rng.randrange(int(to_the_end), len(starts))
+    last = len(starts) if to_the_end else first + rng.choice((1, 1, 2))
+    letters = np.s_[:, starts[first] : starts[last] if last < len(starts) else None]
+    under = float((surface[letters] * alpha[letters]).sum()) / (float(alpha[letters].sum()) + 1e-6)
+    other = float(np.clip(under + rng.choice((-1, 1)) * rng.uniform(50, 180), 0, 255))
+    if abs(other - under) >= 45:
+        colour[letters] = other
 
 
 def _panel(surface: Grey, ground: float, rng: Random, strength: float) -> Grey:

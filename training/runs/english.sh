@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The commands of the weights in simpleocr/weights/english, on two CPU cores; training/LOG.md has their figures.
+# The commands of the weights in simpleocr/weights/english, on two CPU cores, but for the last run; training/LOG.md has their figures.
 #
 #   training/runs/english.sh TEXT BACKGROUNDS WORK      folders of text files, of photographs, and for all that is written
 #
