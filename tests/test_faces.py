@@ -13,6 +13,7 @@ from training import faces
 from training.corpus import load_corpus
 from training.faces import Line, categories, clean_lines, figures, running_text
 from training.fonts import Face, family
+from training.peers import Peer
 from training.render import Source
 
 # not by find_fonts(), which takes the system's files of the same names where they come last
@@ -75,6 +76,12 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     report = json.loads((tmp_path / "faces.json").read_text())
     assert report["figures"]["all"]["cer"] < 0.1
     assert (tmp_path / "faces.png").stat().st_size > 1000
+    assert report["peers"] == {}
+    monkeypatch.setattr(faces, "others", lambda _: [Peer("mute", lambda _: "", None)])
+    faces.main(["--lines", "2", "--peers", "--out", str(tmp_path)])
+    assert "\nmute\n" in capsys.readouterr().out
+    report = json.loads((tmp_path / "faces.json").read_text())
+    assert report["peers"]["mute"]["all"] == report["figures"]["all"] | {"cer": 1.0, "exact": 0.0}
     for bad in (["--lines", "0"], ["--model", "/nowhere"]):
         with pytest.raises(SystemExit):
             faces.main(bad)

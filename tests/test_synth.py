@@ -447,6 +447,25 @@ def test_a_line_box_holds_the_ink_and_most_of_the_line(source: Source) -> None:
             assert bottom - top >= 0.6 * (face.ascent + face.descent) - 2
 
 
+class Drawn(Random):
+    """Draws 0.01 where a number of 0..1 is asked for: what happens rarely, happens."""
+
+    def random(self) -> float:
+        return 0.01
+
+
+def test_letters_are_set_closer_by_strength(source: Source) -> None:
+    face, text = Face(DEJAVU, EM), "minimum"  # lower case: no small capitals
+
+    def width(strength: float) -> int:
+        left, _, right, _ = render.lay_out(text, face, Drawn(0), strength)[1]
+        return right - left
+
+    gaps = EM * (len(text) - 1)
+    closer = (width(0.0) - width(1.0)) / gaps
+    assert closer == pytest.approx(0.12, abs=2 / gaps)
+
+
 def test_empty_pictures_occur_and_are_labelled_as_empty(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
 

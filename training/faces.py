@@ -1,6 +1,7 @@
 """Faces: clean lines of running text in every font family that training never saw, and how well each family is read.
 
     python -m training.faces --fonts fonts --text books --model english --out reports
+    python -m training.faces --fonts fonts --text books --peers         # Tesseract and PP-OCR read the same lines
 
 Every family counts the same, whatever the number of its files, so that the figure does not hang on which fonts a draw
 holds. A file categories.tsv in a folder of fonts (file stem up to "-latin", tab, category; training/runs/fonts.sh writes
@@ -11,7 +12,7 @@ import argparse
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
@@ -26,11 +27,13 @@ from training.backgrounds import load_photos
 from training.contact import cell, contact_sheet
 from training.corpus import Corpus, load_corpus
 from training.fonts import Face, family, find_fonts, held_out
+from training.peers import others
 from training.render import EM, Source, render_line
 
 CATEGORIES = "categories.tsv"
 HANDWRITING = "handwriting"
 SHEET_ROWS = 30
+THREADS = 2  # of the other systems
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,30 @@ def figures(lines: Sequence[Line], read: Sequence[str]) -> Figures:
     )
 
 
+def by_group(lines: Sequence[Line], read: Sequence[str], known: Mapping[str, str]) -> dict[str, Figures]:
+    """Figures of all lines, of print and handwriting, of each category and of each family.
+
+    Args:
+        lines: what was rendered.
+        read: what was read of each.
+        known: category of each family; those it lacks are "other".
+    """
+    groups: dict[str, list[tuple[Line, str]]] = defaultdict(list)
+    for pair in zip(lines, read, strict=True):
+        kind = known.get(pair[0].family, "other")
+        for group in ("all", "handwriting" if kind == HANDWRITING else "print", f"  {kind}", f"    {pair[0].family}"):
+            groups[group].append(pair)
+    return {name: figures([line for line, _ in pairs], [text for _, text in pairs]) for name, pairs in groups.items()}
+
+
+def table(found: Mapping[str, Figures]) -> str:
+    """Groups of lines below each other, the worst families first."""
+    rows = [f"{'':36} families  lines     CER   exact"]
+    for name, one in sorted(found.items(), key=lambda item: (item[0].startswith("    "), -item[1].cer)):
+        rows.append(f"{name:36} {one.families:8} {one.lines:6} {one.cer:7.4f} {one.exact:7.3f}")
+    return "\n".join(rows)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the arguments, render, read, print by category and by family, write a sheet of the worst."""
     parser = argparse.ArgumentParser(
@@ -123,6 +150,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--text", type=Path, nargs="*", default=[], help="text files with running text")
     parser.add_argument("--lines", type=int, default=12, help="of each family")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--peers", action="store_true", help="have the other systems that are installed read them, too")
     parser.add_argument("--out", type=Path, help="folder for faces.json and faces.png, the lines read worst")
     args = parser.parse_args(argv)
     if args.lines < 1:
@@ -139,18 +167,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not lines:
         sys.exit("training.faces: no family that training never saw has letters")
     read = [line.text for line in ocr.recognize([line.image for line in lines])]
-    groups = defaultdict(list)
-    for pair in zip(lines, read, strict=True):
-        kind = known.get(pair[0].family, "other")
-        for group in ("all", "handwriting" if kind == HANDWRITING else "print", f"  {kind}", f"    {pair[0].family}"):
-            groups[group].append(pair)
-    found = {name: figures([line for line, _ in pairs], [text for _, text in pairs]) for name, pairs in groups.items()}
-    print(f"{'':36} families  lines     CER   exact")
-    for name, one in sorted(found.items(), key=lambda item: (item[0].startswith("    "), -item[1].cer)):
-        print(f"{name:36} {one.families:8} {one.lines:6} {one.cer:7.4f} {one.exact:7.3f}")
+    found = by_group(lines, read, known)
+    print(table(found))
+    beside = {}
+    for peer in others(THREADS) if args.peers else ():
+        texts = [normalize(peer.one(line.image)) for line in lines]
+        beside[peer.name] = {k: v for k, v in by_group(lines, texts, known).items() if not k.startswith("    ")}
+        print(f"\n{peer.name}\n{table(beside[peer.name])}")
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
-        report = {"model": args.model, "seed": args.seed, "figures": {n.strip(): asdict(f) for n, f in found.items()}}
+        report = {
+            "model": args.model,
+            "seed": args.seed,
+            "figures": {n.strip(): asdict(f) for n, f in found.items()},
+            "peers": {name: {n.strip(): asdict(f) for n, f in one.items()} for name, one in beside.items()},
+        }
         (args.out / "faces.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
         worst = sorted(
             zip(lines, read, strict=True), key=lambda p: -metrics.cer(predictions=[p[1]], targets=[p[0].text])
