@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,7 +23,18 @@ from simpleocr.layout import find_lines
 from simpleocr.memory import NowAndThen
 from simpleocr.patterns import pattern
 from simpleocr.recognition import Recognizer, recognize
-from simpleocr.retry import DOUBT, ON_A_PAGE, Effort, Look, look_again, looks, placed, recognize_carefully, weigh
+from simpleocr.retry import (
+    DOUBT,
+    ON_A_PAGE,
+    Effort,
+    Look,
+    favouring,
+    look_again,
+    looks,
+    placed,
+    recognize_carefully,
+    weigh,
+)
 from simpleocr.runtimes import RUNTIMES, Runtime
 from simpleocr.sharing import Shared
 from simpleocr.sight import Sight, mean_confidence, see, see_page
@@ -228,7 +240,10 @@ class OCR:
         return recognize_carefully(self._fast, images, self.decoder)
 
     def n_best(self, source: ImageSource, count: int = 5) -> list[Line]:
-        """The likeliest readings of a picture of one line, best first, each with its confidence.
+        """The likeliest readings of a picture of one line, each with its confidence; the first is what a call reads.
+
+        Confidences add up to 1 at most: where the picture was looked at from several sides, all of them are what those
+        sides say that favour the first.
 
         Args:
             source: as for a call.
@@ -249,8 +264,9 @@ class OCR:
             weight=self.language_weight,
             bonus=self.language_weight,
         )
-        lines = self._lines(look, list(dict.fromkeys([tuple(self._ids(look.line.text)), *(h.ids for h in found)])))
-        return sorted(lines, key=lambda line: -line.confidence)[:count]
+        read = tuple(self._ids(look.line.text))
+        first, *others = self._lines(look, list(dict.fromkeys([read, *(one.ids for one in found)])))
+        return [first, *sorted(others, key=lambda line: -line.confidence)][:count]
 
     def score(self, source: ImageSource, candidates: Sequence[str]) -> list[Line]:
         """How likely does a picture of one line say each of these texts?
@@ -314,11 +330,15 @@ class OCR:
     def _lines(self, look: Look, texts: Sequence[tuple[int, ...]]) -> list[Line]:
         """Any texts as what one picture says; those that are not allowed or do not fit have confidence 0."""
         vocabulary, seen = self.network.vocabulary, look.readings
+        views = favouring(vocabulary, seen, look.line.text)
         room = max(len(reading.log_probs) for reading in seen)
         possible = [
             ids for ids in texts if len(ids) <= room and (self.constraint is None or self.constraint.accepts(ids))
         ]
-        weighed = dict(zip(possible, weigh(vocabulary, seen, possible), strict=True)) if possible else {}
+        weighed = {}
+        if possible:
+            of_each = weigh(vocabulary, [seen[i] for i in views], possible)
+            weighed = {ids: replace(one, view=views[one.view]) for ids, one in zip(possible, of_each, strict=True)}
         lines = []
         for ids in texts:
             line = Line((), look.line.polygon, 0.0)

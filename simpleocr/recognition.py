@@ -7,6 +7,7 @@ from functools import cached_property
 from itertools import islice
 from typing import Protocol
 
+import numpy as np
 from PIL import Image
 
 from simpleocr.beam import NextCharacter
@@ -15,9 +16,10 @@ from simpleocr.document import Char, Line
 from simpleocr.geometry import box_to_polygon
 from simpleocr.likelihood import NEVER, Likelihood, LogProbs, likelihoods
 from simpleocr.preprocessing import COLUMN_STRIDE, Lines, Preprocessing, line_to_tensor, padded
-from simpleocr.vocabulary import Vocabulary
+from simpleocr.vocabulary import BLANK, Vocabulary
 from simpleocr.windows import stitched, windows
 
+IMPOSSIBLE = -100.0  # logarithm of the probability of any character where there is none
 BATCH_COLUMNS = 16_384  # columns of a batch, padding included: bounds memory whatever the widths
 
 
@@ -141,9 +143,17 @@ def line_log_probs(network: Recognizer, tensors: Sequence[Lines]) -> list[LogPro
     pieces = [tensor[..., start:end] for tensor, cut in zip(tensors, cuts, strict=True) for start, end in cut]
     read: dict[int, LogProbs] = {}
     for batch in _batches([piece.shape[-1] for piece in pieces]):
-        read.update(zip(batch, network.log_probs([pieces[i] for i in batch]), strict=True))
+        for i, log_probs in zip(batch, network.log_probs([pieces[i] for i in batch]), strict=True):
+            read[i] = _nothing(log_probs) if (pieces[i] == pieces[i].flat[0]).all() else log_probs
     parts = (read[i] for i in range(len(pieces)))
     return [stitched(list(islice(parts, len(cut))), [start // COLUMN_STRIDE for start, _ in cut]) for cut in cuts]
+
+
+def _nothing(log_probs: LogProbs) -> LogProbs:
+    """What a picture of one grey says, of which a network may have its doubts: surely nothing."""
+    sure = np.full_like(log_probs, IMPOSSIBLE)
+    sure[:, BLANK] = 0.0
+    return sure
 
 
 def _batches(widths: Sequence[int]) -> Iterator[list[int]]:

@@ -30,6 +30,7 @@ TALL_DOUBT = 0.97  # the same for such a picture: a column of print looks like a
 LONG = 12  # characters from which on a text is not easily given up, nor for one of half its length
 CONVINCING = 0.05  # confidence that another text must reach to take the place of one of that length
 PROPOSALS = 6  # texts of other views that are weighed, those the views were surest of
+NARROWEST = 0.05  # width over height of a picture that is looked at from other sides: a narrower one is no line
 LINES_AT_ONCE = 16  # doubtful lines whose views are read together: bounds memory
 CELLS = 100_000  # views times texts times states that are computed at a time: bounds memory
 
@@ -115,8 +116,9 @@ class Turn:
 
     Args:
         turn: what sets it right.
-        odds: what a reading that was turned so is multiplied with before it is compared: few texts are upside down.
-        quarter: whether it is tried on tall pictures alone, and must have more than one letter: "I" lying is a dash.
+        odds: what the odds of a reading that was turned so are multiplied with before they are compared with those of
+            what stands upright: few texts are upside down.
+        quarter: whether it is tried on tall pictures alone.
     """
 
     turn: QuarterTurn
@@ -125,7 +127,7 @@ class Turn:
 
 
 TURNS: dict[str, Turn] = {
-    "upside down": Turn(UPSIDE_DOWN, 0.7, quarter=False),
+    "upside down": Turn(UPSIDE_DOWN, 0.3, quarter=False),
     "upwards": Turn(UPWARDS, 1.0, quarter=True),
     "downwards": Turn(DOWNWARDS, 1.0, quarter=True),
 }
@@ -222,7 +224,10 @@ def look_again(
         )
         for i, grey, (pictures, turned) in zip(part, greys, sides, strict=True):
             seen = [found[i].readings[0], *islice(read, len(pictures))]
-            found[i] = _decided(network.vocabulary, grey, seen, list(islice(read, len(turned))), effort)
+            turns = _turns(grey, effort, network.preprocessing)
+            found[i] = _decided(
+                network.vocabulary, grey, seen, list(zip(turns, islice(read, len(turned)), strict=True))
+            )
     return found
 
 
@@ -231,29 +236,47 @@ def _sides(
 ) -> tuple[list[Image.Image], list[Image.Image]]:
     """One picture from every side that is tried: its views, and it turned as a whole."""
     aspect = grey.width / grey.height
-    pictures = [view.apply(grey) for view in effort.views.values() if aspect <= view.longest]
+    views = effort.views.values() if aspect >= NARROWEST else ()
+    pictures = [view.apply(grey) for view in views if aspect <= view.longest]
     pictures = [p for p in pictures if preprocessing.width(p.size) <= preprocessing.max_width]
-    return pictures, [turn.turn(grey)[0] for turn in _turns(grey, effort)]
+    return pictures, [turn.turn(grey)[0] for turn in _turns(grey, effort, preprocessing)]
 
 
-def _turns(grey: Image.Image, effort: Effort) -> list[Turn]:
-    return [turn for turn in effort.turns.values() if not turn.quarter or _is_tall(grey)]
+def _turns(grey: Image.Image, effort: Effort, preprocessing: Preprocessing) -> list[Turn]:
+    fits = preprocessing.width((grey.height, grey.width)) <= preprocessing.max_width
+    return [turn for turn in effort.turns.values() if not turn.quarter or (_is_tall(grey) and fits)]
 
 
 def _decided(
-    vocabulary: Vocabulary, grey: Image.Image, seen: Sequence[Reading], turned: Sequence[Reading], effort: Effort
+    vocabulary: Vocabulary, grey: Image.Image, seen: Sequence[Reading], turned: Sequence[tuple[Turn, Reading]]
 ) -> Look:
     """What the views agree on, or a turned picture says more surely."""
-    best, confidence = agreed(vocabulary, seen)
-    look = Look(best.line, seen)
-    for turn, other in zip(_turns(grey, effort), turned, strict=True):
-        if turn.quarter and sum(c.isalnum() for c in other.decoded.text) < 2:
+    best, _ = agreed(vocabulary, seen)
+    look, surest = Look(best.line, seen), _odds(_upright(vocabulary, seen, best.decoded.text))
+    for turn, other in turned:
+        if sum(c.isalnum() for c in other.decoded.text) < 2:  # "I" lying is a dash, a "W" on its head an "M"
             continue
-        if turn.odds * math.exp(other.log_confidence) > confidence:
-            confidence = turn.odds * math.exp(other.log_confidence)
-            back = turn.turn.back(*grey.size)
+        if (odds := turn.odds * _odds(math.exp(other.log_confidence))) > surest:
+            surest, back = odds, turn.turn.back(*grey.size)
             look = Look(other.line.moved(back), [other], back)
     return look
+
+
+def _odds(probability: float) -> float:
+    return probability / max(1e-9, 1 - probability)
+
+
+def _upright(vocabulary: Vocabulary, seen: Sequence[Reading], text: str) -> float:
+    """How surely a picture stands upright: it says `text`, or that in other cases and spaces.
+
+    "w 31" and "W31" share what is right of them; upside down nothing is like "XLEOM", so that this would win over each.
+    """
+
+    def folded(text: str) -> str:
+        return "".join(text.split()).casefold()
+
+    alike = dict.fromkeys([text, *(r.decoded.text for r in seen if folded(r.decoded.text) == folded(text))])
+    return min(1.0, sum(one.confidence for one in weigh(vocabulary, seen, [vocabulary.encode(one) for one in alike])))
 
 
 def _is_tall(image: Image.Image) -> bool:
@@ -300,6 +323,13 @@ def weigh(vocabulary: Vocabulary, seen: Sequence[Reading], texts: Sequence[Seque
             for i, (confidence, view) in enumerate(zip(confidences, views, strict=True))
         ]
     return weighed
+
+
+def favouring(vocabulary: Vocabulary, seen: Sequence[Reading], text: str) -> list[int]:
+    """The AGREEING views that favour a text most: what they say of all texts together adds up to 1 at most."""
+    ids = vocabulary.encode(text)
+    confidences = [weigh(vocabulary, [reading], [ids])[0].confidence for reading in seen]
+    return sorted(range(len(seen)), key=lambda i: -confidences[i])[:AGREEING]
 
 
 def placed(vocabulary: Vocabulary, seen: Sequence[Reading], ids: Sequence[int], weighed: Weighed) -> Reading:

@@ -14,6 +14,7 @@ from simpleocr import CRNN, OCR, ConstraintError, CRNNConfig, InputError, ModelE
 from simpleocr.document import Char, Line
 from simpleocr.geometry import box_to_polygon
 from simpleocr.image import ImageSource
+from simpleocr.retry import DOUBT
 from tests.test_projection import LINES, page
 
 
@@ -143,6 +144,28 @@ def test_n_best_are_different_and_ordered(ocr: OCR) -> None:
     within = OCR(ocr.network, lexicon=["ab", "b", "cab"]).n_best(line_picture())
     assert {line.text for line in within} == {"ab", "b", "cab"}
     assert sum(line.confidence for line in within) == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"lexicon": ["wxw", "WXW", "voo", "VOO", "ooo", "OOO", "000"]}, {"charset": "vVWXx0Oo"}]
+)
+def test_readings_of_a_doubtful_line_are_probabilities(settings: dict[str, Any]) -> None:
+    """Seen from several sides, of which each text has its best."""
+    reader = OCR(**settings)
+    doubtful = 0
+    for text in ("wxw", "vOo", "oOo", "O0o"):
+        picture = Image.new("L", (60, 40), 255)
+        ImageDraw.Draw(picture).text((8, 6), text, 0, font=ImageFont.load_default(24))
+        (read,) = reader.recognize([picture])
+        doubtful += 0 < read.confidence < DOUBT
+        found = reader.n_best(picture, 6)
+        assert found[0].text == read.text
+        assert sum(line.confidence for line in found) <= 1 + 1e-6
+        assert found[0].confidence == pytest.approx(read.confidence, rel=1e-3)
+        assert found[1:] == sorted(found[1:], key=lambda line: -line.confidence)
+        scored = reader.score(picture, [line.text for line in found])
+        assert [line.confidence for line in scored] == pytest.approx([line.confidence for line in found])
+    assert doubtful
 
 
 def test_candidates_are_scored_as_they_are_read(ocr: OCR) -> None:

@@ -46,6 +46,26 @@ def test_upwards_and_downwards_are_what_they_say() -> None:
     assert np.asarray(picture.transpose(TURNS["downwards"].turn.apply))[:, -1].all()
 
 
+@pytest.mark.parametrize("size", [(1, 60_000), (2, 40_000), (10, 20_000), (60, 1199)])
+def test_the_views_of_a_tall_picture_stay_small(size: tuple[int, int]) -> None:
+    """An eighth of the height of such a picture at its sides, or it turned by five degrees, would be gigabytes."""
+    views, turned = retry._sides(Image.new("L", size, 255), retry.Effort(), random_network().preprocessing)
+    assert sum(view.width * view.height for view in (*views, *turned)) < 50 * size[0] * size[1]
+    (line,) = OCR().recognize([Image.new("L", size, 255)])
+    assert (line.text, line.confidence) == ("", 1)
+
+
+@pytest.mark.parametrize("text", ["x 130 w", "www 906", "w031 x", "wxw", "w12 x", "web", "sosos"])
+@pytest.mark.parametrize("size", [24, 48])
+def test_what_stands_upright_is_not_read_on_its_head(text: str, size: int) -> None:
+    """Whether its letters are small is doubtful, so that no text is likely; upside down there is one that is."""
+    font = ImageFont.load_default(size)
+    image = Image.new("L", (round(font.getlength(text)) + 16, size + 16), 255)
+    ImageDraw.Draw(image).text((8, 6), text, 0, font=font)
+    (line,) = OCR().recognize([image])
+    assert "".join(line.text.split()).casefold() == "".join(text.split())
+
+
 def test_a_sure_reading_costs_nothing_more() -> None:
     network = InkNetwork()
     images = [bars((200, 30), (30, 60), (120, 160)), bars((90, 30), (30, 50))]
@@ -113,6 +133,22 @@ def test_views_are_weighed_by_hand() -> None:
     assert line.words[0].confidence == pytest.approx(line.confidence)
     with pytest.raises(ValueError, match="too few"):
         placed(vocabulary, seen, [1, 2, 1], weighed[0])
+
+
+def test_views_that_favour_a_text_say_no_more_than_one_thing() -> None:
+    vocabulary = Vocabulary("ab")
+    seen = [
+        reading((0.1, 0.8, 0.1), (1.0, 1e-9, 1e-9)),
+        reading((0.1, 0.2, 0.7), (1.0, 1e-9, 1e-9)),
+        reading((0.2, 0.7, 0.1), (1.0, 1e-9, 1e-9)),
+        reading((0.1, 0.1, 0.8), (1.0, 1e-9, 1e-9)),
+        reading((0.3, 0.6, 0.1), (1.0, 1e-9, 1e-9)),
+    ]
+    views = retry.favouring(vocabulary, seen, "a")
+    assert views == [0, 2, 4]
+    assert sum(one.confidence for one in weigh(vocabulary, seen, [[1], [2], []])) > 1.2
+    weighed = weigh(vocabulary, [seen[i] for i in views], [[1], [2], []])
+    assert [one.confidence for one in weighed] == pytest.approx([0.7, 0.1, 0.2], abs=1e-4)
 
 
 @pytest.mark.parametrize("length", [60, 120])
