@@ -38,6 +38,7 @@ from simpleocr.retry import (
 from simpleocr.runtimes import RUNTIMES, Runtime
 from simpleocr.sharing import Shared
 from simpleocr.sight import Sight, mean_confidence, see, see_page
+from simpleocr.small import are_sure, holds, is_small, whole
 from simpleocr.vocabulary import Vocabulary, normalize
 
 DEFAULT_MODEL = "english"
@@ -191,8 +192,7 @@ class OCR:
             InputError: the picture cannot be read.
         """
         image = load_image(source, max_pixels=self.max_pixels)
-        lines = self._settled(see_page(self._fast, self._fast_detector, image, self.decoder))
-        found = tuple(line for line in lines if line.chars)
+        found = tuple(self._lines_of(image))
         if len(found) > 1:  # among others, what hardly reads as anything is a rule, a stain or a face
             found = tuple(line for line in found if mean_confidence([line]) >= NO_TEXT) or found
         self._give_back()
@@ -303,6 +303,20 @@ class OCR:
             self._fast, [load_image(source, max_pixels=self.max_pixels)], self.decoder, DOUBT if self.retry else 0.0
         )
         return look
+
+    def _lines_of(self, image: Image.Image) -> list[Line]:
+        """What is read on a picture: on a small one, which may be the crop of a line, as lines or as a whole."""
+        detector, polygons = self._fast_detector, find_lines(self._fast_detector, image)
+        one_line = polygons == [whole(image)]
+        if detector is not None and one_line and self.retry:  # which is seen from all sides
+            found = self._settled(see(self._fast, image, polygons, self.decoder))
+        else:
+            found = self._settled(see_page(self._fast, detector, image, polygons, self.decoder))
+        found = [line for line in found if line.chars]
+        if detector is None or one_line or not is_small(image, self.network.preprocessing) or are_sure(found):
+            return found
+        (line,) = self._settled(see(self._fast, image, [whole(image)], self.decoder))
+        return [line] if holds(line, found, image) else found
 
     def _settled(self, seen: Sequence[Sight]) -> list[Line]:
         """A line for each, in the picture's pixels; those in doubt looked at again."""

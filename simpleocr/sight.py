@@ -10,7 +10,7 @@ from simpleocr.decoding import Decoder
 from simpleocr.detection import Detector, crop_line, with_room
 from simpleocr.document import Line
 from simpleocr.geometry import Polygon, Transform
-from simpleocr.layout import find_lines, find_turned_lines, other_ways
+from simpleocr.layout import find_turned_lines, other_ways
 from simpleocr.recognition import Reading, Recognizer, readings
 
 PROBED = 12  # the longest lines, which are read the other ways where a page reads badly
@@ -52,7 +52,9 @@ def see(network: Recognizer, image: Image.Image, polygons: Sequence[Polygon], de
     return [Sight(p, crop, back, one) for p, (crop, back), one in zip(polygons, crops, read, strict=True)]
 
 
-def see_page(network: Recognizer, detector: Detector | None, image: Image.Image, decoder: Decoder) -> list[Sight]:
+def see_page(
+    network: Recognizer, detector: Detector | None, image: Image.Image, polygons: Sequence[Polygon], decoder: Decoder
+) -> list[Sight]:
     """The lines of a page in reading order, the page lying as it may.
 
     One that reads badly is tried upside down and on its sides: its longest lines there. It lies the way in which those
@@ -62,15 +64,16 @@ def see_page(network: Recognizer, detector: Detector | None, image: Image.Image,
         network: as for recognize().
         detector: as for find_lines(); with None a page lies the right way up.
         image: as load_image gives it.
+        polygons: as find_lines() gives them.
         decoder: one of DECODERS.
     """
-    seen = see(network, image, find_lines(detector, image), decoder)
+    seen = see(network, image, polygons, decoder)
     if detector is None or (as_it_lies := _confidence(seen)) >= TURNED:
         return seen
     longest = sorted(seen, key=lambda sight: _length(sight.polygon))[-PROBED:]
     right, surest = None, max(SURE, SURER * as_it_lies, _surer_half(longest))
-    for turn, polygons in other_ways(detector, image, [sight.polygon for sight in seen]):
-        confidence = _surer_half(see(network, image, sorted(polygons, key=_length)[-PROBED:], decoder))
+    for turn, turned in other_ways(detector, image, [sight.polygon for sight in seen]):
+        confidence = _surer_half(see(network, image, sorted(turned, key=_length)[-PROBED:], decoder))
         if confidence > surest:
             right, surest = turn, confidence
     return seen if right is None else see(network, image, find_turned_lines(detector, image, right), decoder)

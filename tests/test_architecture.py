@@ -38,6 +38,7 @@ LAYERS = [  # lowest first; modules to come are named, too
     {"detection", "recognition", "inference", "export", "extension"},
     {"retry", "layout", "runtimes", "sharing"},
     {"sight"},
+    {"small"},
     {"reader"},
     {"live"},
     {"cli"},

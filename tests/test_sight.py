@@ -66,7 +66,6 @@ def test_the_surest_way_wins(confidences: tuple[float, ...], way: object, monkey
 
     ways = [(turn, PLACES) for turn in (UPSIDE_DOWN, DOWNWARDS, UPWARDS)]
     for name, stand_in in {
-        "find_lines": lambda *_: PLACES,
         "find_turned_lines": find,
         "other_ways": lambda *_: iter(ways),
         "see": look,
@@ -74,7 +73,7 @@ def test_the_surest_way_wins(confidences: tuple[float, ...], way: object, monkey
         "_surer_half": lambda _: next(said),
     }.items():
         monkeypatch.setattr(sight, name, stand_in)
-    see_page(None, object(), RECEIPT, None)  # type: ignore[arg-type]
+    see_page(None, object(), RECEIPT, PLACES, None)  # type: ignore[arg-type]
     assert turned == ([] if way is None else [way])
     assert looked == [9, *([9] * (3 if len(confidences) > 1 else 0)), *([1] if way is not None else [])]
 

@@ -1,0 +1,76 @@
+"""Small pictures: a crop of one line is read as a whole, rows of print are not."""
+
+import pytest
+from PIL import Image
+
+from simpleocr import OCR
+from simpleocr.document import Char, Line
+from simpleocr.geometry import Polygon, box_to_polygon
+from simpleocr.small import are_sure, holds, is_small
+from training.simple import MONO, SERIF, line
+
+
+def said(text: str, confidence: float, place: Polygon) -> Line:
+    return Line(tuple(Char(c, confidence ** (1 / len(text)), "", 0.0, place) for c in text), place, confidence)
+
+
+@pytest.fixture(scope="module")
+def ocr() -> OCR:
+    return OCR()
+
+
+@pytest.mark.parametrize("text", ["c", "s", "x", ",", '"', "-", "Exit", "1st"])
+@pytest.mark.parametrize("family", [SERIF, MONO])
+def test_a_crop_of_a_line_is_read_as_by_recognize(ocr: OCR, text: str, family: str) -> None:
+    picture = line(text, family)
+    assert ocr(picture).text == text
+    (alone,) = ocr.recognize([picture])
+    assert alone.text == text
+
+
+@pytest.mark.parametrize("text", ["Hello", "Street", "Receipt", "2026"])
+@pytest.mark.parametrize("turn", [Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270])
+def test_a_word_that_does_not_lie_level(ocr: OCR, text: str, turn: Image.Transpose) -> None:
+    picture = line(text, SERIF).transpose(turn)
+    page = ocr(picture)
+    assert page.text == text
+    left, top, right, bottom = page.lines[0].box
+    assert 0 <= left < right <= picture.width
+    assert 0 <= top < bottom <= picture.height
+
+
+def test_rows_stay_rows(ocr: OCR) -> None:
+    rows = [line(text, SERIF, 20) for text in ("Milk 1.20", "Bread 2.75", "Sum 3.95")]
+    picture = Image.new("L", (max(row.width for row in rows) + 20, 3 * 40 + 20), 255)
+    for i, row in enumerate(rows):
+        picture.paste(row, (10, 10 + 40 * i))
+    assert is_small(picture, ocr.network.preprocessing)
+    assert ocr(picture).text.split() == ["Milk", "1.20", "Bread", "2.75", "Sum", "3.95"]
+
+
+def test_which_holds_by_hand() -> None:
+    wide, tall = Image.new("L", (100, 40)), Image.new("L", (40, 100))
+    upper, lower = box_to_polygon((0.0, 0.0, 90.0, 18.0)), box_to_polygon((0.0, 20.0, 90.0, 38.0))
+    every = box_to_polygon((0.0, 0.0, 100.0, 40.0))
+    assert not holds(Line((), every, 1.0), [], wide)
+    assert holds(said("a", 0.51, every), [], wide)
+    assert not holds(said("a", 0.49, every), [], wide)
+    assert holds(said("c", 0.61, every), [said("C", 0.9, upper)], wide)
+    assert not holds(said("c", 0.59, every), [said("C", 0.9, upper)], wide)
+    rows = [said("O", 0.6, upper), said("D", 0.8, lower)]
+    assert holds(said("Hello", 0.71, every), rows, tall)
+    assert not holds(said("Hello", 0.69, every), rows, tall)
+    assert not holds(said("Hello", 0.89, every), rows, wide)
+    assert holds(said("Hello", 0.91, every), rows, wide)
+    assert not are_sure(rows)
+    assert are_sure([said("O", 0.9, upper), said("D", 0.91, lower)])
+    assert not are_sure([said("C", 0.99, upper)])
+    assert not are_sure([])
+
+
+@pytest.mark.parametrize(
+    ("size", "small"),
+    [((4000, 160), True), ((161, 4000), False), ((1, 1), True), ((60_000, 1), False), ((1, 900), True)],
+)
+def test_what_may_be_a_crop(ocr: OCR, size: tuple[int, int], small: bool) -> None:
+    assert is_small(Image.new("L", size), ocr.network.preprocessing) == small
