@@ -168,7 +168,7 @@ header p, .welcome, .hint, #status p, .footer p { color: var(--body-text-color-s
 #examples .gallery { display: grid; grid-template-columns: repeat(3, 1fr); }
 #examples .container { position: relative; height: 4.5rem; width: 100%; max-width: none; background: var(--block-background-fill); }
 #examples img { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: contain; padding: 2px; }
-#status, #seen, #said, #kept, #taught, #corrected, #pushed { padding: 0 !important; }
+#status, #seen, #said, #kept, #taught, #corrected, #pushed, #read-lines { padding: 0 !important; }
 #status { min-height: 1.75rem; }
 [role=alert] { color: var(--error-text-color); }
 :is(#status, #taught) .busy::before { content: ""; display: inline-block; width: 0.8em; height: 0.8em; margin-right: 0.5em; border-radius: 50%;
@@ -177,12 +177,14 @@ header p, .welcome, .hint, #status p, .footer p { color: var(--body-text-color-s
 #downloads { gap: 0.4rem; }
 #downloads button { min-width: 4.2rem; flex: 1 1 4.2rem; }
 #kept img { max-height: 2rem; max-width: 16rem; object-fit: contain; }
-:is(#said, #kept, #taught) table { width: 100%; border-collapse: collapse; }
-:is(#said, #kept, #taught) :is(table, thead, tbody, tr, th, td) { border: 0 solid var(--border-color-primary) !important; }
-:is(#said, #kept, #taught) :is(th, td) { border-top-width: 1px !important; padding: 0.35rem 0.6rem 0.35rem 0; text-align: left; font-weight: 400; }
+:is(#said, #kept, #taught, #read-lines) table { width: 100%; border-collapse: collapse; }
+:is(#said, #kept, #taught, #read-lines) :is(table, thead, tbody, tr, th, td) { border: 0 solid var(--border-color-primary) !important; }
+:is(#said, #kept, #taught, #read-lines) :is(th, td) { border-top-width: 1px !important; padding: 0.35rem 0.6rem 0.35rem 0; text-align: left; font-weight: 400; }
 #said td:first-child { width: 60%; }
-:is(#said, #kept) td { overflow-wrap: anywhere; font-family: var(--font-mono); }
-#said meter { width: 6rem; margin-right: 0.5rem; vertical-align: middle; }
+#said td:last-child { white-space: nowrap; }
+:is(#said, #kept, #read-lines) td { overflow-wrap: anywhere; font-family: var(--font-mono); }
+:is(#said, #read-lines) meter { width: clamp(2.5rem, 10vw, 6rem); margin-right: 0.5rem; vertical-align: middle; }
+#read-lines :is(th, td):not(:nth-last-child(2)) { width: 1%; white-space: nowrap; overflow-wrap: normal; }
 #frozen { border: 1px solid var(--border-color-primary); border-radius: 6px; padding: 0.9rem 1rem; min-height: 9rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 #frozen.moving { border-style: dashed; color: var(--body-text-color-subdued); }
 .footer summary { cursor: pointer; color: var(--link-text-color); }
@@ -435,22 +437,17 @@ def many(count: int, noun: str) -> str:
 def unread() -> Outputs:
     """The outputs as they are before anything was read; anew each time, because Gradio takes updates apart."""
     files = [gr.update(value=None) for _ in LABELS]
-    return "", WELCOME, gr.update(value="", placeholder=PLACEHOLDER), gr.update(visible=False), *files
+    return "", WELCOME, gr.update(value="", placeholder=PLACEHOLDER), "", gr.update(visible=False), *files
 
 
 def read_all(sources: Sequence[str | bytes], ocr: Callable[[Image.Image], simpleocr.Page]) -> Iterator[Outputs]:
     """The outputs after each page of each file."""
-    _, seen, text, row, *files = unread()  # nothing of an earlier picture may stay beside this one
+    _, seen, text, *rest = unread()  # nothing of an earlier picture may stay beside this one
     if not sources:
-        yield (
-            alert("There is no picture yet: upload, paste or photograph one, or click an example."),
-            seen,
-            text,
-            row,
-            *files,
-        )
+        missing = "There is no picture yet: upload, paste or photograph one, or click an example."
+        yield alert(missing), seen, text, *rest
         return
-    yield note("Reading …", busy=True), "", text, row, *files
+    yield note("Reading …", busy=True), "", text, *rest
     start = time.perf_counter()
     reading = Reading(file_name(sources))
     folder = Path(tempfile.mkdtemp(dir=os.environ.get("GRADIO_TEMP_DIR")))
@@ -466,7 +463,7 @@ def read_all(sources: Sequence[str | bytes], ocr: Callable[[Image.Image], simple
                 pdf.add(image, page)
                 reading.add(image, page)
                 done = note(f"{many(len(reading.pages), 'page')} read, reading on …", busy=True)
-                yield done, reading.seen, gr.update(value=reading.text), row, *files
+                yield done, reading.seen, gr.update(value=reading.text), *rest
         except Exception as error:  # noqa: BLE001 - each becomes a sentence
             fault = excuse(
                 error
@@ -485,7 +482,8 @@ def read_all(sources: Sequence[str | bytes], ocr: Callable[[Image.Image], simple
     more = note(f"{many(hidden, 'page')} more in the text and the downloads.") if hidden else ""
     empty = "" if lines else "No text found in this picture."
     written = [gr.update(value=path) for path in reading.write(folder)]
-    yield said, reading.seen + more, gr.update(value=reading.text, placeholder=empty), gr.update(visible=True), *written
+    text = gr.update(value=reading.text, placeholder=empty)
+    yield said, reading.seen + more, text, evidence.to_table(reading.pages), gr.update(visible=True), *written
 
 
 def likelihoods(source: Source, texts: str | None, ocr: Reader) -> list[dict[str, Any]]:
@@ -526,9 +524,7 @@ def closest(text: str, page: simpleocr.Page) -> int:
 def to_table(scores: Sequence[Mapping[str, Any]]) -> str:
     """What likelihoods() gives, as HTML."""
     rows = "".join(
-        f'<tr><td>{html.escape(one["text"])}</td><td><meter value="{one["probability"]}" aria-hidden="true"></meter>'
-        f"{evidence.percent(one['probability'])}</td></tr>"
-        for one in scores
+        f"<tr><td>{html.escape(one['text'])}</td><td>{evidence.meter(one['probability'])}</td></tr>" for one in scores
     )
     return f"<table><thead><tr><th>Text</th><th>How likely</th></tr></thead><tbody>{rows}</tbody></table>"
 
@@ -651,11 +647,14 @@ def build_demo(
                     text = gr.Textbox(
                         label="Text", lines=3, max_lines=16, placeholder=PLACEHOLDER, buttons=["copy"], elem_id="text",
                     )  # fmt: skip
-                    with gr.Row(visible=False, elem_id="downloads") as row:
-                        saved = [
-                            gr.DownloadButton(label, size="sm", min_width=60, elem_id=f"save-{format_name}")
-                            for format_name, label in LABELS.items()
-                        ]
+                    with gr.Column(visible=False, elem_id="result") as result:
+                        with gr.Row(elem_id="downloads"):
+                            saved = [
+                                gr.DownloadButton(label, size="sm", min_width=60, elem_id=f"save-{format_name}")
+                                for format_name, label in LABELS.items()
+                            ]
+                        with gr.Accordion("Lines", open=False, elem_id="lines-read"):
+                            lines = gr.HTML(elem_id="read-lines", apply_default_css=False)
                     with gr.Accordion("Does it say … ?", open=False, elem_id="asking"):
                         texts = gr.Textbox(
                             label="Texts, each on a line of its own",
@@ -673,7 +672,7 @@ def build_demo(
                     teach(teacher, ocr, readers, model)
         gr.HTML(FOOTER)
         settings: list[Any] = [model, decoder, kind, held, weight]
-        outputs: list[Any] = [status, seen, text, row, *saved]
+        outputs: list[Any] = [status, seen, text, lines, result, *saved]
         ours: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         picture.change(show_picture, [picture, *settings], outputs, trigger_mode="always_last", **ours, **shared)
         files.change(show_files, [files, *settings], outputs, trigger_mode="always_last", **ours, **documents)

@@ -21,6 +21,7 @@ from simpleocr.geometry import Polygon
 
 SHOWN_SIDE = 1600  # pixels of the longer side of the picture in the page; a larger one is reduced
 QUALITY = 80  # of JPEG
+TABLE_ROWS = 300  # of the table of lines; a browser is slow with thousands
 WIDE = 1.5  # times as wide as high: the text stands below such a picture, beside all others
 HINT = (
     "Point at a word, or reach it with the keyboard, to see its letters and what else they might be. A click holds it."
@@ -77,6 +78,31 @@ def to_fragment(
         f'<div class="evidence-said">\n<div class="evidence-panel" role="region" aria-label="Evidence" '
         f'aria-live="polite"><p class="evidence-hint">{HINT}</p></div>\n{text}</div>\n</div>\n</section>\n'
     )
+
+
+def to_table(pages: Sequence[Page]) -> str:
+    """The lines of all pages with their confidences, as an HTML table for a page that has room for no more than that.
+
+    Args:
+        pages: what was read; of several pages each line has the number of its page, too.
+    """
+    lines = [(number, row, line) for number, page in enumerate(pages, 1) for row, line in enumerate(page.lines, 1)]
+    if not lines:
+        return "<p>No line was found.</p>"
+    several = len(pages) > 1
+    rows = "".join(
+        f"<tr>{f'<td>{number}</td>' * several}<td>{row}</td>"
+        f"<td>{escape(line.text)}</td><td>{meter(line.confidence)}</td></tr>"
+        for number, row, line in lines[:TABLE_ROWS]
+    )
+    head = "".join(f"<th>{name}</th>" for name in (*["Page"] * several, "Line"))
+    more = f"<p>{_count(len(lines) - TABLE_ROWS, 'line')} more in the text.</p>" if len(lines) > TABLE_ROWS else ""
+    return f"<table><thead><tr>{head}<th>Text</th><th>How sure</th></tr></thead><tbody>{rows}</tbody></table>{more}"
+
+
+def meter(confidence: float) -> str:
+    """A probability as HTML: a bar, of which screen readers say nothing, and percent."""
+    return f'<meter value="{round(confidence, 4)}" aria-hidden="true"></meter>{percent(confidence)}'
 
 
 @cache

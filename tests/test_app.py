@@ -245,7 +245,8 @@ def test_pages_are_shown_one_after_the_other_and_written_in_every_format(
     assert "a &lt;b&gt;" not in steps[-1][1]  # each word for itself
     assert "&lt;b&gt;" in steps[-1][1]
     assert "<b>" not in steps[-1][1]
-    files = dict(zip(app.LABELS, (Path(update["value"]) for update in steps[-1][4:]), strict=True))
+    assert [step[3].count("<td>a &lt;b&gt;</td>") for step in steps] == [0] * (len(steps) - 1) + [4]
+    files = dict(zip(app.LABELS, (Path(update["value"]) for update in steps[-1][5:]), strict=True))
     assert {path.name for path in files.values()} == {
         *("simpleocr.txt", "simpleocr.json", "simpleocr.tsv", "simpleocr.hocr"),
         *("simpleocr.alto.xml", "simpleocr.html", "simpleocr.pdf"),
@@ -466,7 +467,7 @@ def test_a_download_is_served_and_nothing_beside_it(url: str) -> None:
     answer = run(
         url, "show_picture", {"path": upload(url, BLACK, "my scan.png")}, "english", "greedy", app.ANYTHING, "", 0
     )
-    served = [update["value"] for update in answer[4:]]
+    served = [update["value"] for update in answer[5:]]
     assert [file["orig_name"] for file in served][:2] == ["my-scan.txt", "my-scan.json"]
     got = httpx.get(f"{url}/gradio_api/file={served[0]['path']}", timeout=10)
     assert (got.status_code, got.text) == (200, "a <b>\n")

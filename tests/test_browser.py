@@ -122,9 +122,16 @@ def test_an_upload_is_read(page: Page, tmp_path: Path) -> None:
     page.locator("#picture input[type=file]").set_input_files(tmp_path / "sign.png")
     wait_for_text(page, TEXT)
     assert page.locator("#seen .evidence-word").all_inner_texts() == TEXT.split()
+    page.get_by_role("button", name="Lines").click()
+    number, says, sure = page.locator("#read-lines tbody td").all_inner_texts()
+    assert (number, says) == ("1", TEXT)
+    assert sure.endswith(" %")
+    assert page.locator("#read-lines meter").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
     (tmp_path / "notes.png").write_text("no picture")
     page.locator("#picture").get_by_label("Remove Image").click()
     wait_for_text(page, "")
+    page.locator("#read-lines tbody").wait_for(state="detached")  # nothing of it stays
     page.locator("#picture input[type=file]").set_input_files(tmp_path / "notes.png")
     alert = page.get_by_role("alert")
     alert.filter(has_text="is not a picture of a known format").wait_for()
@@ -189,6 +196,8 @@ def test_files_and_a_pdf_are_read_page_by_page_and_each_download_comes(page: Pag
     page.locator("#files input[type=file]").set_input_files([tmp_path / "one.png", tmp_path / "two.pdf"])
     page.locator("#status", has_text="on 3 pages read").wait_for()
     assert page.locator("#seen section.evidence").count() == 3
+    page.get_by_role("button", name="Lines").click()
+    assert page.locator("#read-lines tbody td:first-child").all_inner_texts() == ["1", "2", "3"]  # of the pages
     for kind in ("txt", "json", "tsv", "hocr", "alto.xml", "html", "pdf"):
         with page.expect_download() as waiting:
             page.locator(f"#save-{kind.split('.')[0]}").click()

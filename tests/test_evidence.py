@@ -8,7 +8,17 @@ import pytest
 from PIL import Image
 
 from simpleocr.document import Char, Line, Page
-from simpleocr.evidence import SHOWN_SIDE, percent, script, style, to_document, to_fragment, to_html
+from simpleocr.evidence import (
+    SHOWN_SIDE,
+    TABLE_ROWS,
+    percent,
+    script,
+    style,
+    to_document,
+    to_fragment,
+    to_html,
+    to_table,
+)
 from simpleocr.geometry import Transform, box_to_polygon
 
 HOSTILE = "<img src=x onerror=alert(1)> \"'&amp; ${alert(1)} {{value}} </script>"
@@ -101,8 +111,8 @@ def test_what_is_doubtful_is_marked_in_the_picture_in_the_text_and_in_words() ->
     assert "stroke-dasharray" in style()
 
 
-def test_nothing_that_was_read_becomes_markup() -> None:
-    written = to_fragment(PAGE)
+@pytest.mark.parametrize("written", [to_fragment(PAGE), to_table([PAGE])])
+def test_nothing_that_was_read_becomes_markup(written: str) -> None:
     elements = Elements(written)
     tags = {tag for tag, _ in elements.found}
     assert tags.isdisjoint({"script", "img", "iframe", "style", "a", "link"})
@@ -111,6 +121,37 @@ def test_nothing_that_was_read_becomes_markup() -> None:
     assert HOSTILE.split()[0] in elements.said
     assert "innerHTML" not in script()
     assert "eval" not in script()
+
+
+def cells(table: str) -> list[list[str]]:
+    """What the rows of an HTML table say, without its head."""
+    rows = re.findall(r"<tr>(.*?)</tr>", table.partition("<tbody>")[2])
+    return [[Elements(cell).said for cell in re.findall(r"<td>(.*?)</td>", row)] for row in rows]
+
+
+def test_the_table_has_a_row_for_each_line_with_its_number_and_its_confidence() -> None:
+    said = [line.text for line in PAGE.lines]
+    sure = [percent(line.confidence) for line in PAGE.lines]
+    expected = [[str(i), *row] for i, row in enumerate(zip(said, sure, strict=True), 1)]
+    assert cells(to_table([PAGE])) == expected
+    meters = [attrs for tag, attrs in Elements(to_table([PAGE])).found if tag == "meter"]
+    assert [float(attrs["value"] or "") for attrs in meters] == [
+        pytest.approx(line.confidence, abs=1e-4) for line in PAGE.lines
+    ]
+    pages = [PAGE, Page((), (9, 9)), PAGE]
+    assert cells(to_table(pages)) == [[number, *row] for number in "13" for row in expected]
+    assert "Page" not in to_table([PAGE])
+    assert "<th>Page</th>" in to_table(pages)
+
+
+def test_a_table_of_very_many_lines_says_how_many_are_not_in_it() -> None:
+    many = Page(tuple(line("a", 30.0 * i) for i in range(TABLE_ROWS)), (700, 30 * TABLE_ROWS))
+    assert len(cells(to_table([many]))) == TABLE_ROWS
+    assert "more" not in to_table([many])
+    written = to_table([many, PAGE])
+    assert len(cells(written)) == TABLE_ROWS
+    assert written.endswith(f"<p>{len(PAGE.lines)} lines more in the text.</p>")
+    assert to_table([Page((), (9, 9))]) == "<p>No line was found.</p>"
 
 
 def test_the_document_loads_nothing_and_runs_only_its_own_script() -> None:
