@@ -6,13 +6,14 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from simpleocr import __version__
+from simpleocr.constraints import ConstraintError
 from simpleocr.decoding import DECODERS
 from simpleocr.document import Page
 from simpleocr.documents import load_pages
@@ -28,6 +29,7 @@ from simpleocr.reader import DEFAULT_DETECTOR, DEFAULT_MODEL, OCR
 from simpleocr.runtimes import RUNTIMES
 
 ALL_READ, SOME_FAILED, NOTHING_TRIED = 0, 1, 2
+MOST_MEGAPIXELS = 10_000  # as RGB they take 30 GB
 
 
 def parser() -> argparse.ArgumentParser:
@@ -82,13 +84,13 @@ def parser() -> argparse.ArgumentParser:
     )
     read.add_argument(
         "--min_confidence",
-        type=float,
+        type=_probability,
         metavar="P",
         help='words less likely right than P are written as "unsure"; in JSON, as "sure_text"',
     )
     read.add_argument(
         "--max_megapixels",
-        type=float,
+        type=_megapixels,
         default=MAX_PIXELS / 1e6,
         metavar="N",
         help="larger pictures are refused (default: %(default)g)",
@@ -261,9 +263,32 @@ def _whole_file(path: Path) -> Iterator[BinaryIO]:
         partial_path.unlink(missing_ok=True)
 
 
+def _probability(given: str) -> float:
+    with suppress(ValueError):
+        if 0 <= (number := float(given)) <= 1:  # nan is not
+            return number
+    raise argparse.ArgumentTypeError(f"{given!r} is not a number from 0 to 1")
+
+
+def _megapixels(given: str) -> float:
+    with suppress(ValueError):
+        if 1e-6 <= (number := float(given)) <= MOST_MEGAPIXELS:
+            return number
+    raise argparse.ArgumentTypeError(f"{given!r} is not a number above 0 and up to {MOST_MEGAPIXELS:,}")
+
+
 def _lexicon(file: str) -> list[str]:
-    """The lines of a text file that say something."""
-    text = Path(file).read_text(encoding="utf-8-sig")
+    """The lines of a text file that say something.
+
+    Raises:
+        ConstraintError: it cannot be read, or is no text.
+    """
+    try:
+        text = Path(file).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ConstraintError(f"the lexicon {file!r} is not UTF-8 text") from None
+    except OSError as error:
+        raise ConstraintError(f"the lexicon {file!r} cannot be read: {error.strerror or error}") from error
     return [line for line in text.splitlines() if line.strip()]
 
 

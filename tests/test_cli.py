@@ -107,7 +107,7 @@ def test_lines_can_be_held_to_something(
     assert set(capsys.readouterr().out.split()) <= {"ab", "cab"}
     assert run("read", picture, "--model", model, "--charset", "c", "--no-retry") == 0
     assert set(capsys.readouterr().out) <= set("c\n\t")
-    assert run("read", picture, "--model", model, "--min_confidence", "1.1") == 0
+    assert run("read", picture, "--model", model, "--min_confidence", "1") == 0
     assert set(capsys.readouterr().out.split()) <= {"unsure"}
 
 
@@ -115,7 +115,8 @@ def test_lines_can_be_held_to_something(
     ("arguments", "message"),
     [
         (["--pattern", "(a"], "not closed"),
-        (["--lexicon", "/nowhere/words.txt"], "No such file"),
+        (["--lexicon", "/nowhere/words.txt"], "the lexicon '/nowhere/words.txt' cannot be read: No such file"),
+        (["--lexicon", __file__.removesuffix("test_cli.py")], "Is a directory"),
         (["--language_weight", "0.5"], "no language"),
     ],
 )
@@ -127,6 +128,30 @@ def test_what_cannot_be_held_to_is_one_sentence(
     assert message in said.err
     assert said.err.count("\n") == 1
     assert said.out == ""
+
+
+def test_a_lexicon_that_is_no_text_is_named(
+    model: str, picture: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "words.txt").write_bytes("Größe".encode("latin-1"))
+    for file in (str(tmp_path / "words.txt"), picture):
+        assert run("read", picture, "--model", model, "--lexicon", file) == 2
+        assert capsys.readouterr().err == f"simpleocr: the lexicon {file!r} is not UTF-8 text\n"
+
+
+@pytest.mark.parametrize(
+    ("option", "numbers", "span"),
+    [
+        ("--max_megapixels", ["nan", "-1", "0", "1e-9", "inf", "many"], "above 0 and up to 10,000"),
+        ("--min_confidence", ["nan", "-1", "7", "inf", "high"], "from 0 to 1"),
+    ],
+)
+def test_numbers_out_of_their_range_are_refused_with_it(
+    option: str, numbers: list[str], span: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in numbers:
+        assert run("read", "x.png", f"{option}={number}") == 2
+        assert f"argument {option}: {number!r} is not a number {span}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", [*FORMATS, "pdf"])
