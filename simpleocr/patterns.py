@@ -56,8 +56,10 @@ class _Parser:
         self.alphabet = frozenset(characters)
         self.graph = _Graph()
 
-    def fault(self, what: str) -> ConstraintError:
-        return ConstraintError(f"the pattern {self.text[:80]!r} has {what} at character {self.at + 1}")
+    def fault(self, what: str, at: int | None = None) -> ConstraintError:
+        """What is wrong at the character of this index; by default at the next one."""
+        number = (self.at if at is None else at) + 1
+        return ConstraintError(f"the pattern {self.text[:80]!r} has at character {number} {what}")
 
     def peek(self) -> str:
         return self.text[self.at] if self.at < len(self.text) else ""
@@ -139,6 +141,7 @@ class _Parser:
         return part
 
     def counts(self) -> tuple[int, int | None]:
+        begins = self.at
         c = self.take()
         if c != "{":
             return {"?": (0, 1), "*": (0, None), "+": (1, None)}[c]
@@ -147,30 +150,31 @@ class _Parser:
             inside += c
         least, comma, most = inside.partition(",")
         if not (least.isdecimal() and (most.isdecimal() or not most)):
-            raise self.fault(f"{{{inside}}}, which is no number of times")
+            raise self.fault(f"{{{inside}}}, which is no number of times", begins)
         numbers = int(least), (int(most) if most else None) if comma else int(least)
         if max(n for n in numbers if n is not None) > MOST_REPEATS or (
             numbers[1] is not None and numbers[1] < numbers[0]
         ):
-            raise self.fault(f"{{{inside}}}: times go from 0 to {MOST_REPEATS}, the smaller first")
+            raise self.fault(f"{{{inside}}}: times go from 0 to {MOST_REPEATS}, the smaller first", begins)
         return numbers
 
     def atom(self, depth: int) -> tuple[int, int]:
+        begins = self.at
         c = self.take()
         if c == "(":
             if self.peek() == "?":
                 self.at += 1
                 if self.take() != ":":
-                    raise self.fault("a group that looks around or has a name or flags")
+                    raise self.fault("a group that looks around or has a name or flags", begins)
             part = self.alternatives(depth + 1)
             if self.peek() != ")":
-                raise self.fault("a '(' that is not closed")
+                raise self.fault("a '(' that is not closed", begins)
             self.at += 1
             return part
         if c in "*+?{":
-            raise self.fault(f"nothing to repeat by {c!r}")
+            raise self.fault(f"nothing to repeat by {c!r}", begins)
         if c in "^$":
-            raise self.fault(f"{c!r} inside; it stands for the start or end of the whole text")
+            raise self.fault(f"{c!r} inside; it stands for the start or end of the whole text", begins)
         if c == "[":
             return self.characters(self.bracket())
         if c == ".":
@@ -178,12 +182,13 @@ class _Parser:
         return self.characters(self.escaped() if c == "\\" else frozenset(c))
 
     def escaped(self) -> frozenset[str]:
+        begins = self.at - 1  # of the backslash
         c = self.take()
         if c.lower() in CLASSES:
             inside = frozenset(filter(CLASSES[c.lower()], self.alphabet))
             return inside if c.islower() else self.alphabet - inside
         if c.isalnum():
-            raise self.fault(f"the escape \\{c}")
+            raise self.fault(f"the escape \\{c}", begins)
         return frozenset(c)
 
     def bracket(self) -> frozenset[str]:
@@ -193,6 +198,7 @@ class _Parser:
         first = True
         while first or self.peek() != "]":
             first = False
+            begins = self.at
             c = self.take()
             one = self.escaped() if c == "\\" else frozenset(c)
             if self.peek() == "-" and self.text[self.at + 1 : self.at + 2] not in ("]", ""):
@@ -201,7 +207,7 @@ class _Parser:
                 if high == "\\":
                     high = "".join(self.escaped())
                 if len(low) != 1 or len(high) != 1 or low > high:
-                    raise self.fault("a range that goes nowhere")
+                    raise self.fault("a range that goes nowhere", begins)
                 one = frozenset(d for d in self.alphabet if low <= d <= high)
             members |= one
         self.at += 1

@@ -230,6 +230,36 @@ def test_what_is_not_understood_is_said(expression: str, fault: str) -> None:
         pattern(expression, ABC)
 
 
+@pytest.mark.parametrize(
+    ("expression", "at"),
+    [
+        ("a^b", 2),
+        ("a$|b", 2),
+        ("a|^b", 3),
+        ("(b|a$)", 5),
+        ("(^a){2}", 2),
+        ("a{,3}", 2),
+        ("ab{x}c", 3),
+        ("a{3,1}", 2),
+        ("(a|b{999})", 5),
+        ("*a", 1),
+        ("a|*", 3),
+        ("b(a", 2),
+        ("b(?=a)", 2),
+        ("a)", 2),
+        ("a**", 3),
+        ("a+?", 3),
+        (r"b\1", 2),
+        (r"[a\1]", 3),
+        ("[1b-a]", 3),
+        ("[ab", 4),
+    ],
+)
+def test_a_fault_of_a_pattern_is_said_to_be_where_it_is(expression: str, at: int) -> None:
+    with pytest.raises(ConstraintError, match=f"at character {at} "):
+        pattern(expression, ABC)
+
+
 @pytest.mark.parametrize("decoder", [greedy, beam])
 def test_a_vocabulary_without_a_space_can_say_nothing(decoder: Decoder) -> None:
     digits = VOCABULARIES["digits"]
