@@ -18,7 +18,7 @@ from simpleocr.detection import Detector
 from simpleocr.document import Line, Page
 from simpleocr.documents import load_pages
 from simpleocr.geometry import Transform
-from simpleocr.image import MAX_PIXELS, ImageSource, load_image
+from simpleocr.image import MAX_PIXELS, ImageSource, InputError, load_image
 from simpleocr.layout import find_lines
 from simpleocr.memory import NowAndThen
 from simpleocr.patterns import pattern
@@ -46,6 +46,7 @@ DEFAULT_DETECTOR = "lines"
 TRIM_EVERY = 1.0  # seconds after which the memory that pages have left is given back
 # bytes of it that are given back at once; ONNX Runtime leaves less, and the time that it takes counts for more there
 HOLES = {"torch": 32 * 2**20}
+NUMBERS = (int, float, np.integer, np.floating)
 NO_TEXT = 0.1  # mean confidence of a line's words below which it is none, on a page with others
 
 
@@ -74,8 +75,8 @@ class OCR:
     Raises:
         ModelError: the default model is not there or damaged, or a runtime that is not installed.
         ConstraintError: a constraint that cannot be kept.
-        ValueError: no decoder or runtime of that name, more than one constraint, or a language that the model does not
-            have.
+        ValueError: no decoder or runtime of that name, more than one constraint, a number out of its range, or a
+            language that the model does not have.
     """
 
     def __init__(
@@ -92,6 +93,8 @@ class OCR:
         runtime: str = "torch",
         max_pixels: int = MAX_PIXELS,
     ) -> None:
+        if not isinstance(max_pixels, NUMBERS) or not max_pixels >= 1:
+            raise ValueError(f"max_pixels {max_pixels!r} is not a number from 1 on")
         load = _runtime(runtime)
         self.network: Recognizer = network or load.recognizer(DEFAULT_MODEL)
         self._fast: Recognizer = _prepared(self.network)
@@ -227,14 +230,14 @@ class OCR:
             A Line for each, in its own pixels; without characters where there is no text.
 
         Raises:
-            InputError: a picture that cannot be read.
+            InputError: a picture that cannot be read; of several, which one it is.
             TypeError: a single source where a list is wanted.
         """
         if isinstance(sources, str | bytes | os.PathLike | np.ndarray) or not isinstance(sources, Sequence):
             raise TypeError(
                 "recognize() takes a list of pictures; for one picture give a list of one, or call the reader"
             )
-        images = [load_image(source, max_pixels=self.max_pixels) for source in sources]
+        images = _load_each(sources, self.max_pixels)
         if not self.retry:
             return recognize(self._fast, images, self.decoder)
         return recognize_carefully(self._fast, images, self.decoder)
@@ -251,7 +254,10 @@ class OCR:
 
         Raises:
             InputError: the picture cannot be read.
+            ValueError: a count below 1.
         """
+        if not isinstance(count, int | np.integer) or count < 1:
+            raise ValueError(f"count {count!r} is not a whole number from 1 on")
         look = self._look(source)
         surest = max(look.readings, key=lambda reading: reading.log_confidence)
         found = beam_search(
@@ -283,13 +289,19 @@ class OCR:
 
         Raises:
             InputError: the picture cannot be read.
-            TypeError: a single text where a list is wanted.
+            TypeError: no list of texts.
             ConstraintError: a candidate with characters that the model cannot write.
         """
         if isinstance(candidates, str):
             raise TypeError("score() takes a list of candidates; for one text give a list of one")
+        if not isinstance(candidates, Iterable):
+            raise TypeError(f"score() takes a list of candidates, not {type(candidates).__name__}")
+        given = list(candidates)
+        for candidate in given:
+            if not isinstance(candidate, str):
+                raise TypeError(f"score() takes a list of texts; {candidate!r:.60} is none")
         vocabulary = self.network.vocabulary
-        texts = [normalize(candidate) for candidate in candidates]
+        texts = [normalize(candidate) for candidate in given]
         for text in texts:
             if unknown := vocabulary.unknown(text):
                 raise ConstraintError(f"the model cannot write {unknown[:5]} of {text[:60]!r}")
@@ -362,6 +374,19 @@ class OCR:
         return lines
 
 
+def _load_each(sources: Sequence[ImageSource], max_pixels: int) -> list[Image.Image]:
+    """All pictures; of bytes and arrays only their number tells which of them cannot be read."""
+    images = []
+    for number, source in enumerate(sources, 1):
+        try:
+            images.append(load_image(source, max_pixels=max_pixels))
+        except InputError as error:
+            if len(sources) == 1:
+                raise
+            raise InputError(f"picture {number} of {len(sources)}: {error}") from error
+    return images
+
+
 def _prepared(network: Any) -> Any:
     """A network that is as fast as it can be; one of torch's is copied for that."""
     if not hasattr(network, "eval"):
@@ -382,20 +407,34 @@ def _constraint(
 ) -> Constraint | None:
     if sum(given is not None for given in (characters, words, expression)) > 1:
         raise ValueError("only one of charset, lexicon and pattern can be given")
+    for name, given in (("charset", characters), ("pattern", expression)):
+        if given is not None and not isinstance(given, str):
+            raise ConstraintError(f"a {name} is one text, not {given!r:.60}")
     if characters is not None:
         return charset(characters, vocabulary)
     if words is not None:
-        if isinstance(words, str):
-            raise ValueError("a lexicon is a list of words, not one text")
-        return lexicon(words, vocabulary)
+        return lexicon(_words(words), vocabulary)
     return pattern(expression, vocabulary) if expression is not None else None
+
+
+def _words(given: Iterable[str]) -> list[str]:
+    """The words of a lexicon, if it is a list of some."""
+    if isinstance(given, str):
+        raise ConstraintError("a lexicon is a list of words, not one text")
+    if not isinstance(given, Iterable):
+        raise ConstraintError(f"a lexicon is a list of words, not {given!r:.60}")
+    words = list(given)
+    for word in words:
+        if not isinstance(word, str):
+            raise ConstraintError(f"a lexicon is a list of words; {word!r:.60} is none")
+    return words
 
 
 def _decoder(network: Recognizer, name: str, constraint: Constraint | None, language_weight: float) -> Decoder:
     if name not in DECODERS:
         raise ValueError(f"no decoder {name!r}: there are {', '.join(DECODERS)}")
-    if not 0 <= language_weight <= 5:
-        raise ValueError(f"language_weight {language_weight} is not in 0..5")
+    if not isinstance(language_weight, NUMBERS) or not 0 <= language_weight <= 5:
+        raise ValueError(f"language_weight {language_weight!r} is not in 0..5")
     if language_weight and network.language is None:
         raise ValueError("the model has no language: python -m training.language gives it one")
     if constraint is None and not language_weight:

@@ -63,6 +63,16 @@ def test_lines_read_in_one_go_are_those_read_one_by_one(ocr: OCR) -> None:
     assert ocr.recognize([]) == []
 
 
+def test_which_of_several_pictures_cannot_be_read_is_said(ocr: OCR) -> None:
+    good = line_picture()
+    with pytest.raises(InputError, match=r"^picture 3 of 3: the picture given as bytes is not a picture"):
+        ocr.recognize([good, good, b"nothing"])
+    with pytest.raises(InputError, match=r"^picture 1 of 2: the array"):
+        ocr.recognize([np.zeros((4, 4, 7), np.uint8), good])
+    with pytest.raises(InputError, match=r"^the picture given as bytes"):
+        ocr.recognize([b"nothing"])
+
+
 def test_a_blank_picture_has_no_lines(ocr: OCR) -> None:
     result = ocr(Image.new("RGB", (200, 100), "white"))
     assert result.lines == ()
@@ -127,6 +137,17 @@ def test_constraints_hold_for_every_line(ocr: OCR) -> None:
         ({"pattern": "(a"}, "not closed"),
         ({"language_weight": 0.3}, "no language"),
         ({"language_weight": -1}, "not in 0..5"),
+        ({"language_weight": math.nan}, "nan is not in 0..5"),
+        ({"language_weight": "much"}, "'much' is not in 0..5"),
+        ({"max_pixels": 0}, "0 is not a number from 1 on"),
+        ({"max_pixels": math.nan}, "nan is not a number from 1 on"),
+        ({"max_pixels": "many"}, "'many' is not a number from 1 on"),
+        ({"pattern": 5}, "a pattern is one text, not 5"),
+        ({"charset": 5}, "a charset is one text, not 5"),
+        ({"charset": ["a", "b"]}, "a charset is one text, not"),
+        ({"lexicon": 5}, "a lexicon is a list of words, not 5"),
+        ({"lexicon": ["a", None]}, "a lexicon is a list of words; None is none"),
+        ({"lexicon": b"ab"}, "a lexicon is a list of words; 97 is none"),
         ({"decoder": "magic"}, "no decoder"),
     ],
 )
@@ -168,6 +189,12 @@ def test_readings_of_a_doubtful_line_are_probabilities(settings: dict[str, Any])
     assert doubtful
 
 
+@pytest.mark.parametrize("count", [0, -1, 1.5, None, "two"])
+def test_fewer_readings_than_one_are_refused(ocr: OCR, count: Any) -> None:
+    with pytest.raises(ValueError, match=f"count {count!r} is not a whole number from 1 on"):
+        ocr.n_best(line_picture(), count=count)
+
+
 def test_candidates_are_scored_as_they_are_read(ocr: OCR) -> None:
     plain = OCR(ocr.network, retry=False)
     (read,) = plain.recognize([line_picture()])
@@ -180,8 +207,14 @@ def test_candidates_are_scored_as_they_are_read(ocr: OCR) -> None:
     assert plain.score(line_picture(), []) == []
     with pytest.raises(ConstraintError, match="cannot write"):
         plain.score(line_picture(), ["ab", "ß"])
-    with pytest.raises(TypeError, match="list of candidates"):
-        plain.score(line_picture(), "ab")
+    odd: list[Any] = ["ab", None, 5]
+    for candidates in odd:
+        with pytest.raises(TypeError, match="list of candidates"):
+            plain.score(line_picture(), candidates)
+    for candidate in (5, None, b"ab"):
+        with pytest.raises(TypeError, match=f"list of texts; {candidate!r} is none"):
+            plain.score(line_picture(), ["ab", candidate])  # type: ignore[list-item]
+    assert plain.score(line_picture(), iter(["cab"])) == [other]  # type: ignore[arg-type]
 
 
 def test_what_a_constraint_forbids_is_not_likely(ocr: OCR) -> None:
