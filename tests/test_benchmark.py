@@ -65,6 +65,20 @@ def test_the_renderer_is_measured_as_corpora_are_made(
     assert "7" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("given", "measured"),
+    [([], ["render", "train", "read", "load"]), (["--dataset", "x"], ["peers"]), (["--parts", "load"], ["load"])],
+)
+def test_without_parts_it_is_clear_what_is_meant(
+    given: list[str], measured: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    parts = {name: lambda _, name=name: seen.append(name) or [] for name in benchmark.PARTS}  # type: ignore[func-returns-value]
+    monkeypatch.setattr(benchmark, "PARTS", parts)
+    benchmark.main(given)
+    assert seen == measured
+
+
 def test_durations_are_at_least_one_and_threads_are_put_back() -> None:
     assert len(durations(lambda: None, 0)) == 1
     before = torch.get_num_threads()

@@ -64,7 +64,10 @@ def test_the_command_reads_it(
 ) -> None:
     monkeypatch.setattr(simple, "suite", lambda: iter(PICTURES[:30:6]))
     simple.main(["--out", str(tmp_path), "--model", "english"])
-    assert "of 5 exact" in capsys.readouterr().out
+    assert [row.split(":")[0] for row in capsys.readouterr().out.splitlines() if "of 5 exact" in row] == [
+        "simpleocr english torch",
+        "simpleocr english torch, as pages",
+    ]
     with pytest.raises(SystemExit, match="no such"):
         simple.main(["--out", str(tmp_path), "--model", "/nowhere/at/all"])
 

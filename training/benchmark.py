@@ -1,7 +1,7 @@
 """Measure speed on this machine: rendering, training, reading, loading, and other systems on the same crops.
 
     python -m training.benchmark --fonts fonts --text words.txt --backgrounds photos --out speed.json
-    python -m training.benchmark --parts peers --model english --dataset SET... --limit 300
+    python -m training.benchmark --dataset SET... --limit 300             the same crops, read by every system
     python -m training.benchmark --parts page-peers --dataset PAGES... --limit 20
 
 Compare figures of one run only, taken with nothing else running. Networks have random weights: speed depends on their
@@ -237,7 +237,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         description="Measure speed.", formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     own = [name for name in PARTS if name not in COMPARING]
-    parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=own, help="those with peers need --dataset")
+    parser.add_argument(
+        "--parts",
+        nargs="+",
+        choices=list(PARTS),
+        help="default: peers with --dataset, which they need, else all but those",
+    )
     parser.add_argument("--backbones", nargs="+", choices=sorted(BACKBONES), default=["small", "base"])
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
     for name in ("fonts", "text", "backgrounds"):
@@ -251,6 +256,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=2, help="of every peer")
     parser.add_argument("--out", type=Path, help="JSON file")
     args = parser.parse_args(argv)
+    args.parts = args.parts or (["peers"] if args.dataset else own)
     if COMPARING & set(args.parts) and not args.dataset:
         parser.error("parts with peers need --dataset")
     report: dict[str, Any] = {"machine": machine(), "settings": vars(args), "figures": {}}

@@ -24,9 +24,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from simpleocr.image import load_image
 from simpleocr.modelfile import ModelError
+from simpleocr.reader import OCR
 from simpleocr.runtimes import RUNTIMES
 from simpleocr.vocabulary import normalize
-from training.peers import Peer, ReadMany, others, own
+from training.peers import Peer, ReadMany, others, own, own_name
 
 SANS, SERIF, MONO = "DejaVuSans", "DejaVuSerif", "DejaVuSansMono"
 FAMILIES = (SANS, SERIF, MONO)
@@ -237,6 +238,12 @@ def read_suite(out: Path, read: ReadMany) -> dict[str, list[tuple[str, str]]]:
     return dict(found)
 
 
+def as_pages(model: str, runtime: str) -> Peer:
+    """This project's reader, called with each picture as with a page, of which it has to find the lines."""
+    ocr = OCR.from_pretrained(model, runtime=runtime)
+    return Peer(f"{own_name(model, runtime, retry=True)}, as pages", lambda image: ocr(image).text, None, ours=True)
+
+
 def one_by_one(peer: Peer) -> ReadMany:
     """The reading of several for a system, whether or not it has a call for that."""
     return peer.many or (lambda images: [peer.one(image) for image in images])
@@ -283,18 +290,18 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"{count} pictures in {args.out}")
         if args.model is None:
             return
-        ours = own(args.model, args.runtime, retry=True)
-        found = {ours.name: read_suite(args.out, one_by_one(ours))}
-        for other in others(os.cpu_count() or 1) if args.peers else []:
-            found[other.name] = read_suite(args.out, one_by_one(other))
+        ours = [own(args.model, args.runtime, retry=True), as_pages(args.model, args.runtime)]
+        systems = [*ours, *(others(os.cpu_count() or 1) if args.peers else [])]
+        found = {system.name: read_suite(args.out, one_by_one(system)) for system in systems}
     except (ModelError, OSError) as error:
         sys.exit(f"training.simple: {error}")
     for name, of in found.items():
         print("\n".join([name, *wrong(of)]))
     if args.peers:
         print(side_by_side(found))
-    right = sum(text == read for pairs in found[ours.name].values() for text, read in pairs)
-    print(f"{right} of {count} exact: {right / count:.4f}")
+    for system in ours:
+        right = sum(text == read for pairs in found[system.name].values() for text, read in pairs)
+        print(f"{system.name}: {right} of {count} exact: {right / count:.4f}")
 
 
 if __name__ == "__main__":
