@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterator
+from functools import partial
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from types import SimpleNamespace
@@ -73,8 +74,12 @@ def test_without_parts_it_is_clear_what_is_meant(
     given: list[str], measured: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
-    parts = {name: lambda _, name=name: seen.append(name) or [] for name in benchmark.PARTS}  # type: ignore[func-returns-value]
-    monkeypatch.setattr(benchmark, "PARTS", parts)
+
+    def noted(name: str, _: object) -> list[benchmark.Figure]:
+        seen.append(name)
+        return []
+
+    monkeypatch.setattr(benchmark, "PARTS", {name: partial(noted, name) for name in benchmark.PARTS})
     benchmark.main(given)
     assert seen == measured
 
