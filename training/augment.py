@@ -96,7 +96,35 @@ def binarize(image: Grey, rng: Random, strength: float) -> Grey:
     return _floats(cv2.GaussianBlur(out, (0, 0), rng.uniform(0.3, 0.7))) if rng.random() < 0.7 else _floats(out)
 
 
+def show_through(image: Grey, rng: Random, strength: float) -> Grey:
+    """Thin paper: what is printed on its other side, mirrored and faint."""
+    ground = np.float32(np.median(image))
+    behind = np.roll(image[:, ::-1], (rng.randrange(image.shape[0]), rng.randrange(image.shape[1])), axis=(0, 1))
+    behind = _floats(cv2.GaussianBlur(behind, (0, 0), 0.5 + 0.03 * image.shape[0]))
+    return _floats(np.clip(image + (behind - ground) * np.float32(rng.uniform(0.1, 0.35) * strength), 0, 255))
+
+
+def stamp(image: Grey, rng: Random, strength: float) -> Grey:
+    """A rubber stamp across the line: two rings or frames, of which parts are seen, its ink uneven, lighter than print."""
+    height, width = image.shape
+    size, middle = height * rng.uniform(0.8, 3.0), (rng.randrange(width), round(height * rng.uniform(-0.5, 1.5)))
+    ink = np.zeros((height, width), dtype=np.float32)
+    for radius in (size, size * rng.uniform(0.75, 0.9)):
+        thick = max(1, round(height * rng.uniform(0.02, 0.08)))
+        if rng.random() < 0.5:
+            axes = (round(radius), round(radius * rng.uniform(0.6, 1.0)))
+            cv2.ellipse(ink, middle, axes, rng.uniform(-20, 20), 0, 360, 1.0, thick, cv2.LINE_AA)
+        else:
+            corners = cv2.boxPoints((middle, (2 * radius, radius), rng.uniform(-25, 25)))
+            cv2.polylines(ink, [np.rint(corners).astype(np.int32)], True, 1.0, thick, cv2.LINE_AA)
+    ink *= np.clip(clouds(image.shape, rng) + 0.8, 0, 1) * np.float32(rng.uniform(0.2, 0.6) * strength)
+    darkest = np.float32(np.percentile(image, 2))
+    return _floats(image + (np.minimum(image, darkest) - image) * ink)
+
+
 SENSOR: tuple[tuple[float, Effect], ...] = (
+    (0.03, show_through),
+    (0.03, stamp),
     (0.2, uneven_light),
     (0.08, shadow),
     (0.5, blur),
