@@ -152,6 +152,19 @@ def test_labels_of_a_picture_folder_with_splits_are_read_as_they_are(tmp_path: P
 
 
 @pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("names", [("image", "text"), ("path", "label")], ids=str)
+def test_a_damaged_picture_does_not_end_the_reading(tmp_path: Path, names: tuple[str, str], streaming: bool) -> None:
+    rows = table(["a", "b", "c"], [png("a"), b"nonsense", png("c")])
+    rows = rows.rename_columns({a: b for a, b in zip(("image", "text"), names, strict=True) if a != b})
+    rows.cast_column(names[0], datasets.Image()).to_parquet(tmp_path / "rows.parquet")
+    report = Report()
+    corpus = open_corpus(str(tmp_path / "rows.parquet"), "train", streaming=streaming)
+    found = [PLAIN.check(row, i, report) for i, row in enumerate(corpus)]
+    assert [row is not None for row in found] == [True, False, True]
+    assert report.dropped == {"no readable picture": 1}
+
+
+@pytest.mark.parametrize("streaming", [False, True])
 def test_splits_are_told_apart(tmp_path: Path, streaming: bool) -> None:
     (tmp_path / "data").mkdir()
     for split in ("train", "validation", "test"):

@@ -70,8 +70,9 @@ def open_corpus(name: str, split: str, *, streaming: bool = False, revision: str
         raise DataError(f"no such corpus: {name}")
     columns = dataset.column_names or list(next(iter(dataset)))
     image, text = _column(columns, IMAGE_COLUMNS, name), _column(columns, TEXT_COLUMNS, name)
-    dataset = dataset.rename_columns({a: b for a, b in ((image, "image"), (text, "text")) if a != b})
-    return dataset.cast_column("image", ImageFeature(decode=False))
+    dataset = dataset.cast_column(image, ImageFeature(decode=False))  # first: to rename, a stream would decode
+    renamed = {a: b for a, b in ((image, "image"), (text, "text")) if a != b}
+    return dataset.rename_columns(renamed) if renamed else dataset
 
 
 def open_pages(name: str, split: str) -> Any:
