@@ -16,8 +16,9 @@ from PIL import Image
 from simpleocr.preprocessing import Preprocessing
 from tests.test_checking import check
 from tests.test_data import ENGLISH, PLAIN, png, table
-from training.batches import BUCKET, Batch, Lines, StreamedLines, batch_lines, load_line, plan_epoch
+from training.batches import BUCKET, Batch, Lines, batch_lines, load_line, plan_epoch
 from training.data import open_corpus
+from training.streaming import StreamedLines
 
 pytestmark = pytest.mark.usefixtures("apart")
 
@@ -284,3 +285,43 @@ def test_a_line_in_a_wide_bucket_gets_room_and_is_not_stretched(width: int) -> N
         assert grey.shape == (32, width)
         ink = np.flatnonzero(abs(grey[16] - grey[1, 0]) > 60)
         assert len(ink) <= 1.65 * 75
+
+
+# streams ------------------------------------------------------------------------------------------------------------
+
+
+def broken_stream() -> StreamedLines:
+    """A row of every kind that cannot be used, among good ones; the sizes of all are told."""
+    texts = ["漢", "a" * 60, None, "broken", *TEXTS[:20]]
+    pictures = [png(), png(), png(), b"nonsense", *[png()] * 20]
+    return StreamedLines([table(texts, pictures, sized=True).to_iterable_dataset()], PLAIN, max_bad=0.5)
+
+
+def test_a_stream_counts_its_bad_rows_and_names_them() -> None:
+    lines = broken_stream()
+    seen = [name for batch in lines.batches(4, 0, 0, [1.0]) for name in batch.names]
+    assert len(seen) == 20
+    assert lines.report.dropped == {
+        "unknown characters": 1,
+        "label too long for its picture": 1,
+        "no text": 1,
+        "no readable picture": 1,
+    }
+    assert lines.report.seen == 24
+    assert "'broken'" in str(lines.report)
+
+
+def test_a_stream_counts_no_row_twice() -> None:
+    lines = broken_stream()
+    reports = []
+    for epoch in range(3):
+        list(lines.batches(4, 0, epoch, [1.0]))
+        reports.append(str(lines.report))
+    assert reports[0] == reports[1] == reports[2]
+
+
+def test_a_stream_counts_all_rows_from_the_start_of_the_epoch_it_goes_on_with() -> None:
+    lines, other = broken_stream(), broken_stream()
+    list(lines.batches(4, 0, 1, [1.0], skip=3))
+    list(other.batches(4, 0, 1, [1.0]))
+    assert str(lines.report) == str(other.report)

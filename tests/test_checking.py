@@ -11,9 +11,10 @@ from simpleocr.crnn import CRNN
 from simpleocr.image import InputError
 from simpleocr.preprocessing import Preprocessing
 from tests.test_data import ENGLISH, PLAIN, pictures_into, png, table
-from training.batches import Lines, StreamedLines
+from training.batches import Lines
 from training.checking import Checker, Report, columns_needed
 from training.data import DataError, open_corpus, picture
+from training.streaming import StreamedLines
 
 pytestmark = pytest.mark.usefixtures("apart")
 

@@ -12,9 +12,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from simpleocr.preprocessing import Preprocessing
 from simpleocr.vocabulary import VOCABULARIES
-from training.batches import Lines, StreamedLines
+from training.batches import Lines
 from training.checking import Checker, Report
 from training.data import DataError, open_corpus, picture
+from training.streaming import StreamedLines
 
 LABELS = ["007", "NA", "null", "1e5", "", " two  words ", "True", "3.10", 'quo"te, comma', "nan", "é"]
 ENGLISH = VOCABULARIES["english"]

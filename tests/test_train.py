@@ -631,6 +631,34 @@ def test_a_stream_is_trained_on_and_gone_on_with(
     assert all(torch.equal(whole[name], out[name]) for name in whole)
 
 
+def test_bad_rows_of_a_stream_are_counted_named_and_printed(
+    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = [*TEXTS, "12a", "1" * 60, "77"]
+    pictures = [*(png(draw(text)) for text in TEXTS), png(draw("12a")), png(draw("1")), b"nonsense"]
+    path = write_parquet(tmp_path / "lines.parquet", texts, pictures, [draw(text[:5]).size for text in texts])
+    more = ["--streaming", "--validation", str(corpus), "--max_steps", "12", "--max_bad", "0.2"]
+    main(arguments(path, tmp_path / "out", *more))
+    printed = capsys.readouterr().out
+    assert "17 rows, 14 used" in printed
+    assert "1 dropped: unknown characters: row" in printed
+    assert "'12a' has 'a' U+0061" in printed
+    assert "1 dropped: label too long for its picture" in printed
+    assert "1 dropped: no readable picture" in printed
+    main(arguments(path, tmp_path / "out", *more, "--resume"))
+    assert "rows" not in capsys.readouterr().out, "a run that has ended reads none"
+
+
+def test_a_stream_of_too_many_bad_rows_is_refused_however_short_the_run(corpus: Path, tmp_path: Path) -> None:
+    texts = [text for pair in zip(TEXTS, ["a" * 3] * len(TEXTS), strict=True) for text in pair]
+    path = write_parquet(tmp_path / "lines.parquet", texts, [png(draw(text)) for text in texts])
+    more = ["--streaming", "--validation", str(corpus), "--batch_size", "1"]
+    message = refusal(arguments(path, tmp_path / "out", *more, "--max_steps", "5"))
+    assert "rows cannot be used, more than 1.0%" in message
+    assert "unknown characters: row" in message
+    assert "'aaa' has 'a' U+0061" in message
+
+
 def test_a_stream_has_to_know_its_end(parquet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(arguments(parquet, tmp_path / "out", "--streaming"))

@@ -94,11 +94,11 @@ class Checker:
             try:
                 size = picture(row).size
             except InputError as error:
-                report.drop("no readable picture", f"{name}: {error}")
+                report.drop("no readable picture", f"{name} {target[:40]!r}: {error}")
                 return None
         width = self.preprocessing.width(size)
         if width > self.preprocessing.max_width:
-            report.drop("too wide", f"{name} is {size[0]} x {size[1]}")
+            report.drop("too wide", f"{name} {target[:40]!r} is {size[0]} x {size[1]}")
             return None
         if columns_needed(target) > width:
             report.drop("label too long for its picture", f"{name} {target[:40]!r} on {size[0]} x {size[1]}")

@@ -37,7 +37,7 @@ from simpleocr.preprocessing import Preprocessing, line_to_tensor
 from simpleocr.recognition import recognize
 from simpleocr.vocabulary import VOCABULARIES, normalize
 from training import synth
-from training.batches import Batch, Lines, StreamedLines
+from training.batches import Batch, Lines
 from training.checking import Checker
 from training.checkpoint import CheckpointError, load_checkpoint, read_state, save_checkpoint
 from training.data import DataError, open_corpus, picture
@@ -46,6 +46,7 @@ from training.fresh import FreshLines, Recipe, rendered_samples
 from training.progress import MetricsLog
 from training.render import Source
 from training.settings import RUN_SETTINGS, SettingError, parse, settings
+from training.streaming import StreamedLines
 
 DEFAULT_CORPUS = Path("corpora/default")
 
@@ -283,6 +284,18 @@ def first_stages(network: CRNN, count: int) -> list[nn.Module]:
     return [network.stem, network.stem_norm, *network.stages[:count]] if count else []
 
 
+def tell_faults(lines: Lines | StreamedLines | FreshLines, accelerator: Accelerator, max_bad: float) -> None:
+    """Print what was found wrong with the rows while the run went on.
+
+    Raises:
+        DataError: it was too much; a run may end before a stream was looked at.
+    """
+    if isinstance(lines, StreamedLines) and lines.report.seen:
+        lines.report.refuse_over(max_bad)
+        if accelerator.is_main_process:
+            print(lines.report)
+
+
 def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lambda *_: None) -> CRNN:
     """Train as `args` say; returns the averaged network.
 
@@ -449,6 +462,7 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
             state.epoch += 1
             state.batch = 0
     bar.close()
+    tell_faults(lines, accelerator, args.max_bad)
     if isinstance(lines, FreshLines) and is_main:
         print(lines.report)
     accelerator.wait_for_everyone()
