@@ -17,7 +17,7 @@ from simpleocr.preprocessing import Preprocessing
 from tests.test_checking import check
 from tests.test_data import ENGLISH, PLAIN, png, table
 from training.batches import BUCKET, Batch, Lines, batch_lines, load_line, plan_epoch
-from training.data import open_corpus
+from training.data import DataError, open_corpus
 from training.streaming import StreamedLines
 
 pytestmark = pytest.mark.usefixtures("apart")
@@ -216,6 +216,63 @@ def test_corpora_with_and_without_sizes_go_together() -> None:
     assert [found.row(i)["text"] for i in range(6)] == ["a"] * 3 + ["b"] * 3
     assert found.widths.tolist() == [180] * 6
     assert "corpus 1 row 2 'b'" in found.name(5)
+
+
+def with_broken(count: int, broken: set[int]) -> Lines:
+    pictures = [b"nonsense" if i in broken else png() for i in range(count)]
+    return Lines([table([f"n{i:03d}" for i in range(count)], pictures, sized=True)], PLAIN, max_bad=0.5)
+
+
+@pytest.mark.parametrize("world", [1, 2])
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_a_broken_picture_is_left_out_and_no_step_is_lost(batch_size: int, world: int) -> None:
+    broken = {2, 3, 11}
+
+    def made(rank: int, skip: int = 0, found: Lines | None = None) -> list[Batch]:
+        return list((found or with_broken(20, broken)).batches(batch_size, 0, 1, [1.0], rank, world, skip=skip))
+
+    for rank in range(world):
+        lines, sound = with_broken(20, broken), with_broken(20, set())
+        whole = made(rank, found=lines)
+        assert len(whole) == len(made(rank, found=sound)), "as many steps as if nothing were wrong"
+        for batch, planned in zip(whole, made(rank, found=sound), strict=True):
+            assert batch.images.shape[-1] == planned.images.shape[-1]
+            assert len(batch.names) == len(batch.images) == len(batch.origins) >= 1
+            kept = [name for name in planned.names if not any(f"row {i} " in name for i in broken)]
+            assert batch.names == kept or (not kept and len(batch.names) == 1)
+        again = made(rank, found=lines)
+        for skip in (0, 1, len(whole) - 1):
+            rest = made(rank, skip)
+            assert contents(rest) == contents(whole)[skip:] == contents(again)[skip:], "whatever is known already"
+            assert all(torch.equal(a.images, b.images) for a, b in zip(rest, whole[skip:], strict=True))
+        assert lines.report.dropped.total() == len(lines.broken), "each is counted once"
+        assert set(lines.broken) <= broken
+    if world == 1:
+        assert set(lines.broken) == broken
+        assert "corpus 0 row 11 'n011': " in str(lines.report)
+
+
+def test_a_line_that_takes_the_place_of_others_is_of_their_corpus() -> None:
+    corpora = [table(["a", "b"], [b"nonsense", png()], sized=True), table(["c"] * 8, [png()] * 8, sized=True)]
+    lines = Lines(corpora, PLAIN, max_bad=0.5)
+    batch = lines.batch(192, np.array([0]), 0, 0)
+    assert batch.names == ["corpus 0 row 1 'b'"]
+    assert batch.origins == [0]
+
+
+def test_too_many_broken_pictures_are_refused_with_their_names() -> None:
+    lines = with_broken(150, {5, 70})
+    lines.max_bad = 0.01
+    with pytest.raises(DataError, match="2 of 150 rows cannot be used") as caught:
+        list(lines.batches(4, 0, 0, [1.0]))
+    assert "corpus 0 row 5 'n005'" in str(caught.value)
+    assert "corpus 0 row 70 'n070'" in str(caught.value)
+
+
+def test_where_no_line_can_be_read_there_is_no_batch() -> None:
+    lines = Lines([table(["a"], [b"nonsense"], sized=True), table(["b"])], PLAIN, max_bad=1.0)
+    with pytest.raises(DataError, match="in place of corpus 0 row 0 'a'"):
+        lines.batch(192, np.array([0]), 0, 0)
 
 
 # lines --------------------------------------------------------------------------------------------------------------

@@ -749,11 +749,34 @@ def test_an_output_that_is_a_file_is_one_sentence(corpus: Path, tmp_path: Path) 
     refusal(arguments(corpus, tmp_path / "out" / "run", *SHORT))
 
 
-def test_a_broken_picture_in_a_sized_corpus_does_not_end_in_a_traceback(tmp_path: Path) -> None:
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    """Fourteen lines whose sizes are told, so that two broken ones are met only in training."""
     pictures = [png(draw(text)) for text in TEXTS]
-    pictures[3] = b"nonsense"
-    path = write_parquet(tmp_path / "lines.parquet", TEXTS, pictures, [draw(text).size for text in TEXTS])
-    refusal(arguments(path, tmp_path / "out", *SHORT))
+    pictures[3], pictures[8] = b"nonsense", pictures[8][:-40]
+    return write_parquet(tmp_path / "broken.parquet", TEXTS, pictures, [draw(text).size for text in TEXTS])
+
+
+def test_a_broken_picture_in_a_sized_corpus_is_left_out_and_named(
+    broken: Path, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = [*SHORT, "--validation", str(corpus), "--max_bad", "0.2"]
+    main(arguments(broken, tmp_path / "whole", *more))
+    printed = capsys.readouterr().out
+    assert "14 rows, 14 used" in printed, "before the first step"
+    assert "14 rows, 12 used" in printed
+    assert "2 dropped: no readable picture: corpus 0 row " in printed
+    assert "corpus 0 row 3 '8979': " in printed
+    assert "corpus 0 row 8 '9502': " in printed
+    run_to(6, arguments(broken, tmp_path / "out", *more))
+    main(arguments(broken, tmp_path / "out", *more, "--resume"))
+    assert_same_run(tmp_path / "out", tmp_path / "whole")
+
+
+def test_too_many_broken_pictures_in_a_sized_corpus_are_refused(broken: Path, corpus: Path, tmp_path: Path) -> None:
+    message = refusal(arguments(broken, tmp_path / "out", *SHORT, "--validation", str(corpus)))
+    assert "1 of 14 rows cannot be used, more than 1.0%" in message
+    assert "no readable picture: corpus 0 row" in message
 
 
 def test_a_validation_picture_too_wide_is_passed_over(corpus: Path, tmp_path: Path) -> None:
@@ -811,6 +834,20 @@ def test_two_processes_train_one_model(corpus: Path, tmp_path: Path) -> None:
     assert done.stdout.count("14 rows, 14 used") == 1, "one of them speaks"
     assert read_state(tmp_path / "out" / "last.safetensors")["settings"]["processes"] == 2
     assert "processes: 2 then, 1 now" in refusal([*argv, "--resume"])
+
+
+@pytest.mark.slow
+def test_two_processes_stay_in_step_where_one_has_only_a_broken_picture(
+    broken: Path, corpus: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    more = ["--batch_size", "1", "--epochs", "2", "--validation", str(corpus), "--max_bad", "0.2"]
+    argv = [*command, "-m", "training.train", *arguments(broken, tmp_path / "out", *more)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=400, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("14 rows, 12 used") == 1, "one of them speaks for both"
+    assert "2 dropped: no readable picture" in done.stdout
+    assert read_state(tmp_path / "out" / "last.safetensors")["step"] == 14
 
 
 @pytest.mark.slow

@@ -1,7 +1,8 @@
 """Batches: checked lines in batches of one width, the same ones in the same order for the same seed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from simpleocr.image import InputError
 from simpleocr.preprocessing import Preprocessing, grey_to_tensor, to_grey
 from simpleocr.vocabulary import Vocabulary
 from training.checking import Checker, Report, columns_needed
-from training.data import picture
+from training.data import DataError, picture
 
 BUCKET = 32  # columns: batches are as wide as a multiple of this, and their lines are stretched or padded to fit
 LARGEST_STRETCH = 1.5  # a line in a bucket that is wider still gets room beside it instead
@@ -146,14 +148,16 @@ class Lines:
     Args:
         corpora: datasets with columns image and text.
         checker: which rows can be used.
-        max_bad: the share of unusable rows above which the corpus is refused.
+        max_bad: the share of unusable rows above which the corpus is refused, also in the middle of an epoch: pictures
+            whose rows tell their sizes are not opened before they are trained on.
 
     Raises:
         DataError: too many rows are bad.
     """
 
     def __init__(self, corpora: Sequence[Any], checker: Checker, max_bad: float = 0.01) -> None:
-        self.corpora, self.checker = corpora, checker
+        self.corpora, self.checker, self.max_bad = corpora, checker, max_bad
+        self.broken: dict[int, str] = {}  # what is wrong with the pictures of lines that were found out later
         self.report = Report()
         origins, targets, widths = [], [], []
         for number, corpus in enumerate(corpora):
@@ -186,15 +190,53 @@ class Lines:
         return f"corpus {number} row {i} {self.targets[index][:40]!r}"
 
     def batch(self, width: int, indices: npt.NDArray[np.int64], seed: int, epoch: int) -> Batch:
-        """The lines `indices`, each changed a little in a way that (seed, epoch, index) determines."""
-        preprocessing = self.checker.preprocessing
-        lines = [
-            load_line(self.row(int(i)), width, preprocessing, np.random.default_rng((seed, epoch, int(i))))
-            for i in indices
-        ]
-        targets, names = [self.targets[i] for i in indices], [self.name(int(i)) for i in indices]
-        batch = collate(lines, targets, names, self.checker.vocabulary, preprocessing)
-        return replace(batch, origins=self.origins[indices, 0].tolist())
+        """The lines `indices`, each changed a little in a way that (seed, epoch, index) determines.
+
+        Those whose pictures cannot be opened are left out; where none is left another line takes their place, for the
+        other processes have this step, too, and a run that goes on counts it.
+
+        Raises:
+            DataError: too many pictures cannot be opened.
+        """
+
+        def loaded(candidates: Iterable[int]) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
+            for i in candidates:
+                if (line := self._load(i, width, seed, epoch)) is not None:
+                    yield i, line
+
+        found = [*loaded(indices.tolist())] or [*islice(loaded(self._others(int(indices[0]), width)), 1)]
+        if not found:
+            raise DataError(f"no line can be read in place of {self.name(int(indices[0]))}")
+        used, lines = [i for i, _ in found], [line for _, line in found]
+        targets, names = [self.targets[i] for i in used], [self.name(i) for i in used]
+        batch = collate(lines, targets, names, self.checker.vocabulary, self.checker.preprocessing)
+        return replace(batch, origins=self.origins[used, 0].tolist())
+
+    def leave_out(self, index: int, why: str) -> None:
+        """Count a line whose picture cannot be opened, once.
+
+        Raises:
+            DataError: these are too many.
+        """
+        if index not in self.broken:
+            self.broken[index] = why
+            self.report.drop("no readable picture", f"{self.name(index)}: {why}")
+            self.report.refuse_over(self.max_bad)
+
+    def _load(self, index: int, width: int, seed: int, epoch: int) -> npt.NDArray[np.uint8] | None:
+        """A line as load_line() has it; None of a broken one, every time: what is known already must change nothing."""
+        rng = np.random.default_rng((seed, epoch, index))
+        try:
+            return load_line(self.row(index), width, self.checker.preprocessing, rng)
+        except InputError as error:
+            self.leave_out(index, str(error))
+            return None
+
+    def _others(self, index: int, width: int) -> list[int]:
+        """Lines of the same corpus that fit into `width`, those of about that width first."""
+        fitting = np.flatnonzero((self.origins[:, 0] == self.origins[index, 0]) & (self.needed <= width))
+        found: list[int] = fitting[np.argsort(abs(self.widths[fitting] - width), kind="stable")].tolist()
+        return found
 
     def epoch(self, seed: int, epoch: int, weights: Sequence[float]) -> npt.NDArray[np.int64]:
         """Lines of one epoch: every line of a corpus as often as its weight says, a fraction by lot."""

@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list
+from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from tqdm import tqdm
@@ -284,16 +284,21 @@ def first_stages(network: CRNN, count: int) -> list[nn.Module]:
     return [network.stem, network.stem_norm, *network.stages[:count]] if count else []
 
 
-def tell_faults(lines: Lines | StreamedLines | FreshLines, accelerator: Accelerator, max_bad: float) -> None:
-    """Print what was found wrong with the rows while the run went on.
+def tell_at_the_end(lines: Lines | StreamedLines | FreshLines, accelerator: Accelerator, max_bad: float) -> None:
+    """Print what became known of the lines while the run went on.
 
     Raises:
-        DataError: it was too much; a run may end before a stream was looked at.
+        DataError: too many rows are bad; a run may end before a stream was looked at.
     """
-    if isinstance(lines, StreamedLines) and lines.report.seen:
+    news = True
+    if isinstance(lines, Lines):
+        for index, why in gather_object([*lines.broken.items()]):  # each process has opened its share
+            lines.leave_out(index, why)
+        news = bool(lines.broken)  # the rest was printed before the first step
+    elif isinstance(lines, StreamedLines) and (news := lines.report.seen > 0):
         lines.report.refuse_over(max_bad)
-        if accelerator.is_main_process:
-            print(lines.report)
+    if news and accelerator.is_main_process:
+        print(lines.report)
 
 
 def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lambda *_: None) -> CRNN:
@@ -462,9 +467,7 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
             state.epoch += 1
             state.batch = 0
     bar.close()
-    tell_faults(lines, accelerator, args.max_bad)
-    if isinstance(lines, FreshLines) and is_main:
-        print(lines.report)
+    tell_at_the_end(lines, accelerator, args.max_bad)
     accelerator.wait_for_everyone()
     return average
 
