@@ -729,15 +729,13 @@ def test_weights_have_to_be_as_many_as_corpora(corpus: Path, capsys: pytest.Capt
     "given",
     [
         ["--height", "30"],
-        ["--stretch", "9"],
-        ["--eval_every", "0"],
-        ["--save_every", "0"],
-        ["--threads", "-1"],
         ["--mixed_precision", "fp16"],
     ],
     ids=" ".join,
 )
-def test_numbers_that_mean_nothing_are_one_sentence(corpus: Path, tmp_path: Path, given: list[str]) -> None:
+def test_a_network_or_a_precision_that_is_not_there_is_one_sentence(
+    corpus: Path, tmp_path: Path, given: list[str]
+) -> None:
     if given[-1] == "fp16" and torch.cuda.is_available():
         pytest.skip("this machine can")
     with pytest.raises(SystemExit):

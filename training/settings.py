@@ -1,7 +1,8 @@
 """Settings of a training run: its command line, and what must be the same for a run to be the same run."""
 
 import argparse
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,25 @@ RUN_SETTINGS = (
     *("freeze", "fixed_norms", "teacher"),
 )
 
+# the least and the most that a number may be; of those ABOVE the least, it is too little itself
+ABOVE = ("lr", "eps", "clip", "minutes")
+RANGES: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(("batch_size", "epochs", "max_steps", "max_columns", "renderers"), (1, math.inf)),
+    **dict.fromkeys(("eval_samples", "eval_every", "save_every"), (1, math.inf)),
+    **dict.fromkeys((*ABOVE, "head_rate", "weight_decay", "auxiliary", "weights"), (0, math.inf)),
+    **dict.fromkeys(("patience", "threads"), (0, math.inf)),
+    **dict.fromkeys(("max_bad", "render", "strength", "ema"), (0, 1)),
+    "freeze": (0, 4),
+    "seed": (0, 2**63 - 1),
+}
+
 
 class SettingError(ValueError):
     """A setting with which nothing can be trained."""
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Command line -> settings."""
+    """Command line -> settings; ends with one sentence and status 2 where they mean nothing."""
     parser = argparse.ArgumentParser(
         description="Train a recognizer.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -109,33 +122,40 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     out.add_argument("--eval_every", type=int, default=500, help="steps between validations")
     out.add_argument("--save_every", type=int, default=200, help="steps between checkpoints")
     args = parser.parse_args(argv)
-    if (args.streaming or args.render) and not (args.max_steps or args.minutes):
-        parser.error("--streaming and --render need --max_steps or --minutes: nothing says how long an epoch is")
-    if not 0 <= args.render <= 1 or not 0 <= args.strength <= 1:
-        parser.error("--render and --strength must be in 0..1")
-    if args.minutes is not None and (args.minutes <= 0 or args.max_steps):
-        parser.error("--minutes must be above 0, and goes without --max_steps")
-    if args.renderers is not None and args.renderers < 1:
-        parser.error("--renderers must be at least 1")
-    if not args.render and (args.fonts or args.text or args.backgrounds):
-        parser.error("--fonts, --text and --backgrounds are for --render; training.synth takes them for a corpus")
-    if args.render and (args.streaming or args.teacher or bool(args.dataset) == (args.render == 1)):
-        parser.error(
-            "--render goes with neither --streaming nor --teacher, and with --dataset for the rest of the lines"
-        )
     args.weights = args.weights or [1.0] * len(args.dataset or [""])
-    if len(args.weights) != len(args.dataset or [""]):
-        parser.error(f"{len(args.dataset or [])} corpora but {len(args.weights)} weights")
-    if min(args.weights) < 0 or not sum(args.weights):
-        parser.error("--weights must be 0 or more, and not all of them 0")
-    if not 0 <= args.freeze <= 4 or args.patience < 0:
-        parser.error("--freeze must be in 0..4, --patience 0 or more")
-    for name in ("batch_size", "epochs", "eval_every", "save_every", "eval_samples"):
-        if getattr(args, name) < 1:
-            parser.error(f"--{name} must be at least 1")
-    if args.threads < 0:
-        parser.error("--threads must be 0 or more")
+    for fault in (*wrong_numbers(args), *contradictions(args)):
+        parser.error(fault)
     return args
+
+
+def wrong_numbers(args: argparse.Namespace) -> Iterator[str]:
+    """What is wrong with each number by itself; none may be infinite, or not a number."""
+    for name, (least, most) in RANGES.items():
+        value = getattr(args, name)
+        for number in value if isinstance(value, list) else [] if value is None else [value]:
+            if not least <= number <= most or not abs(number) < math.inf or (name in ABOVE and number == least):
+                wanted = f"above {least:g}" if name in ABOVE else f"{least:g} or more"
+                yield f"--{name} must be {wanted if most == math.inf else f'in {least:g}..{most:g}'}, not {number}"
+    try:
+        Preprocessing(height=args.height, stretch=args.stretch)
+    except ValueError as error:
+        yield f"--height, --stretch: {error}"
+
+
+def contradictions(args: argparse.Namespace) -> Iterator[str]:
+    """What does not go together."""
+    if (args.streaming or args.render) and not (args.max_steps or args.minutes):
+        yield "--streaming and --render need --max_steps or --minutes: nothing says how long an epoch is"
+    if args.minutes and args.max_steps:
+        yield "--minutes goes without --max_steps"
+    if not args.render and (args.fonts or args.text or args.backgrounds):
+        yield "--fonts, --text and --backgrounds are for --render; training.synth takes them for a corpus"
+    if args.render and (args.streaming or args.teacher or bool(args.dataset) == (args.render == 1)):
+        yield "--render goes with neither --streaming nor --teacher, and with --dataset for the rest of the lines"
+    if len(args.weights) != len(args.dataset or [""]):
+        yield f"{len(args.dataset or [])} corpora but {len(args.weights)} weights"
+    if not sum(args.weights):
+        yield "--weights must not all be 0"
 
 
 def settings(args: argparse.Namespace, world: int) -> dict[str, Any]:
