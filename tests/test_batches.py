@@ -18,6 +18,7 @@ from tests.test_checking import check
 from tests.test_data import ENGLISH, PLAIN, png, table
 from training.batches import BUCKET, Batch, Lines, batch_lines, load_line, plan_epoch
 from training.data import DataError, open_corpus
+from training.joining import ALONE
 from training.streaming import StreamedLines
 
 pytestmark = pytest.mark.usefixtures("apart")
@@ -255,7 +256,7 @@ def test_a_broken_picture_is_left_out_and_no_step_is_lost(batch_size: int, world
 def test_a_line_that_takes_the_place_of_others_is_of_their_corpus() -> None:
     corpora = [table(["a", "b"], [b"nonsense", png()], sized=True), table(["c"] * 8, [png()] * 8, sized=True)]
     lines = Lines(corpora, PLAIN, max_bad=0.5)
-    batch = lines.batch(192, np.array([0]), 0, 0)
+    batch = lines.batch(192, np.array([[0, ALONE]]), 0, 0)
     assert batch.names == ["corpus 0 row 1 'b'"]
     assert batch.origins == [0]
 
@@ -272,7 +273,7 @@ def test_too_many_broken_pictures_are_refused_with_their_names() -> None:
 def test_where_no_line_can_be_read_there_is_no_batch() -> None:
     lines = Lines([table(["a"], [b"nonsense"], sized=True), table(["b"])], PLAIN, max_bad=1.0)
     with pytest.raises(DataError, match="in place of corpus 0 row 0 'a'"):
-        lines.batch(192, np.array([0]), 0, 0)
+        lines.batch(192, np.array([[0, ALONE]]), 0, 0)
 
 
 # lines --------------------------------------------------------------------------------------------------------------

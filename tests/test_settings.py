@@ -7,7 +7,11 @@ from training.settings import RANGES, parse
 NONSENSE = [
     *(f"--{name} {number}" for name in ("lr", "eps", "clip", "minutes") for number in ("nan", "inf", "-1", "0")),
     *(f"--{name} {number}" for name in ("weight_decay", "head_rate", "auxiliary") for number in ("nan", "inf", "-1")),
-    *(f"--{name} {number}" for name in ("max_bad", "ema", "strength") for number in ("nan", "-0.1", "1.1", "7")),
+    *(
+        f"--{name} {number}"
+        for name in ("max_bad", "ema", "strength", "join")
+        for number in ("nan", "-0.1", "1.1", "7")
+    ),
     *(f"--{name} {number}" for name in ("batch_size", "epochs", "max_steps", "max_columns") for number in ("0", "-4")),
     *(f"--{name} 0" for name in ("eval_samples", "eval_every", "save_every", "renderers")),
     *("--weights nan", "--weights inf", "--weights -1", "--weights 0"),
@@ -49,3 +53,10 @@ def test_every_number_has_its_range() -> None:
     numbers = {name for name, value in args.items() if isinstance(value, int | float) and not isinstance(value, bool)}
     assert numbers - {"height", "stretch"} <= set(RANGES), "those two are Preprocessing's"
     assert set(RANGES) <= set(args)
+
+
+@pytest.mark.parametrize("other", ["--streaming", "--render 0.5"])
+def test_lines_are_joined_only_where_all_of_them_are_known(other: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["--dataset", "a", "--max_steps", "1", "--join", "0.5", *other.split(" ")])
+    assert "--join goes with neither" in capsys.readouterr().err

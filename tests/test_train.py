@@ -620,6 +620,20 @@ def parquet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_a_run_with_joined_lines_goes_on_bit_for_bit(corpus: Path, tmp_path: Path) -> None:
+    more = [*SHORT, "--join", "0.5", "--vocabulary", "ascii"]
+    main(arguments(corpus, tmp_path / "whole", *more))
+    run_to(10, arguments(corpus, tmp_path / "out", *more))
+    main(arguments(corpus, tmp_path / "out", *more, "--resume"))
+    assert_same_run(tmp_path / "out", tmp_path / "whole")
+    message = refusal([*arguments(corpus, tmp_path / "out", *more, "--resume"), "--join", "0"])
+    assert "join: 0.5 then, 0.0 now" in message
+
+
+def test_lines_are_not_joined_without_a_space_in_the_vocabulary(corpus: Path, tmp_path: Path) -> None:
+    assert "space" in refusal(arguments(corpus, tmp_path / "out", *SHORT, "--join", "0.5"))
+
+
 def test_a_stream_is_trained_on_and_gone_on_with(
     parquet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

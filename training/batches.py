@@ -1,5 +1,6 @@
 """Batches: checked lines in batches of one width, the same ones in the same order for the same seed."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -16,6 +17,7 @@ from simpleocr.preprocessing import Preprocessing, grey_to_tensor, to_grey
 from simpleocr.vocabulary import Vocabulary
 from training.checking import Checker, Report, columns_needed
 from training.data import DataError, picture
+from training.joining import ALONE, GAP, draw_seconds, join
 
 BUCKET = 32  # columns: batches are as wide as a multiple of this, and their lines are stretched or padded to fit
 LARGEST_STRETCH = 1.5  # a line in a bucket that is wider still gets room beside it instead
@@ -92,11 +94,22 @@ def plan_epoch(
 def load_line(
     row: dict[str, Any], width: int, preprocessing: Preprocessing, rng: np.random.Generator
 ) -> npt.NDArray[np.uint8]:
+    """The line of a row as vary_line() makes it.
+
+    Raises:
+        InputError: its picture is missing or damaged.
+    """
+    return vary_line(picture(row), width, preprocessing, rng)
+
+
+def vary_line(
+    image: Image.Image, width: int, preprocessing: Preprocessing, rng: np.random.Generator
+) -> npt.NDArray[np.uint8]:
     """One line as uint8 grey (H, width), slightly different each time: cropped, exposed, inverted, coarsened, noisy.
 
     Stretched to the width up to LARGEST_STRETCH times its own; a wider bucket gives it room beside it instead.
     """
-    image = picture(row).convert("L")
+    image = image.convert("L")
     size = image.size
     draw = rng.random(6)
     if draw[0] < 0.3 and min(image.size) > 12:
@@ -150,13 +163,14 @@ class Lines:
         checker: which rows can be used.
         max_bad: the share of unusable rows above which the corpus is refused, also in the middle of an epoch: pictures
             whose rows tell their sizes are not opened before they are trained on.
+        joined: the share of an epoch's lines that get another one of their corpus beside them, where one fits.
 
     Raises:
         DataError: too many rows are bad.
     """
 
-    def __init__(self, corpora: Sequence[Any], checker: Checker, max_bad: float = 0.01) -> None:
-        self.corpora, self.checker, self.max_bad = corpora, checker, max_bad
+    def __init__(self, corpora: Sequence[Any], checker: Checker, max_bad: float = 0.01, joined: float = 0.0) -> None:
+        self.corpora, self.checker, self.max_bad, self.joined = corpora, checker, max_bad, joined
         self.broken: dict[int, str] = {}  # what is wrong with the pictures of lines that were found out later
         self.report = Report()
         origins, targets, widths = [], [], []
@@ -189,8 +203,32 @@ class Lines:
         number, i = self.origins[index]
         return f"corpus {number} row {i} {self.targets[index][:40]!r}"
 
-    def batch(self, width: int, indices: npt.NDArray[np.int64], seed: int, epoch: int) -> Batch:
-        """The lines `indices`, each changed a little in a way that (seed, epoch, index) determines.
+    def target(self, first: int, second: int = ALONE) -> str:
+        """What one line says, or two beside each other."""
+        if second == ALONE:
+            return self.targets[first]
+        return self.checker.target(f"{self.targets[first]} {self.targets[second]}")
+
+    def columns(self, first: int, second: int) -> int:
+        """The columns of two lines beside each other, at most."""
+        preprocessing = self.checker.preprocessing
+        gap = math.ceil(GAP[1] * preprocessing.height * preprocessing.stretch)
+        return int(self.widths[first] + gap + self.widths[second])
+
+    def fit(self, first: int, second: int) -> bool:
+        """Whether two lines can be one: each says something, the space is known, and it is neither too wide nor dense."""
+        most = self.checker.preprocessing.max_width
+        most = min(most, self.checker.max_columns or most)
+        target = self.target(first, second)
+        return (
+            bool(self.targets[first] and self.targets[second])
+            and not self.checker.vocabulary.unknown(target)
+            and self.columns(first, second) <= most
+            and columns_needed(target) <= self.widths[first] + self.widths[second]
+        )
+
+    def batch(self, width: int, lines: npt.NDArray[np.int64], seed: int, epoch: int) -> Batch:
+        """The `lines`, (first, second) each, changed a little in a way that (seed, epoch, first, second) determines.
 
         Those whose pictures cannot be opened are left out; where none is left another line takes their place, for the
         other processes have this step, too, and a run that goes on counts it.
@@ -199,18 +237,21 @@ class Lines:
             DataError: too many pictures cannot be opened.
         """
 
-        def loaded(candidates: Iterable[int]) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
-            for i in candidates:
-                if (line := self._load(i, width, seed, epoch)) is not None:
-                    yield i, line
+        def loaded(candidates: Iterable[Sequence[int]]) -> Iterator[tuple[Sequence[int], npt.NDArray[np.uint8]]]:
+            for line in candidates:
+                if (grey := self._load(line, width, seed, epoch)) is not None:
+                    yield line, grey
 
-        found = [*loaded(indices.tolist())] or [*islice(loaded(self._others(int(indices[0]), width)), 1)]
+        asked = int(lines[0, 0])
+        found = [*loaded(lines.tolist())] or [*islice(loaded(self._others(asked, width)), 1)]
         if not found:
-            raise DataError(f"no line can be read in place of {self.name(int(indices[0]))}")
-        used, lines = [i for i, _ in found], [line for _, line in found]
-        targets, names = [self.targets[i] for i in used], [self.name(i) for i in used]
-        batch = collate(lines, targets, names, self.checker.vocabulary, self.checker.preprocessing)
-        return replace(batch, origins=self.origins[used, 0].tolist())
+            raise DataError(f"no line can be read in place of {self.name(asked)}")
+        targets = [self.target(*line) for line, _ in found]
+        names = [" and ".join(self.name(i) for i in line if i != ALONE) for line, _ in found]
+        batch = collate(
+            [grey for _, grey in found], targets, names, self.checker.vocabulary, self.checker.preprocessing
+        )
+        return replace(batch, origins=[int(self.origins[first, 0]) for (first, _), _ in found])
 
     def leave_out(self, index: int, why: str) -> None:
         """Count a line whose picture cannot be opened, once.
@@ -223,20 +264,27 @@ class Lines:
             self.report.drop("no readable picture", f"{self.name(index)}: {why}")
             self.report.refuse_over(self.max_bad)
 
-    def _load(self, index: int, width: int, seed: int, epoch: int) -> npt.NDArray[np.uint8] | None:
+    def _load(self, line: Sequence[int], width: int, seed: int, epoch: int) -> npt.NDArray[np.uint8] | None:
         """A line as load_line() has it; None of a broken one, every time: what is known already must change nothing."""
-        rng = np.random.default_rng((seed, epoch, index))
+        preprocessing = self.checker.preprocessing
+        rng = np.random.default_rng((seed, epoch, *(i for i in line if i != ALONE)))
+        index, second = line
         try:
-            return load_line(self.row(index), width, self.checker.preprocessing, rng)
+            if second == ALONE:
+                return load_line(self.row(index), width, preprocessing, rng)
+            left = picture(self.row(index))
+            index = second  # so that it is this one that is left out, should it be broken
+            right = picture(self.row(index))
         except InputError as error:
             self.leave_out(index, str(error))
             return None
+        return vary_line(join((left, right), preprocessing.height, rng), width, preprocessing, rng)
 
-    def _others(self, index: int, width: int) -> list[int]:
+    def _others(self, index: int, width: int) -> list[tuple[int, int]]:
         """Lines of the same corpus that fit into `width`, those of about that width first."""
         fitting = np.flatnonzero((self.origins[:, 0] == self.origins[index, 0]) & (self.needed <= width))
-        found: list[int] = fitting[np.argsort(abs(self.widths[fitting] - width), kind="stable")].tolist()
-        return found
+        nearest = fitting[np.argsort(abs(self.widths[fitting] - width), kind="stable")]
+        return [(i, ALONE) for i in nearest.tolist()]
 
     def epoch(self, seed: int, epoch: int, weights: Sequence[float]) -> npt.NDArray[np.int64]:
         """Lines of one epoch: every line of a corpus as often as its weight says, a fraction by lot."""
@@ -247,10 +295,24 @@ class Lines:
             chosen += [own] * int(weight) + [rng.permutation(own)[: round(len(own) * (weight % 1))]]
         return np.concatenate(chosen)
 
+    def plan(
+        self, batch_size: int, seed: int, epoch: int, weights: Sequence[float], world: int = 1
+    ) -> list[tuple[int, npt.NDArray[np.int64]]]:
+        """The batches of an epoch as (width, lines); each line a row (first, second), the second ALONE as a rule."""
+        firsts = self.epoch(seed, epoch, weights)
+        rng = np.random.default_rng((seed, epoch, 2))
+        seconds = draw_seconds(firsts, self.origins[:, 0], self.fit, self.joined, rng)
+        widths, needed = self.widths[firsts], self.needed[firsts]
+        for place in np.flatnonzero(seconds != ALONE):
+            pair = int(firsts[place]), int(seconds[place])
+            widths[place], needed[place] = self.columns(*pair), columns_needed(self.target(*pair))
+        lines = np.stack([firsts, seconds], axis=1)
+        plan = plan_epoch(widths, needed, batch_size * world, seed, epoch, world)
+        return [(width, lines[indices]) for width, indices in plan]
+
     def steps(self, batch_size: int, seed: int, weights: Sequence[float], world: int = 1) -> int:
         """Batches of an epoch, about: widths are jittered anew in each."""
-        lines = self.epoch(seed, 0, weights)
-        return len(plan_epoch(self.widths[lines], self.needed[lines], batch_size * world, seed, 0, world))
+        return len(self.plan(batch_size, seed, 0, weights, world))
 
     def batches(
         self,
@@ -263,7 +325,5 @@ class Lines:
         skip: int = 0,
     ) -> Iterator[Batch]:
         """The batches of an epoch after the first `skip`; of each this process's share, `batch_size` lines or fewer."""
-        lines = self.epoch(seed, epoch, weights)
-        plan = plan_epoch(self.widths[lines], self.needed[lines], batch_size * world, seed, epoch, world)
-        for width, indices in plan[skip:]:
-            yield self.batch(width, lines[indices[rank::world]], seed, epoch)
+        for width, lines in self.plan(batch_size, seed, epoch, weights, world)[skip:]:
+            yield self.batch(width, lines[rank::world], seed, epoch)

@@ -12,7 +12,7 @@ from simpleocr.vocabulary import VOCABULARIES
 
 # what must be the same for a run to be the same run; the rest (threads, when to save) may change from stop to stop
 RUN_SETTINGS = (
-    *("dataset", "weights", "streaming", "unknown", "max_columns", "batch_size", "processes", "seed"),
+    *("dataset", "weights", "streaming", "unknown", "max_columns", "join", "batch_size", "processes", "seed"),
     *("render", "fonts", "text", "backgrounds", "strength"),
     *("init", "backbone", "vocabulary", "height", "stretch"),
     *("lr", "head_rate", "eps", "weight_decay", "clip", "ema", "auxiliary", "mixed_precision"),
@@ -26,7 +26,7 @@ RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("eval_samples", "eval_every", "save_every"), (1, math.inf)),
     **dict.fromkeys((*ABOVE, "head_rate", "weight_decay", "auxiliary", "weights"), (0, math.inf)),
     **dict.fromkeys(("patience", "threads"), (0, math.inf)),
-    **dict.fromkeys(("max_bad", "render", "strength", "ema"), (0, 1)),
+    **dict.fromkeys(("max_bad", "join", "render", "strength", "ema"), (0, 1)),
     "freeze": (0, 4),
     "seed": (0, 2**63 - 1),
 }
@@ -64,6 +64,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     data.add_argument("--max_columns", type=int, help="leave wider lines out, in columns of the tensor")
     data.add_argument(
         "--max_bad", type=float, default=0.01, help="share of unusable rows above which a corpus is refused"
+    )
+    data.add_argument(
+        "--join",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="of the lines that get another one beside them, with a space between",
     )
     fresh = parser.add_argument_group("lines that are rendered while it trains")
     fresh.add_argument(
@@ -152,6 +159,8 @@ def contradictions(args: argparse.Namespace) -> Iterator[str]:
         yield "--fonts, --text and --backgrounds are for --render; training.synth takes them for a corpus"
     if args.render and (args.streaming or args.teacher or bool(args.dataset) == (args.render == 1)):
         yield "--render goes with neither --streaming nor --teacher, and with --dataset for the rest of the lines"
+    if args.join and (args.streaming or args.render):
+        yield "--join goes with neither --streaming nor --render"
     if len(args.weights) != len(args.dataset or [""]):
         yield f"{len(args.dataset or [])} corpora but {len(args.weights)} weights"
     if not sum(args.weights):

@@ -331,7 +331,12 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
         lines = rendered_lines(args, network, checker, accelerator)
     else:
         corpora = [open_corpus(name, "train", streaming=args.streaming) for name in args.dataset]
-        lines = (StreamedLines if args.streaming else Lines)(corpora, checker, args.max_bad)
+        if args.join and network.vocabulary.unknown(" "):
+            raise SettingError("--join puts a space between two lines, which the vocabulary lacks")
+        if args.streaming:
+            lines = StreamedLines(corpora, checker, args.max_bad)
+        else:
+            lines = Lines(corpora, checker, args.max_bad, args.join)
     samples = validation_samples(args, network) if is_main else []
     steps = args.max_steps or 0
     if isinstance(lines, Lines):
