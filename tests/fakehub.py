@@ -122,6 +122,12 @@ class FakeHub:
             "HF_HUB_DISABLE_TELEMETRY": "1",
         }
 
+    def publish(self, repo_id: str, files: dict[str, bytes], ref: str = "main", kind: str = "datasets") -> str:
+        """A private repository with these files at `ref`, as if they had been uploaded; returns the commit."""
+        stored = {path: File(data, lfs=path.endswith(LFS_SUFFIXES)) for path, data in files.items()}
+        self.blobs |= {file.oid: file.data for file in stored.values() if file.lfs}
+        return self.repos.setdefault(f"{kind}/{repo_id}", Repo(private=True)).commit(ref, stored)
+
     def files(self, repo_id: str, revision: str = "main", kind: str = "models") -> dict[str, bytes]:
         """Paths and contents of one revision."""
         repo = self.repos[f"{kind}/{repo_id}"]
