@@ -247,16 +247,23 @@ def pattern(expression: str, vocabulary: Vocabulary) -> Constraint:
             following_subset = graph.closure(following_states)
             if following_subset not in subsets:
                 if len(subsets) >= MOST_STATES:
-                    raise ConstraintError(f"the pattern {expression[:80]!r} needs more than {MOST_STATES} states")
+                    raise _too_many(expression)
                 subsets[following_subset] = len(subsets)
                 todo.append(following_subset)
             out.update(dict.fromkeys(vocabulary.encode(alike.members[group]), subsets[following_subset]))
         edges.append(out)
     accepting = frozenset(number for subset, number in subsets.items() if end in subset)
     try:
-        return in_normal_form(Constraint(tuple(edges), accepting), vocabulary.space)
+        whole = in_normal_form(Constraint(tuple(edges), accepting), vocabulary.space)
     except ConstraintError:
         raise ConstraintError(f"no text that the model can write matches the pattern {expression[:80]!r}") from None
+    if len(whole.edges) > MOST_STATES:  # after a space and after another character are now two states
+        raise _too_many(expression)
+    return whole
+
+
+def _too_many(expression: str) -> ConstraintError:
+    return ConstraintError(f"the pattern {expression[:80]!r} needs more than {MOST_STATES} states")
 
 
 @dataclass(frozen=True)
