@@ -5,8 +5,9 @@ Hannun et al. 2014 (arXiv 1408.2873). Prefixes that a beam keeps are nodes of a 
 
 import heapq
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
@@ -118,9 +119,19 @@ def beam_search(
             prefix.new_blank += (blank + char) * (row[BLANK] + row[space] if pausing else row[BLANK])
             if char and not pausing:
                 prefix.new_char += char * row[prefix.last]
-            for c in likely if constraint is None else _allowed(constraint, prefix, row, likely, left):
+        if constraint is None:
+            extensions, least = None, 0.0
+        else:
+            extensions = _Extensions(constraint, row, likely, order[t].tolist(), left)
+            least = _least(new, width, constraint, left) if language is None and not bonus else 0.0
+        for prefix in beam:
+            blank, char = prefix.blank, prefix.char
+            for c in likely if extensions is None else extensions.of(prefix.state):
                 # after the same character only what went through a blank is a new one
-                if (mass := (blank if c == prefix.last else blank + char) * row[c]) and (child := follow(prefix, c)):
+                mass = (blank if c == prefix.last else blank + char) * row[c]
+                if mass < least and ((known := prefix.children.get(c)) is None or known.step != t):
+                    continue
+                if mass and (child := follow(prefix, c)):
                     _touch(child, t, new)
                     child.new_char += mass
         if constraint is not None:
@@ -190,19 +201,50 @@ def _follower(
     return follow
 
 
-def _allowed(
-    constraint: Constraint, prefix: _Prefix, row: Sequence[float], likely: Sequence[int], left: int
-) -> list[int]:
-    """The likeliest characters that the constraint lets follow, and the likeliest of those that lead to an end in time."""
-    edges = constraint.edges[prefix.state]
-    best = [c for c in likely if c in edges]
-    if len(best) < MOST_EXTENSIONS:
-        known = set(best)
-        best += heapq.nlargest(MOST_EXTENSIONS - len(best), (c for c in edges if c not in known), key=row.__getitem__)
-    here = constraint.to_go[prefix.state]
-    if here >= left and edges:  # hardly any timestep to spare: the way out must be among them
-        out = [c for c, state in edges.items() if constraint.to_go[state] < here]
-        if out:
-            best.append(max(out, key=row.__getitem__))
-            best = list(dict.fromkeys(best))
-    return best
+def _least(new: Sequence[_Prefix], width: int, constraint: Constraint, left: int) -> float:
+    """The mass below which a prefix that is not in the beam will not come into it: so many that are, have more.
+
+    All that comes to such a prefix in a timestep comes from the one that it extends.
+    """
+    masses = [p.new_blank + p.new_char for p in new if constraint.to_go[p.state] <= left]
+    return min(masses) if len(masses) >= width else 0.0
+
+
+class _Extensions:
+    """The characters by which prefixes are extended in one timestep: those of a state are the same for all prefixes.
+
+    Args:
+        constraint: what lets them follow.
+        row: probability of each class.
+        likely: the classes that are likely enough to be taken anyway, likeliest first.
+        order: all classes, likeliest first.
+        left: timesteps after this one.
+    """
+
+    def __init__(
+        self, constraint: Constraint, row: Sequence[float], likely: Sequence[int], order: Sequence[int], left: int
+    ) -> None:
+        self.constraint, self.row, self.likely, self.order, self.left = constraint, row, likely, order, left
+        self.found: dict[int, Collection[int]] = {}
+
+    def of(self, state: int) -> Collection[int]:
+        """The likeliest that the constraint lets follow, and the likeliest of those that lead to an end in time."""
+        edges = self.constraint.edges[state]
+        if len(edges) <= MOST_EXTENSIONS:
+            return edges
+        if state not in self.found:
+            self.found[state] = self._of_many(state)
+        return self.found[state]
+
+    def _of_many(self, state: int) -> list[int]:
+        edges = self.constraint.edges[state]
+        best = [c for c in self.likely if c in edges]
+        if len(best) < MOST_EXTENSIONS:
+            less_likely = (c for c in self.order if c in edges and c not in best)
+            best += islice(less_likely, MOST_EXTENSIONS - len(best))
+        to_go = self.constraint.to_go
+        if to_go[state] >= self.left:  # hardly any timestep to spare: the way out must be among them
+            out = [c for c, following in edges.items() if to_go[following] < to_go[state]]
+            if out:
+                best = list(dict.fromkeys([*best, max(out, key=self.row.__getitem__)]))
+        return best

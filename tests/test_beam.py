@@ -15,7 +15,7 @@ from simpleocr.beam import beam_search
 from simpleocr.constraints import Constraint, ConstraintError, charset, lexicon
 from simpleocr.decoding import Decoder, beam, greedy
 from simpleocr.likelihood import LogProbs, log_likelihood
-from simpleocr.patterns import pattern
+from simpleocr.patterns import MOST_STATES, pattern
 from simpleocr.vocabulary import VOCABULARIES, Vocabulary, normalize
 
 ABC = Vocabulary("ab 1")
@@ -92,6 +92,18 @@ def test_a_lexicons_states_hold_the_exact_probability_of_each_word() -> None:
         assert np.log(mass[state]) + scale == pytest.approx(log_likelihood(log_probs, ABC.encode(word)), abs=1e-4)
 
 
+@pytest.mark.parametrize("width", [1, 2, 5, 10])
+def test_prefixes_that_are_passed_over_would_not_have_come_into_the_beam(width: int) -> None:
+    for seed, (make, _) in enumerate(CONSTRAINTS.values()):
+        constraint = make()
+        for sharpness in (0.5, 2.0, 6.0):
+            log_probs = random_log_probs(14, ABC.num_classes, seed, sharpness)
+            found = beam_search(log_probs, ABC, width=width, count=width, constraint=constraint)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("simpleocr.beam._least", lambda *_: 0.0)
+                assert beam_search(log_probs, ABC, width=width, count=width, constraint=constraint) == found
+
+
 @pytest.mark.parametrize("steps", [4, 5, 6, 12])
 def test_a_narrow_beam_still_ends_in_an_allowed_text(steps: int) -> None:
     """The picture says nothing of the kind, and the beam is full of what does not fit: an end must be found in time."""
@@ -136,18 +148,39 @@ def test_a_language_decides_between_likes() -> None:
     assert best.log_score < best.log_prob
 
 
-def test_beam_of_ten_is_fast_enough() -> None:
-    # what a word of 40 timesteps looks like: sharp, with a few doubtful places
+def like_a_word() -> LogProbs:
+    """What a word of 40 timesteps looks like: sharp, with a few doubtful places."""
     rng = np.random.default_rng(1)
     logits = rng.normal(size=(40, ENGLISH.num_classes)) * 1.5
     logits[np.arange(40), rng.integers(0, ENGLISH.num_classes, 40)] += 9
-    log_probs = (logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))).astype(np.float32)
+    return np.asarray(logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)), dtype=np.float32)
+
+
+def shortest_time(work: Callable[[], object]) -> float:
     times = []
     for _ in range(20):
         started = time.perf_counter()
-        beam_search(log_probs, ENGLISH, width=10)
+        work()
         times.append(time.perf_counter() - started)
-    assert min(times) < 0.01, f"{min(times) * 1000:.1f} ms"  # 5 ms on an idle machine; room for a busy one
+    return min(times)
+
+
+def test_beam_of_ten_is_fast_enough() -> None:
+    log_probs = like_a_word()
+    fastest = shortest_time(lambda: beam_search(log_probs, ENGLISH, width=10))
+    assert fastest < 0.01, f"{fastest * 1000:.1f} ms"  # 5 ms on an idle machine; room for a busy one
+
+
+@pytest.mark.parametrize("name", ["date", "serial number", "charset"])
+def test_a_constraint_is_fast_enough(name: str) -> None:
+    constraint = {
+        "date": pattern(r"\d\d/\d\d/\d{4}", ENGLISH),
+        "serial number": pattern("[A-Z0-9]{10}", ENGLISH),
+        "charset": charset("abcdefghijklmnoprstu", ENGLISH),
+    }[name]
+    log_probs = like_a_word()
+    fastest = shortest_time(lambda: beam(log_probs, ENGLISH, constraint=constraint))
+    assert fastest < 0.02, f"{fastest * 1000:.1f} ms"  # 5 ms on an idle machine; room for a busy one
 
 
 EXPRESSIONS = [
@@ -301,6 +334,12 @@ def test_no_pattern_takes_long(expression: str) -> None:
     with suppress(ConstraintError):
         pattern(expression, ENGLISH)
     assert time.perf_counter() - started < 8
+
+
+def test_states_are_counted_when_all_are_there() -> None:
+    with pytest.raises(ConstraintError, match="more than 10000 states"):
+        pattern(".*a.{12}", ENGLISH)
+    assert len(pattern(".*a.{10}", ENGLISH).edges) < MOST_STATES
 
 
 def test_deeply_nested_options_are_read_once() -> None:
