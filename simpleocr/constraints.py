@@ -5,11 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-import numpy.typing as npt
-
-from simpleocr.likelihood import NEVER, LogProbs
-from simpleocr.vocabulary import BLANK, Vocabulary, normalize
+from simpleocr.likelihood import LogProbs
+from simpleocr.trellis import Trellis, trellis
+from simpleocr.vocabulary import Vocabulary, normalize
 
 SHOWN = 5  # of a list of faults, so many are named
 
@@ -59,72 +57,24 @@ class Constraint:
         return tuple(distance)
 
     @cached_property
-    def _tables(self) -> "_Tables":
-        return _Tables.of(self)
+    def _trellis(self) -> Trellis:
+        return trellis(self.edges, self.accepting, self.to_go)
 
     def log_mass(self, log_probs: LogProbs) -> float:
-        """The logarithm of the sum of P(text | image) over all allowed texts, by the forward algorithm."""
-        mass, scale = self.state_mass(log_probs)
-        total = float(mass[list(self.accepting)].sum())
-        return float(np.log(total)) + scale if total > 0 else NEVER
+        """The logarithm of the sum of P(text | image) over all allowed texts; NEVER where none fits."""
+        return self._trellis.log_mass(log_probs)
 
-    def state_mass(self, log_probs: LogProbs) -> tuple[npt.NDArray[np.float64], float]:
-        """P of all texts that end in each state, as (mass, logarithm of a factor that all have in common).
+    def beginnings(self, log_probs: LogProbs, ids: Sequence[int]) -> list[float]:
+        """The logarithms of the masses of all allowed texts that begin with the first 0, 1, ... characters of one.
 
-        In the automaton of a lexicon a state is one word's beginning, so this is the exact P of every word at once.
+        Args:
+            log_probs: (T, C).
+            ids: class ids of a text that is allowed.
+
+        Returns:
+            Numbers that fall: log_mass() first, one for each character, and last that of P(text | image).
         """
-        tables = self._tables
-        probs = np.exp(log_probs.astype(np.float64))
-        states = len(self.edges)
-        to_go = np.array(self.to_go)
-        blank, chars, scale = np.zeros(states), np.zeros(len(tables.node_class)), 0.0
-        blank[0] = 1.0
-        for t, row in enumerate(probs):
-            everything = blank + np.bincount(tables.node_state, chars, states)
-            # along an edge goes all mass of its state, but what stands on the same character: that would be merged
-            going = everything[tables.edge_from] - np.append(chars, 0.0)[tables.edge_same]
-            came = np.bincount(tables.edge_node, np.maximum(0.0, going), len(chars)) if len(chars) else chars
-            chars = (chars + came) * row[tables.node_class]
-            blank = everything * row[BLANK]
-            # what can no longer end in time must not set the scale, or the rest might be too small for a float
-            late = to_go > len(probs) - t - 1
-            blank[late], chars[late[tables.node_state]] = 0.0, 0.0
-            if (total := blank.sum() + chars.sum()) <= 0:
-                return np.zeros(states), 0.0
-            blank, chars, scale = blank / total, chars / total, scale + float(np.log(total))
-        return blank + np.bincount(tables.node_state, chars, states), scale
-
-
-@dataclass(frozen=True, eq=False)
-class _Tables:
-    """An automaton as arrays. A node is a state together with the character by which it was come to.
-
-    Args:
-        node_state, node_class: of each node.
-        edge_from: of each edge, its state.
-        edge_node: the node it leads to.
-        edge_same: the node of its state that was come to by the edge's own character; -1 where there is none.
-    """
-
-    node_state: npt.NDArray[np.int64]
-    node_class: npt.NDArray[np.int64]
-    edge_from: npt.NDArray[np.int64]
-    edge_node: npt.NDArray[np.int64]
-    edge_same: npt.NDArray[np.int64]
-
-    @classmethod
-    def of(cls, constraint: Constraint) -> "_Tables":
-        nodes: dict[tuple[int, int], int] = {}
-        edges = [(state, c, following) for state, out in enumerate(constraint.edges) for c, following in out.items()]
-        for _, c, following in edges:
-            nodes.setdefault((following, c), len(nodes))
-        return cls(
-            np.array([state for state, _ in nodes], dtype=np.int64),
-            np.array([c for _, c in nodes], dtype=np.int64),
-            np.array([state for state, _, _ in edges], dtype=np.int64),
-            np.array([nodes[following, c] for _, c, following in edges], dtype=np.int64),
-            np.array([nodes.get((state, c), -1) for state, c, _ in edges], dtype=np.int64),
-        )
+        return self._trellis.beginnings(log_probs, ids)
 
 
 def in_normal_form(constraint: Constraint, space: int) -> Constraint:

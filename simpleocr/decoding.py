@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
 from simpleocr.beam import NextCharacter, beam_search
 from simpleocr.constraints import Constraint
-from simpleocr.likelihood import NEVER, LogProbs, align
+from simpleocr.likelihood import NEVER, Likelihood, LogProbs, align
 from simpleocr.vocabulary import BLANK, Vocabulary
 
 
@@ -39,11 +40,14 @@ class Decoded:
         log_mass: the logarithm of the probability of everything that might have been written; below 0 under a
             constraint, and NEVER where nothing that it allows fits into the line.
         log_prior: what a language added to the logarithm of the text's probability before it was compared with others.
+        allowed: under a constraint, how likely the line says this text if it says one that is allowed; None where there is
+            none, or where that is not known of this text.
     """
 
     spans: tuple[Span, ...]
     log_mass: float = 0.0
     log_prior: float = 0.0
+    allowed: Likelihood | None = None
 
     @property
     def text(self) -> str:
@@ -93,11 +97,16 @@ def beam(
     """
     # as much for every character as the language counts, or it would rather read fewer
     found = beam_search(log_probs, vocabulary, constraint=constraint, language=language, weight=weight, bonus=weight)
-    log_mass = constraint.log_mass(log_probs) if constraint is not None else 0.0
     if not found:
         return Decoded((), NEVER)
     best = found[0]
-    return replace(aligned(log_probs, vocabulary, best.ids, log_mass), log_prior=best.log_score - best.log_prob)
+    decoded = replace(aligned(log_probs, vocabulary, best.ids), log_prior=best.log_score - best.log_prob)
+    if constraint is None:
+        return decoded
+    masses = constraint.beginnings(log_probs, best.ids)
+    steps_down = [after - before for before, after in pairwise(masses)]
+    allowed = Likelihood(masses[-1] - masses[0], tuple(steps_down[:-1]), steps_down[-1])
+    return replace(decoded, log_mass=masses[0], allowed=allowed)
 
 
 def constrained(

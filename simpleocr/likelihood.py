@@ -208,6 +208,28 @@ def log_likelihood(log_probs: LogProbs, ids: Sequence[int], space: int = -1) -> 
     return likelihoods([log_probs], [ids], space)[0].log_prob
 
 
+def arrivals(log_probs: LogProbs, ids: Sequence[int]) -> tuple[Floats, float]:
+    """The logarithms of (T, N) the mass that comes to each character in each timestep, and of P(text | image).
+
+    Args:
+        log_probs: (T, C).
+        ids: class ids of the text; a space is meant to the letter.
+    """
+    states, skips = (table[0] for table in _chains([ids], len(ids)))
+    far = np.where(skips[2:], 0.0, -np.inf)
+    emissions = log_probs.astype(np.float64)[:, states]
+    found = np.zeros((len(log_probs), len(ids)))
+    alpha, came = np.full(len(states), -np.inf), np.full(len(states), -np.inf)
+    alpha[0] = 0.0
+    for t, emission in enumerate(emissions):
+        came[1:] = alpha[:-1]
+        came[2:] = np.logaddexp(came[2:], alpha[:-2] + far)
+        came += emission
+        alpha = np.logaddexp(alpha + emission, came)
+        found[t] = came[1::2]
+    return found, float(np.logaddexp.reduce(alpha[-2:]))
+
+
 def align(log_probs: LogProbs, ids: Sequence[int]) -> list[tuple[int, int]]:
     """The likeliest alignment of a text (Viterbi): the timesteps (start, end) of each character, end exclusive.
 

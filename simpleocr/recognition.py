@@ -76,9 +76,10 @@ class Reading:
             # a timestep looks at the column it starts with, so it stands for half a step to either side of that
             return min(max(0.0, (timestep - 0.5) * self.pixels), float(width))
 
-        log_prob = self.likelihood.log_prob
-        # under a constraint the text is likelier than without; each character gets its part of that
-        share = self.log_confidence / log_prob if log_prob < 0 else 1.0
+        # under a constraint, a letter is doubtful only as far as another would be allowed in its place
+        parts = self.decoded.allowed or self.likelihood
+        # where several views were asked, the text is likelier or less likely than here; each character has its part in that
+        share = self.log_confidence / parts.log_prob if parts.log_prob < 0 else 1.0
         chars = tuple(
             Char(
                 text=span.char,
@@ -87,7 +88,7 @@ class Reading:
                 runner_up_score=span.runner_up_score,
                 polygon=box_to_polygon((column(span.start), 0, column(span.end), height)),
             )
-            for span, log_char in zip(self.decoded.spans, self.likelihood.log_chars, strict=True)
+            for span, log_char in zip(self.decoded.spans, parts.log_chars, strict=True)
         )
         return Line(chars, box_to_polygon((0, 0, width, height)), math.exp(self.log_confidence))
 

@@ -20,6 +20,7 @@ from simpleocr.document import Line
 from simpleocr.image import InputError
 from simpleocr.inference import for_inference
 from simpleocr.likelihood import LogProbs, log_likelihood
+from simpleocr.patterns import pattern
 from simpleocr.preprocessing import COLUMN_STRIDE, Preprocessing, line_to_tensor
 from simpleocr.recognition import BATCH_COLUMNS, readings, recognize
 from simpleocr.vocabulary import Vocabulary
@@ -220,6 +221,21 @@ def test_within_a_constraint_confidence_is_renormalised() -> None:
     assert set(only_b.text) == {"b"}
     impossible = recognize(network, [image], constrained(lexicon(["a" * 99], network.vocabulary)))[0]
     assert (impossible.text, impossible.confidence) == ("", 0)
+
+
+def test_within_a_constraint_each_character_has_its_own_doubt() -> None:
+    network = InkNetwork(temperature=4.0)
+    image = bars((200, 30), (20, 60), (120, 160))
+    (reading,) = readings(network, [image], constrained(pattern("a[ab]", network.vocabulary)))
+    assert reading.line.text == "aa"
+    assert reading.decoded.allowed is not None
+    assert reading.decoded.allowed.log_prob == pytest.approx(reading.log_confidence, abs=1e-6)
+    first, second = reading.line.chars
+    assert first.confidence == pytest.approx(1)  # nothing else may come first
+    assert second.confidence < 1
+    assert reading.line.confidence == pytest.approx(
+        first.confidence * second.confidence * np.exp(reading.decoded.allowed.log_end), rel=1e-6
+    )
 
 
 def test_log_probabilities_of_a_batch_have_each_lines_length(network: CRNN) -> None:
