@@ -7,6 +7,7 @@ are never come to, and what is come to is summed forwards (Tree).
 Shapes: T timesteps, C classes.
 """
 
+import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,8 @@ Edges = Sequence[Mapping[int, int]]
 LARGE = 2_000  # edges from which on it pays to carry only the states that matter
 PRECISION = 1e-9  # share of the mass of all texts that a Tree may lose
 FIRST_LEAST = 1e-13  # a Tree first carries what has this share of the likeliest place, and less if that was not enough
-LAST_LEAST = 1e-20  # below this share, most places of a lexicon are carried anyway
+LAST_LEAST = 1e-20  # below this share, most of its places would matter
+MOST_ACTIVE = 1 / 16  # share of its places from which on it is faster to carry all
 RESCALED = 1e-100  # masses below are brought back to one before they are nothing
 
 
@@ -136,6 +138,7 @@ class Tree:
         differs: of each state, 0.0 where that is its parent's, too.
         children: all states but the start, in order of their parents.
         first, count: of each state, where its children begin there, and how many there are.
+        classes: the characters of all.
     """
 
     edges: Edges
@@ -147,6 +150,7 @@ class Tree:
     children: Ints
     first: Ints
     count: Ints
+    classes: Ints
 
     @classmethod
     def of(cls, edges: Edges, accepting: Iterable[int], to_go: Sequence[int]) -> "Tree":
@@ -160,7 +164,9 @@ class Tree:
         ends[list(accepting)] = True
         differs = (state_class != state_class[parent]).astype(np.float64)
         first = np.cumsum(count) - count
-        return cls(edges, ends, np.array(to_go), parent, state_class, differs, children, first, count)
+        return cls(
+            edges, ends, np.array(to_go), parent, state_class, differs, children, first, count, np.unique(state_class)
+        )
 
     def log_mass(self, log_probs: LogProbs) -> float:
         """The logarithm of the mass of all texts; NEVER where none fits."""
@@ -191,14 +197,43 @@ class Tree:
         """
         probs = np.exp(log_probs.astype(np.float64))
         least = FIRST_LEAST
-        while True:
+        while least > LAST_LEAST:
             states, mass, scale, lost = self._forward(probs, least)
             total = float(mass[self.accepting[states]].sum())
             if lost <= PRECISION * total:
                 return states, mass, scale
-            # so much less would have been enough, had it been as many; where nearly all matters, all is carried
-            enough = least * PRECISION * total / lost / 10
-            least = enough if enough > LAST_LEAST else 0.0
+            # so much less would have been enough, had it been as many
+            least *= min(0.1, PRECISION * total / lost / 10)
+        return self._forward_everywhere(probs)
+
+    def _forward_everywhere(self, probs: Floats) -> tuple[Ints, Floats, float]:
+        """As state_mass(), and nothing is left out."""
+        blank, char, scale = np.zeros(len(self.parent)), np.zeros(len(self.parent)), 0.0
+        blank[0] = 1.0
+        longest = int(self.to_go.max())
+        for t, row in enumerate(probs):
+            left = len(probs) - t - 1
+            came = char[self.parent]
+            came *= self.differs
+            came += blank[self.parent]
+            came[0] = 0.0
+            blank += char
+            blank *= row[BLANK]
+            char += came
+            char *= row[self.state_class]
+            if left < longest:
+                in_time = self.to_go <= left
+                blank *= in_time
+                char *= in_time
+            if (total := float(blank.sum() + char.sum())) <= 0:
+                break
+            if total < RESCALED:
+                blank /= total
+                char /= total
+                scale += float(np.log(total))
+        blank += char
+        states = np.flatnonzero(blank)
+        return states, blank[states], scale
 
     def _forward(self, probs: Floats, least: float) -> tuple[Ints, Floats, float, float]:
         """As state_mass(), of the places with a share of at least `least`, and a bound of what the others would have added."""
@@ -206,7 +241,7 @@ class Tree:
         blank, char, scale, lost = np.ones(1), np.zeros(1), 0.0, 0.0
         place = np.full(len(self.parent), -1)  # of each state, where it is among the active ones
         place[0] = 0
-        best = probs.max(axis=1, initial=0.0).tolist()
+        best = probs[:, np.append(self.classes, BLANK)].max(axis=1).tolist()
         for t, row in enumerate(probs):
             left = len(probs) - t - 1
             everything = blank + char
@@ -234,6 +269,8 @@ class Tree:
             lost += float(everything[~keep].sum())
             place[active[~keep]] = -1
             active, blank, char = active[keep], blank[keep], char[keep]
+            if len(active) > MOST_ACTIVE * len(self.parent) + LARGE:
+                return active, blank, scale, math.inf
             place[active] = np.arange(len(active))
             if (total := float(everything[keep].sum())) <= 0:
                 return active, blank, scale, lost

@@ -122,6 +122,9 @@ def test_what_a_tree_leaves_out_is_as_little_as_it_says(steps: int, seed: int, s
     log_probs = random_log_probs(steps, ENGLISH.num_classes, seed, sharpness)
     network = Network.of(constraint.edges, constraint.accepting)
     exact = network.log_mass(log_probs)
+    states, mass, scale = tree(constraint)._forward_everywhere(np.exp(log_probs.astype(np.float64)))
+    everywhere = mass[[int(state) in constraint.accepting for state in states]].sum()
+    assert np.exp(exact) == pytest.approx(everywhere * np.exp(scale), rel=1e-9)
     if exact > NEVER:
         assert tree(constraint).log_mass(log_probs) == pytest.approx(exact, abs=2 * PRECISION, rel=1e-12)
         best = ENGLISH.encode(constrained(constraint)(log_probs, ENGLISH).text)
@@ -168,6 +171,17 @@ def test_a_large_lexicon_is_read_in_one_pass() -> None:
     started = time.perf_counter()
     constraint.log_mass(noise)
     assert time.perf_counter() - started < 2
+
+
+@pytest.mark.parametrize("sharpness", [0.3, 1.0, 3.0, 6.0, 12.0])
+def test_a_large_lexicon_has_the_mass_that_all_its_places_give(sharpness: float) -> None:
+    constraint = many_words(5_000)
+    log_probs = random_log_probs(30, ENGLISH.num_classes, 2, sharpness)
+    log_probs[::2, 0] += 2 * sharpness
+    log_probs -= np.log(np.exp(log_probs).sum(axis=1, keepdims=True))
+    states, mass, scale = tree(constraint)._forward_everywhere(np.exp(log_probs.astype(np.float64)))
+    total = mass[[int(state) in constraint.accepting for state in states]].sum()
+    assert constraint.log_mass(log_probs) == pytest.approx(np.log(total) + scale, abs=2 * PRECISION, rel=1e-12)
 
 
 def test_a_large_lexicon_costs_little_where_it_is_plain_what_is_said() -> None:
