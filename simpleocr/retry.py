@@ -346,7 +346,10 @@ def placed(vocabulary: Vocabulary, seen: Sequence[Reading], ids: Sequence[int], 
         decoded = aligned(other.log_probs, vocabulary, ids)
         place = replace(place, pixels=place.size[0] / len(other.log_probs))
     confidence = max(weighed.confidence, 1e-300)
-    decoded = replace(decoded, log_mass=weighed.likelihood.log_prob - math.log(confidence))
+    # under a constraint, doubt falls on letters as in a view that read this text; of one that was not read, as without
+    text = decoded.text
+    allowed = next((r.decoded.allowed for r in (seen[weighed.view], *seen) if r.decoded.text == text), None)
+    decoded = replace(decoded, log_mass=weighed.likelihood.log_prob - math.log(confidence), allowed=allowed)
     return replace(place, decoded=decoded, likelihood=weighed.likelihood)
 
 

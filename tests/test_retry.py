@@ -10,9 +10,10 @@ from simpleocr.crnn import CRNN
 from simpleocr.decoding import constrained, greedy
 from simpleocr.likelihood import likelihoods
 from simpleocr.metrics import edit_distance
+from simpleocr.patterns import pattern
 from simpleocr.reader import OCR
 from simpleocr.recognition import Reading, recognize
-from simpleocr.retry import TURNS, VIEWS, placed, recognize_carefully, weigh
+from simpleocr.retry import TURNS, VIEWS, agreed, placed, recognize_carefully, weigh
 from simpleocr.vocabulary import Vocabulary
 from tests.test_crnn import random_network
 from tests.test_recognition import InkNetwork, bars, noise
@@ -176,6 +177,22 @@ def test_a_constraint_holds_in_every_view() -> None:
         assert line.text in {"aa", "aaaaa"}
     (nothing,) = recognize_carefully(network, [bars((20, 30))], constrained(lexicon(["a" * 99], network.vocabulary)))
     assert (nothing.text, nothing.confidence) == ("", 0)
+
+
+def test_letters_keep_their_own_doubt_when_views_are_weighed() -> None:
+    vocabulary = Vocabulary("A348")
+    seen = []
+    for three in (0.6, 0.8):
+        rows = np.full((3, 5), 1e-9)
+        rows[0, [1, 3]], rows[1, 0], rows[2, [2, 4]] = (0.001, 0.999), 1.0, (three, 1 - three)
+        log_probs = np.log(rows).astype(np.float32)
+        decoded = constrained(pattern("[A-Z][0-9]", vocabulary))(log_probs, vocabulary)
+        (likelihood,) = likelihoods([log_probs], [vocabulary.encode(decoded.text)])
+        seen.append(Reading(decoded, likelihood, log_probs, (40, 20), 20.0))
+    best, confidence = agreed(vocabulary, seen)
+    assert best.line.text == "A3"
+    assert confidence == pytest.approx(0.7, abs=1e-3)
+    assert [char.confidence for char in best.line.chars] == pytest.approx([1.0, 0.7], abs=1e-3)
 
 
 def test_a_view_that_would_be_too_wide_is_left_out() -> None:
