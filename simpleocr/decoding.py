@@ -12,6 +12,8 @@ from simpleocr.constraints import Constraint
 from simpleocr.likelihood import NEVER, Likelihood, LogProbs, align
 from simpleocr.vocabulary import BLANK, Vocabulary
 
+EMPTY = np.log(0.5)  # logarithm of the probability of no text, above which a constraint does not make one
+
 
 @dataclass(frozen=True)
 class Span:
@@ -92,9 +94,13 @@ def beam(
 ) -> Decoded:
     """The likeliest text, summed over its alignments, by prefix beam search; see beam.beam_search().
 
+    Under a constraint, what most likely says nothing is not made to say what is allowed.
+
     Raises:
         ValueError: the shape does not fit the vocabulary.
     """
+    if constraint is not None and not constraint.accepts(()) and log_probs[:, BLANK].sum() > EMPTY:
+        return Decoded((), NEVER)
     # as much for every character as the language counts, or it would rather read fewer
     found = beam_search(log_probs, vocabulary, constraint=constraint, language=language, weight=weight, bonus=weight)
     if not found:

@@ -217,6 +217,18 @@ def test_candidates_are_scored_as_they_are_read(ocr: OCR) -> None:
     assert plain.score(line_picture(), iter(["cab"])) == [other]  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("settings", [{"lexicon": ["Open", "Closed"]}, {"pattern": r"\d\d"}, {"charset": "0123"}])
+def test_a_constraint_makes_no_text_where_there_is_none(settings: dict[str, Any]) -> None:
+    reader = OCR(**settings)
+    for size in ((120, 32), (40, 40), (300, 200)):
+        blank = Image.new("L", size, 255)
+        assert reader(blank).lines == ()
+        (line,) = reader.recognize([blank])
+        assert line.text == ""
+        (scored,) = reader.score(blank, ["Open" if "lexicon" in settings else "12"])
+        assert scored.confidence < 1e-6
+
+
 def test_what_a_constraint_forbids_is_not_likely(ocr: OCR) -> None:
     held = OCR(ocr.network, charset="ab")
     forbidden, allowed = held.score(line_picture(), ["cab", "ab"])
