@@ -197,10 +197,10 @@ def load_both(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
 
 def refusal(path: Path) -> str:
     """The message of the one error that loading `path` raises, soon, and beginning with the path."""
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ModelError) as caught:
         load_both(path)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
     assert "\n" not in message

@@ -26,6 +26,11 @@ def network() -> CRNN:
     return random_network()
 
 
+@pytest.fixture(scope="module")
+def ocr() -> OCR:
+    return OCR()
+
+
 @pytest.mark.parametrize("name", VIEWS)
 @pytest.mark.parametrize("size", [(1, 1), (3, 60), (60, 3), (200, 32), (7, 5)])
 def test_every_view_of_any_picture_is_a_picture(name: str, size: tuple[int, int]) -> None:
@@ -48,22 +53,22 @@ def test_upwards_and_downwards_are_what_they_say() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 60_000), (2, 40_000), (10, 20_000), (60, 1199)])
-def test_the_views_of_a_tall_picture_stay_small(size: tuple[int, int]) -> None:
+def test_the_views_of_a_tall_picture_stay_small(size: tuple[int, int], ocr: OCR) -> None:
     """An eighth of the height of such a picture at its sides, or it turned by five degrees, would be gigabytes."""
     views, turned = retry._sides(Image.new("L", size, 255), retry.Effort(), random_network().preprocessing)
     assert sum(view.width * view.height for view in (*views, *turned)) < 50 * size[0] * size[1]
-    (line,) = OCR().recognize([Image.new("L", size, 255)])
+    (line,) = ocr.recognize([Image.new("L", size, 255)])
     assert (line.text, line.confidence) == ("", 1)
 
 
 @pytest.mark.parametrize("text", ["x 130 w", "www 906", "w031 x", "wxw", "w12 x", "web", "sosos"])
 @pytest.mark.parametrize("size", [24, 48])
-def test_what_stands_upright_is_not_read_on_its_head(text: str, size: int) -> None:
+def test_what_stands_upright_is_not_read_on_its_head(text: str, size: int, ocr: OCR) -> None:
     """Whether its letters are small is doubtful, so that no text is likely; upside down there is one that is."""
     font = ImageFont.load_default(size)
     image = Image.new("L", (round(font.getlength(text)) + 16, size + 16), 255)
     ImageDraw.Draw(image).text((8, 6), text, 0, font=font)
-    (line,) = OCR().recognize([image])
+    (line,) = ocr.recognize([image])
     assert "".join(line.text.split()).casefold() == "".join(text.split())
 
 
