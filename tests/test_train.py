@@ -620,6 +620,7 @@ def parquet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow  # joined lines are decided by seed and epoch, which test_joining shows at once
 def test_a_run_with_joined_lines_goes_on_bit_for_bit(corpus: Path, tmp_path: Path) -> None:
     more = [*SHORT, "--join", "0.5", "--vocabulary", "ascii"]
     main(arguments(corpus, tmp_path / "whole", *more))
