@@ -99,7 +99,7 @@ def beam(
     Raises:
         ValueError: the shape does not fit the vocabulary.
     """
-    if constraint is not None and not constraint.accepts(()) and log_probs[:, BLANK].sum() > EMPTY:
+    if constraint is not None and not constraint.accepts(()) and says_nothing(log_probs):
         return Decoded((), NEVER)
     # as much for every character as the language counts, or it would rather read fewer
     found = beam_search(log_probs, vocabulary, constraint=constraint, language=language, weight=weight, bonus=weight)
@@ -113,6 +113,11 @@ def beam(
     steps_down = [after - before for before, after in pairwise(masses)]
     allowed = Likelihood(masses[-1] - masses[0], tuple(steps_down[:-1]), steps_down[-1])
     return replace(decoded, log_mass=masses[0], allowed=allowed)
+
+
+def says_nothing(log_probs: LogProbs) -> bool:
+    """Whether a line most likely has no text."""
+    return bool(log_probs[:, BLANK].sum() > EMPTY)
 
 
 def constrained(

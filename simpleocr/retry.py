@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from simpleocr.decoding import Decoder, aligned, greedy
+from simpleocr.decoding import Decoder, aligned, greedy, says_nothing
 from simpleocr.deskew import DOWNWARDS, UPSIDE_DOWN, UPWARDS, QuarterTurn
 from simpleocr.document import Line
 from simpleocr.geometry import Transform
@@ -361,10 +361,15 @@ def agreed(vocabulary: Vocabulary, seen: Sequence[Reading], others: Sequence[str
         seen: readings of one text, the first of which says where its letters are.
         others: texts to be weighed too, which none of them is.
     """
-    first = seen[0].decoded.text
+    # under a constraint a view may have nothing to say that is allowed
+    said = [reading for reading in seen if reading.decoded.log_mass > NEVER]
+    nothing = sum(says_nothing(reading.log_probs) for reading in seen if reading.decoded.log_mass <= NEVER)
+    if not said or 2 * nothing > len(seen):
+        return next(reading for reading in seen if reading.decoded.log_mass <= NEVER), 0.0
+    first = said[0].decoded.text
     # a view in which hardly anything is left to see may be sure of that little
     enough = len(first) / 2 if len(first) >= LONG else 0
-    proposed = sorted(seen, key=lambda reading: -reading.log_confidence)
+    proposed = sorted(said, key=lambda reading: -reading.log_confidence)
     texts = dict.fromkeys([first, *(r.decoded.text for r in proposed if len(r.decoded.text) >= enough)])
     chosen = list(dict.fromkeys([*list(texts)[: PROPOSALS + 1], *others]))
     found = weigh(vocabulary, seen, [vocabulary.encode(text) for text in chosen])

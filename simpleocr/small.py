@@ -17,8 +17,12 @@ from simpleocr.sight import mean_confidence
 SMALL = 160  # pixels of the shorter side up to which a picture may be the crop of one line
 # by so much must what was found in one row be surer than the whole, to be preferred; and the whole, surer than rows
 IN_A_ROW, IN_ROWS = 0.3, 0.2
-SURE_ENOUGH = 0.5  # of a picture in which no line was found, for it to say something
-SURE_ROWS = 0.9  # mean confidence of the words of several rows from which they are read without a doubt
+SURE_ENOUGH = 0.5  # of the words of a picture in which no line was found, for it to say something
+# mean confidence of the words of several rows, and of one, from which they are read without a doubt
+SURE_ROWS, SURE_ROW = 0.9, 0.95
+# share of the characters of rows that the whole must have, and how many fewer it may always have: of a small row beside
+# a large one nothing is left in it
+AS_MUCH, FEWER = 0.8, 2
 
 
 def whole(image: Image.Image) -> Polygon:
@@ -46,21 +50,28 @@ def holds(line: Line, found: Sequence[Line], image: Image.Image) -> bool:
     """
     if not line.chars:
         return False
-    if not found:
-        return line.confidence > SURE_ENOUGH
     as_whole, apart = mean_confidence([line]), mean_confidence(found)
+    if not found:
+        return as_whole > SURE_ENOUGH
     if _in_one_row(found):
-        return as_whole > apart - IN_A_ROW
-    # a word on its end falls into its letters; rows of print that are read as one line make no sense
-    return as_whole > apart + (0.0 if image.height > TALL * image.width else IN_ROWS)
+        return as_whole > apart - (IN_A_ROW if apart < SURE_ROW else 0.0)
+    if image.height > TALL * image.width:  # a word on its end falls into its letters
+        return as_whole > apart
+    if len(line.chars) + FEWER < AS_MUCH * sum(len(one.chars) for one in found):
+        return False
+    return as_whole > apart + IN_ROWS
 
 
 def _in_one_row(found: Sequence[Line]) -> bool:
-    """Whether all stand side by side."""
+    """Whether all stand one beside the other along the text, which may run down or up."""
     boxes = [line.box for line in found]
-    first = boxes[:1]
+    if not boxes:
+        return True
+    (ax, ay), (bx, by), _, _ = found[0].polygon
+    low, high = (1, 3) if abs(bx - ax) >= abs(by - ay) else (0, 2)
+    first = boxes[0]
     return all(
-        min(one[3], box[3]) - max(one[1], box[1]) >= SAME_ROW * min(one[3] - one[1], box[3] - box[1])
-        for one in first
+        min(first[high], box[high]) - max(first[low], box[low])
+        >= SAME_ROW * min(first[high] - first[low], box[high] - box[low])
         for box in boxes[1:]
     )

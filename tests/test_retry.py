@@ -200,6 +200,24 @@ def test_letters_keep_their_own_doubt_when_views_are_weighed() -> None:
     assert [char.confidence for char in best.line.chars] == pytest.approx([1.0, 0.7], abs=1e-3)
 
 
+@pytest.mark.parametrize(("empty", "text", "confidence"), [(1, "a", 1.0), (3, "a", 1.0), (4, "", 0.0), (6, "", 0.0)])
+def test_views_that_see_nothing_are_heard_if_they_are_the_most(empty: int, text: str, confidence: float) -> None:
+    """Under a constraint that does not allow it, no text would else be likelier than all that is allowed."""
+    vocabulary = Vocabulary("ab")
+    decoder, seen = constrained(lexicon(["a", "ab"], vocabulary)), []
+    for number in range(6):
+        rows = (
+            [(0.9, 0.02, 0.08), (1.0, 1e-9, 1e-9)] if number >= 6 - empty else [(0.05, 0.02, 0.93), (1.0, 1e-9, 1e-9)]
+        )
+        log_probs = np.log(np.array(rows, dtype=np.float32))
+        decoded = decoder(log_probs, vocabulary)
+        (likelihood,) = likelihoods([log_probs], [vocabulary.encode(decoded.text)])
+        seen.append(Reading(decoded, likelihood, log_probs, (40, 20), 20.0))
+    best, found = agreed(vocabulary, seen)
+    assert best.decoded.text == text
+    assert found == pytest.approx(confidence, abs=0.01)
+
+
 def test_a_view_that_would_be_too_wide_is_left_out() -> None:
     network = InkNetwork()
     widest = int(network.config.preprocessing.max_width / network.config.preprocessing.stretch)

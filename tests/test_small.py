@@ -48,6 +48,22 @@ def test_rows_stay_rows(ocr: OCR) -> None:
     assert ocr(picture).text.split() == ["Milk", "1.20", "Bread", "2.75", "Sum", "3.95"]
 
 
+@pytest.mark.parametrize("turn", [Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_270])
+def test_two_lines_on_their_end(ocr: OCR, turn: Image.Transpose) -> None:
+    picture = Image.new("L", (76, 54), 255)
+    for i, text in enumerate(("First row", "Next row")):
+        row = line(text, SERIF, 15, margins=(2, 1))
+        picture.paste(row, (2, 4 + 24 * i))
+    assert ocr(picture.transpose(turn)).text.split() == ["First", "row", "Next", "row"]
+
+
+def test_a_strip_so_wide_that_no_line_is_found_in_it(ocr: OCR) -> None:
+    picture = line("the cat sat on the mat and " * 14, SERIF, 30)
+    assert picture.width > 5000
+    text = ocr(picture).text
+    assert text.count("cat sat on the mat") > 8
+
+
 def test_which_holds_by_hand() -> None:
     wide, tall = Image.new("L", (100, 40)), Image.new("L", (40, 100))
     upper, lower = box_to_polygon((0.0, 0.0, 90.0, 18.0)), box_to_polygon((0.0, 20.0, 90.0, 38.0))
@@ -59,6 +75,15 @@ def test_which_holds_by_hand() -> None:
     assert not holds(said("c", 0.59, every), [said("C", 0.9, upper)], wide)
     rows = [said("O", 0.6, upper), said("D", 0.8, lower)]
     assert holds(said("Hello", 0.71, every), rows, tall)
+    # surely read in one row: only what is surer still
+    assert not holds(said("42_", 0.98, every), [said("42", 0.99, upper)], wide)
+    # of two rows the whole has only the larger one
+    assert not holds(said("$4.99", 1.0, every), [said("Special offer", 0.4, upper), said("$4.99", 1.0, lower)], wide)
+    # two lines that run upwards stand beside each other, and are two
+    up = [box_to_polygon(box) for box in ((0.0, 0.0, 18.0, 38.0), (20.0, 0.0, 38.0, 38.0))]
+    left, right = ((d, a, b, c) for a, b, c, d in up)
+    assert are_sure([said("one", 0.95, left), said("two", 0.95, right)])
+    assert not holds(said("H", 0.9, every), [said("one", 0.8, left), said("two", 0.8, right)], wide)
     assert not holds(said("Hello", 0.69, every), rows, tall)
     assert not holds(said("Hello", 0.89, every), rows, wide)
     assert holds(said("Hello", 0.91, every), rows, wide)
