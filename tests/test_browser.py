@@ -123,6 +123,7 @@ def test_an_upload_is_read(page: Page, tmp_path: Path) -> None:
     wait_for_text(page, TEXT)
     assert page.locator("#seen .evidence-word").all_inner_texts() == TEXT.split()
     page.get_by_role("button", name="Lines").click()
+    page.locator("#read-lines meter").wait_for()  # opening takes a moment
     number, says, sure = page.locator("#read-lines tbody td").all_inner_texts()
     assert (number, says) == ("1", TEXT)
     assert sure.endswith(" %")
