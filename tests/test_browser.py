@@ -198,6 +198,7 @@ def test_files_and_a_pdf_are_read_page_by_page_and_each_download_comes(page: Pag
     page.locator("#status", has_text="on 3 pages read").wait_for()
     assert page.locator("#seen section.evidence").count() == 3
     page.get_by_role("button", name="Lines").click()
+    page.locator("#read-lines meter").first.wait_for()
     assert page.locator("#read-lines tbody td:first-child").all_inner_texts() == ["1", "2", "3"]  # of the pages
     for kind in ("txt", "json", "tsv", "hocr", "alto.xml", "html", "pdf"):
         with page.expect_download() as waiting:
