@@ -20,8 +20,9 @@ import torch
 from huggingface_hub import ModelHubMixin
 from torch import nn
 
+import simpleocr
+from simpleocr import CRNN, OCR, models
 from simpleocr import hub as hub_module
-from simpleocr import models
 from simpleocr.modelfile import ModelError, read_header, read_tensors, write_model
 from simpleocr.pretrained import PretrainedModel
 from tests.fakehub import TOKEN, FakeHub
@@ -312,6 +313,23 @@ def test_push_and_pull(hub: FakeHub, client: Client) -> None:
     assert client.call(pull, "tester/ocr") == outputs(trained(2))
     assert hub.files("tester/ocr")["README.md"].endswith(b"mine")
     assert client.call(pull, "tester/ocr", revision=url.rpartition("/")[2]) == outputs(trained(1))
+
+
+def push_shipped(repo_id: str) -> None:
+    """Run by the client: pushes the recognizer that comes with the package."""
+    CRNN.from_pretrained("english").push_to_hub(repo_id)
+
+
+def read_with(repo_id: str, picture: str) -> tuple[str, float]:
+    """Run by the client: what the model of a repository reads in a picture, and how surely its first line."""
+    page = OCR.from_pretrained(repo_id)(picture)
+    return page.text, page.lines[0].confidence
+
+
+def test_a_recognizer_that_was_pushed_reads(hub: FakeHub, client: Client) -> None:
+    picture = str(Path(simpleocr.__file__).parent / "examples" / "photo.jpg")
+    client.call(push_shipped, "tester/english")
+    assert client.call(read_with, "tester/english", picture) == client.call(read_with, "english", picture)
 
 
 def test_branches_and_pull_requests(hub: FakeHub, client: Client) -> None:
