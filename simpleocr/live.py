@@ -132,7 +132,7 @@ def _begun(vocabulary: Vocabulary, polygon: Polygon, reading: Reading, to_frame:
 
 
 def _fused(vocabulary: Vocabulary, polygon: Polygon, seen: tuple[Reading, ...], to_frame: Transform) -> Track:
-    together, _ = agreed(vocabulary, seen, [text for text in map(_second, seen) if not vocabulary.unknown(text)])
+    together = agreed(vocabulary, seen, [text for text in map(_second, seen) if not vocabulary.unknown(text)])
     return Track(polygon, seen, to_frame, together.line.moved(to_frame))
 
 

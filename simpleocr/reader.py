@@ -320,7 +320,7 @@ class OCR:
         """What is read on a picture: on a small one, which may be the crop of a line, as lines or as a whole."""
         detector, polygons = self._fast_detector, find_lines(self._fast_detector, image)
         one_line = polygons == [whole(image)]
-        if detector is not None and one_line and self.retry:  # which is seen from all sides
+        if one_line and self.retry:  # which is seen from all sides
             found = self._settled(see(self._fast, image, polygons, self.decoder))
         else:
             found = self._settled(see_page(self._fast, detector, image, polygons, self.decoder))

@@ -251,7 +251,7 @@ def _decided(
     vocabulary: Vocabulary, grey: Image.Image, seen: Sequence[Reading], turned: Sequence[tuple[Turn, Reading]]
 ) -> Look:
     """What the views agree on, or a turned picture says more surely."""
-    best, _ = agreed(vocabulary, seen)
+    best = agreed(vocabulary, seen)
     look, surest = Look(best.line, seen), _odds(_upright(vocabulary, seen, best.decoded.text))
     for turn, other in turned:
         if sum(c.isalnum() for c in other.decoded.text) < 2:  # "I" lying is a dash, a "W" on its head an "M"
@@ -353,8 +353,8 @@ def placed(vocabulary: Vocabulary, seen: Sequence[Reading], ids: Sequence[int], 
     return replace(place, decoded=decoded, likelihood=weighed.likelihood)
 
 
-def agreed(vocabulary: Vocabulary, seen: Sequence[Reading], others: Sequence[str] = ()) -> tuple[Reading, float]:
-    """The text that views of one line agree on, placed in the first of them, and its confidence.
+def agreed(vocabulary: Vocabulary, seen: Sequence[Reading], others: Sequence[str] = ()) -> Reading:
+    """The text that views of one line agree on, placed in the first of them, with the confidence that they have together.
 
     Args:
         vocabulary: of the readings.
@@ -365,7 +365,7 @@ def agreed(vocabulary: Vocabulary, seen: Sequence[Reading], others: Sequence[str
     said = [reading for reading in seen if reading.decoded.log_mass > NEVER]
     nothing = sum(says_nothing(reading.log_probs) for reading in seen if reading.decoded.log_mass <= NEVER)
     if not said or 2 * nothing > len(seen):
-        return next(reading for reading in seen if reading.decoded.log_mass <= NEVER), 0.0
+        return next(reading for reading in seen if reading.decoded.log_mass <= NEVER)
     first = said[0].decoded.text
     # a view in which hardly anything is left to see may be sure of that little
     enough = len(first) / 2 if len(first) >= LONG else 0
@@ -379,7 +379,7 @@ def agreed(vocabulary: Vocabulary, seen: Sequence[Reading], others: Sequence[str
     ]
     best = max(range(len(chosen)), key=logs.__getitem__)
     if found[best].confidence <= 0:
-        return seen[0], 0.0
+        return seen[0]
     if len(first) >= LONG and found[best].confidence < CONVINCING:
         best = 0  # of a long text that no view is sure of, the likeliest as a whole is not the one with fewest errors
-    return placed(vocabulary, seen, vocabulary.encode(chosen[best]), found[best]), found[best].confidence
+    return placed(vocabulary, seen, vocabulary.encode(chosen[best]), found[best])

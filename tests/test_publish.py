@@ -7,6 +7,7 @@ import pytest
 import torch
 from huggingface_hub import EvalResult, ModelCard
 
+import simpleocr
 from simpleocr import CRNN, CRNNConfig, LineNet, LineNetConfig, Vocabulary
 from simpleocr.vocabulary import VOCABULARIES
 from training import detector_card, publish
@@ -157,3 +158,10 @@ def test_reports_of_one_kind_are_not_taken_for_the_other(model: Path, detector: 
     other = page_report(model, tmp_path, "other")
     with pytest.raises(SystemExit, match="other weights"):
         publish.main(["--model", str(detector), "--reports", str(other), "--out", str(tmp_path / "out")])
+
+
+@pytest.mark.parametrize("name", ["english", "lines"])
+def test_a_shipped_card_is_called_as_what_it_lies_beside(name: str) -> None:
+    card = Path(simpleocr.__file__).parent / "weights" / name / "README.md"
+    title = next(line for line in card.read_text(encoding="utf-8").splitlines() if line.startswith("# "))
+    assert title == f"# SimpleOCR {name}"

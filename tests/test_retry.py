@@ -194,7 +194,8 @@ def test_letters_keep_their_own_doubt_when_views_are_weighed() -> None:
         decoded = constrained(pattern("[A-Z][0-9]", vocabulary))(log_probs, vocabulary)
         (likelihood,) = likelihoods([log_probs], [vocabulary.encode(decoded.text)])
         seen.append(Reading(decoded, likelihood, log_probs, (40, 20), 20.0))
-    best, confidence = agreed(vocabulary, seen)
+    best = agreed(vocabulary, seen)
+    confidence = best.line.confidence
     assert best.line.text == "A3"
     assert confidence == pytest.approx(0.7, abs=1e-3)
     assert [char.confidence for char in best.line.chars] == pytest.approx([1.0, 0.7], abs=1e-3)
@@ -213,7 +214,8 @@ def test_views_that_see_nothing_are_heard_if_they_are_the_most(empty: int, text:
         decoded = decoder(log_probs, vocabulary)
         (likelihood,) = likelihoods([log_probs], [vocabulary.encode(decoded.text)])
         seen.append(Reading(decoded, likelihood, log_probs, (40, 20), 20.0))
-    best, found = agreed(vocabulary, seen)
+    best = agreed(vocabulary, seen)
+    found = best.line.confidence
     assert best.decoded.text == text
     assert found == pytest.approx(confidence, abs=0.01)
 
