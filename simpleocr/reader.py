@@ -292,14 +292,10 @@ class OCR:
             TypeError: no list of texts.
             ConstraintError: a candidate with characters that the model cannot write.
         """
-        if isinstance(candidates, str):
-            raise TypeError("score() takes a list of candidates; for one text give a list of one")
-        if not isinstance(candidates, Iterable):
-            raise TypeError(f"score() takes a list of candidates, not {type(candidates).__name__}")
-        given = list(candidates)
-        for candidate in given:
-            if not isinstance(candidate, str):
-                raise TypeError(f"score() takes a list of texts; {candidate!r:.60} is none")
+        try:
+            given = _texts(candidates)
+        except TypeError as error:
+            raise TypeError(f"score() takes a list of candidates: {error}") from None
         vocabulary = self.network.vocabulary
         texts = [normalize(candidate) for candidate in given]
         for text in texts:
@@ -413,21 +409,28 @@ def _constraint(
     if characters is not None:
         return charset(characters, vocabulary)
     if words is not None:
-        return lexicon(_words(words), vocabulary)
+        try:
+            return lexicon(_texts(words), vocabulary)
+        except TypeError as error:
+            raise ConstraintError(f"a lexicon is a list of words: {error}") from None
     return pattern(expression, vocabulary) if expression is not None else None
 
 
-def _words(given: Iterable[str]) -> list[str]:
-    """The words of a lexicon, if it is a list of some."""
+def _texts(given: Iterable[str]) -> list[str]:
+    """Several texts, if they are some.
+
+    Raises:
+        TypeError: one text, which would be taken for its letters, or what is none.
+    """
     if isinstance(given, str):
-        raise ConstraintError("a lexicon is a list of words, not one text")
+        raise TypeError("for one text give a list of one")
     if not isinstance(given, Iterable):
-        raise ConstraintError(f"a lexicon is a list of words, not {given!r:.60}")
-    words = list(given)
-    for word in words:
-        if not isinstance(word, str):
-            raise ConstraintError(f"a lexicon is a list of words; {word!r:.60} is none")
-    return words
+        raise TypeError(f"{given!r:.60} is none")
+    texts = list(given)
+    for text in texts:
+        if not isinstance(text, str):
+            raise TypeError(f"{text!r:.60} is no text")
+    return texts
 
 
 def _decoder(network: Recognizer, name: str, constraint: Constraint | None, language_weight: float) -> Decoder:

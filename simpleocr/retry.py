@@ -219,32 +219,26 @@ def look_again(
         part = doubtful[start : start + LINES_AT_ONCE]
         greys = [images[i].convert("L") for i in part]
         sides = [_sides(grey, effort, network.preprocessing) for grey in greys]
-        read = iter(
-            readings(network, [picture for pictures, turned in sides for picture in (*pictures, *turned)], decoder)
-        )
-        for i, grey, (pictures, turned) in zip(part, greys, sides, strict=True):
-            seen = [found[i].readings[0], *islice(read, len(pictures))]
-            turns = _turns(grey, effort, network.preprocessing)
-            found[i] = _decided(
-                network.vocabulary, grey, seen, list(zip(turns, islice(read, len(turned)), strict=True))
-            )
+        pictures = [picture for views, turned in sides for picture in (*views, *turned.values())]
+        read = iter(readings(network, pictures, decoder))
+        for i, grey, (views, turned) in zip(part, greys, sides, strict=True):
+            seen = [found[i].readings[0], *islice(read, len(views))]
+            lying = list(zip(map(effort.turns.__getitem__, turned), islice(read, len(turned)), strict=True))
+            found[i] = _decided(network.vocabulary, grey, seen, lying)
     return found
 
 
 def _sides(
     grey: Image.Image, effort: Effort, preprocessing: Preprocessing
-) -> tuple[list[Image.Image], list[Image.Image]]:
-    """One picture from every side that is tried: its views, and it turned as a whole."""
+) -> tuple[list[Image.Image], dict[str, Image.Image]]:
+    """One picture from every side that is tried: its views, and it turned as a whole, by the name of the turn."""
     aspect = grey.width / grey.height
     views = effort.views.values() if aspect >= NARROWEST else ()
     pictures = [view.apply(grey) for view in views if aspect <= view.longest]
     pictures = [p for p in pictures if preprocessing.width(p.size) <= preprocessing.max_width]
-    return pictures, [turn.turn(grey)[0] for turn in _turns(grey, effort, preprocessing)]
-
-
-def _turns(grey: Image.Image, effort: Effort, preprocessing: Preprocessing) -> list[Turn]:
-    fits = preprocessing.width((grey.height, grey.width)) <= preprocessing.max_width
-    return [turn for turn in effort.turns.values() if not turn.quarter or (_is_tall(grey) and fits)]
+    lies = _is_tall(grey) and preprocessing.width((grey.height, grey.width)) <= preprocessing.max_width
+    turns = {name: turn for name, turn in effort.turns.items() if lies or not turn.quarter}
+    return pictures, {name: turn.turn(grey)[0] for name, turn in turns.items()}
 
 
 def _decided(

@@ -145,9 +145,9 @@ def test_constraints_hold_for_every_line(ocr: OCR) -> None:
         ({"pattern": 5}, "a pattern is one text, not 5"),
         ({"charset": 5}, "a charset is one text, not 5"),
         ({"charset": ["a", "b"]}, "a charset is one text, not"),
-        ({"lexicon": 5}, "a lexicon is a list of words, not 5"),
-        ({"lexicon": ["a", None]}, "a lexicon is a list of words; None is none"),
-        ({"lexicon": b"ab"}, "a lexicon is a list of words; 97 is none"),
+        ({"lexicon": 5}, "a lexicon is a list of words: 5 is none"),
+        ({"lexicon": ["a", None]}, "a lexicon is a list of words: None is no text"),
+        ({"lexicon": b"ab"}, "a lexicon is a list of words: 97 is no text"),
         ({"decoder": "magic"}, "no decoder"),
     ],
 )
@@ -212,7 +212,7 @@ def test_candidates_are_scored_as_they_are_read(ocr: OCR) -> None:
         with pytest.raises(TypeError, match="list of candidates"):
             plain.score(line_picture(), candidates)
     for candidate in (5, None, b"ab"):
-        with pytest.raises(TypeError, match=f"list of texts; {candidate!r} is none"):
+        with pytest.raises(TypeError, match=f"list of candidates: {candidate!r} is no text"):
             plain.score(line_picture(), ["ab", candidate])  # type: ignore[list-item]
     assert plain.score(line_picture(), iter(["cab"])) == [other]  # type: ignore[arg-type]
 

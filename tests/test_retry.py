@@ -56,7 +56,7 @@ def test_upwards_and_downwards_are_what_they_say() -> None:
 def test_the_views_of_a_tall_picture_stay_small(size: tuple[int, int], ocr: OCR) -> None:
     """An eighth of the height of such a picture at its sides, or it turned by five degrees, would be gigabytes."""
     views, turned = retry._sides(Image.new("L", size, 255), retry.Effort(), random_network().preprocessing)
-    assert sum(view.width * view.height for view in (*views, *turned)) < 50 * size[0] * size[1]
+    assert sum(view.width * view.height for view in (*views, *turned.values())) < 50 * size[0] * size[1]
     (line,) = ocr.recognize([Image.new("L", size, 255)])
     assert (line.text, line.confidence) == ("", 1)
 

@@ -38,8 +38,8 @@ npm install --prefix "$work" --no-save --no-audit --no-fund --ignore-scripts --l
 for style in 400-normal 700-normal 400-italic 900-normal; do
   find "$work/node_modules/@fontsource" -name "*-latin-$style.woff2" -exec cp -n {} "$fonts/npm/" \;
 done
-# serif, sans-serif, display, monospace or handwriting, for training.faces
-node -e 'for (const file of process.argv.slice(1)) { const f = require(file); console.log(`${f.id}\t${f.category}`) }' \
+# serif, sans-serif, display, monospace or handwriting, for training.faces; old packages call the id fontId, two have no category
+node -e 'for (const file of process.argv.slice(1)) { const f = require(file); console.log(`${f.id ?? f.fontId}\t${f.category ?? "other"}`) }' \
   "$work"/node_modules/@fontsource/*/metadata.json >"$fonts/npm/categories.tsv"
 
 if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
