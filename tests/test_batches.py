@@ -210,6 +210,8 @@ def test_streams_are_mixed_by_weight() -> None:
     assert len(seen) == 200, "every line of both"
     a = sum(n for text, n in seen.items() if text[0] == "a")
     assert 2 < a / (len(names) - a) < 4.5
+    only = [name for batch in mixed.batches(4, 0, 0, [0.0, 2.0]) for name in batch.names]
+    assert sorted(name.split("'")[1] for name in only) == [f"b{i:03d}" for i in range(100)]
 
 
 def test_corpora_with_and_without_sizes_go_together() -> None:

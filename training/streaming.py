@@ -44,12 +44,12 @@ class StreamedLines:
         """
         from datasets import interleave_datasets
 
-        shares = [weight / sum(weights) for weight in weights]
-        rows = self.corpora[0]
-        if len(self.corpora) > 1:
-            rows = interleave_datasets(
-                list(self.corpora), probabilities=shares, seed=seed, stopping_strategy="all_exhausted"
-            )
+        # one of weight 0 would never be read to its end, which an epoch waits for
+        mixed = {i: weight / sum(weights) for i, weight in enumerate(weights) if weight}
+        streams, shares = [self.corpora[i] for i in mixed], list(mixed.values())
+        rows = streams[0]
+        if len(streams) > 1:
+            rows = interleave_datasets(streams, probabilities=shares, seed=seed, stopping_strategy="all_exhausted")
         rows = rows.shuffle(seed=seed, buffer_size=self.shuffle)
         rows.set_epoch(epoch)
         report = Report()
