@@ -13,6 +13,7 @@ from PIL import Image
 from simpleocr.beam import NextCharacter
 from simpleocr.decoding import Decoded, Decoder, greedy
 from simpleocr.document import Char, Line
+from simpleocr.extents import Ink, extents, ink_of
 from simpleocr.geometry import box_to_polygon
 from simpleocr.likelihood import NEVER, Likelihood, LogProbs, likelihoods
 from simpleocr.preprocessing import COLUMN_STRIDE, Lines, Preprocessing, line_to_tensor, padded
@@ -50,15 +51,15 @@ class Reading:
         decoded: its text.
         likelihood: how likely it says that.
         log_probs: (T, C) what it was decoded from.
+        ink: of the columns that it was read from.
         size: (width, height) of the picture in pixels.
-        pixels: of the picture that a timestep stands for.
     """
 
     decoded: Decoded
     likelihood: Likelihood
     log_probs: LogProbs
+    ink: Ink
     size: tuple[int, int]
-    pixels: float
 
     @property
     def log_confidence(self) -> float:
@@ -71,11 +72,9 @@ class Reading:
     def line(self) -> Line:
         """Spans in timesteps -> characters in the picture."""
         width, height = self.size
-
-        def column(timestep: int) -> float:
-            # a timestep looks at the column it starts with, so it stands for half a step to either side of that
-            return min(max(0.0, (timestep - 0.5) * self.pixels), float(width))
-
+        pixels = width / len(self.ink)
+        spans = self.decoded.spans
+        places = extents([span.char for span in spans], [(span.start, span.end) for span in spans], self.ink)
         # under a constraint, a letter is doubtful only as far as another would be allowed in its place
         parts = self.decoded.allowed or self.likelihood
         # where several views were asked, the text is likelier or less likely than here; each character has its part in that
@@ -86,9 +85,9 @@ class Reading:
                 confidence=math.exp(share * log_char),
                 runner_up=span.runner_up,
                 runner_up_score=span.runner_up_score,
-                polygon=box_to_polygon((column(span.start), 0, column(span.end), height)),
+                polygon=box_to_polygon((left * pixels, 0, min(right * pixels, width), height)),
             )
-            for span, log_char in zip(self.decoded.spans, parts.log_chars, strict=True)
+            for span, log_char, (left, right) in zip(spans, parts.log_chars, places, strict=True)
         )
         return Line(chars, box_to_polygon((0, 0, width, height)), math.exp(self.log_confidence))
 
@@ -120,8 +119,7 @@ def readings(network: Recognizer, images: Sequence[Image.Image], decoder: Decode
         decoded = [decoder(log_probs, network.vocabulary) for log_probs in rows]
         likely = likelihoods_of(network.vocabulary, decoded, rows)
         for i, text, likelihood, log_probs in zip(batch, decoded, likely, rows, strict=True):
-            pixels = COLUMN_STRIDE * images[i].width / tensors[i].shape[-1]
-            found[i] = Reading(text, likelihood, log_probs, images[i].size, pixels)
+            found[i] = Reading(text, likelihood, log_probs, ink_of(tensors[i]), images[i].size)
     return [one for one in found if one is not None]
 
 

@@ -338,7 +338,7 @@ def placed(vocabulary: Vocabulary, seen: Sequence[Reading], ids: Sequence[int], 
     except ValueError:  # too many characters for the first view; the one that read them has the width to itself
         other = seen[weighed.view]
         decoded = aligned(other.log_probs, vocabulary, ids)
-        place = replace(place, pixels=place.size[0] / len(other.log_probs))
+        place = replace(place, ink=other.ink)
     confidence = max(weighed.confidence, 1e-300)
     # under a constraint, doubt falls on letters as in a view that read this text; of one that was not read, as without
     text = decoded.text

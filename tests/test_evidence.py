@@ -85,21 +85,6 @@ def test_every_word_is_there_with_its_place_its_confidence_and_its_characters() 
         assert corners == [pytest.approx(point) for point in word.polygon]  # its letters touch
 
 
-def test_the_box_of_a_word_holds_letters_that_were_seen_in_narrow_slices() -> None:
-    slices = tuple(
-        Char(c, 0.9, "", 0.0, box_to_polygon((x, 0, x + 2, 20))) for c, x in zip("abc", (9, 29, 49), strict=True)
-    )
-    seen = Line(slices, box_to_polygon((0, 0, 60, 20)), 0.9)
-    turn = Transform.from_array([[0.6, -0.8, 30.0], [0.8, 0.6, 5.0], [0.0, 0.0, 1.0]])
-    for page, expected in (
-        (seen, box_to_polygon((0, 0, 60, 20))),
-        (seen.moved(turn), turn.apply_polygon(seen.polygon)),
-    ):
-        (box,) = Elements(to_fragment(Page((page,), (99, 99)))).of("evidence-box")
-        corners = [tuple(map(float, point.split(","))) for point in (box["points"] or "").split()]
-        assert corners == [pytest.approx(point, abs=0.06) for point in expected]
-
-
 def test_what_is_doubtful_is_marked_in_the_picture_in_the_text_and_in_words() -> None:
     elements = Elements(to_fragment(PAGE))
     for kind in ("evidence-word", "evidence-box"):

@@ -116,7 +116,7 @@ def reading(*rows: tuple[float, ...]) -> Reading:
     vocabulary = Vocabulary("ab")
     decoded = greedy(log_probs, vocabulary)
     (likelihood,) = likelihoods([log_probs], [vocabulary.encode(decoded.text)])
-    return Reading(decoded, likelihood, log_probs, (40, 20), 20.0)
+    return Reading(decoded, likelihood, log_probs, np.ones(8, np.float32), (40, 20))
 
 
 def test_views_are_weighed_by_hand() -> None:
@@ -193,7 +193,7 @@ def test_letters_keep_their_own_doubt_when_views_are_weighed() -> None:
         log_probs = np.log(rows).astype(np.float32)
         decoded = constrained(pattern("[A-Z][0-9]", vocabulary))(log_probs, vocabulary)
         (likelihood,) = likelihoods([log_probs], [vocabulary.encode(decoded.text)])
-        seen.append(Reading(decoded, likelihood, log_probs, (40, 20), 20.0))
+        seen.append(Reading(decoded, likelihood, log_probs, np.ones(8, np.float32), (40, 20)))
     best = agreed(vocabulary, seen)
     confidence = best.line.confidence
     assert best.line.text == "A3"
@@ -213,7 +213,7 @@ def test_views_that_see_nothing_are_heard_if_they_are_the_most(empty: int, text:
         log_probs = np.log(np.array(rows, dtype=np.float32))
         decoded = decoder(log_probs, vocabulary)
         (likelihood,) = likelihoods([log_probs], [vocabulary.encode(decoded.text)])
-        seen.append(Reading(decoded, likelihood, log_probs, (40, 20), 20.0))
+        seen.append(Reading(decoded, likelihood, log_probs, np.ones(8, np.float32), (40, 20)))
     best = agreed(vocabulary, seen)
     found = best.line.confidence
     assert best.decoded.text == text
