@@ -138,9 +138,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             )
             inputs = find_inputs(args.pictures)
             if args.out is not None:
-                args.out.mkdir(parents=True, exist_ok=True)
+                _make(args.out)
         except (ValueError, OSError) as error:  # ModelError and ConstraintError are ValueErrors
-            print(f"simpleocr: {error}", file=sys.stderr)
+            print(f"simpleocr: {_said(error)}", file=sys.stderr)
             sys.exit(NOTHING_TRIED)
         sys.exit(read(ocr, inputs, args))
     except BrokenPipeError:  # the reader of a pipe has enough
@@ -160,7 +160,7 @@ def export(args: argparse.Namespace) -> int:
             export_torchscript(args.model, args.torchscript)
             print(f"{args.torchscript}: {args.torchscript.stat().st_size:,} bytes")
     except (ModelError, OSError) as error:
-        print(f"simpleocr: {error}", file=sys.stderr)
+        print(f"simpleocr: {_said(error)}", file=sys.stderr)
         return NOTHING_TRIED
     return ALL_READ
 
@@ -221,7 +221,7 @@ def _read_one(ocr: OCR, one: Input, args: argparse.Namespace) -> Done:
     except InputError as error:
         fault = str(error)
     except OSError as error:
-        fault = f"{_shown(one.source)} cannot be written: {error}"
+        fault = _unwritten(one, error)
     if args.format == "json":
         texts = [_json(one, number, page, args.min_confidence) for number, page in enumerate(pages, 1)]
         if fault:
@@ -240,7 +240,7 @@ def _read_one(ocr: OCR, one: Input, args: argparse.Namespace) -> Done:
         try:
             with_suffix(target, suffix).write_text(text, encoding="utf-8", newline="\n")
         except OSError as error:
-            fault = fault or f"{_shown(one.source)} cannot be written: {error}"
+            fault = fault or _unwritten(one, error)
     return Done(text, fault)
 
 
@@ -290,6 +290,31 @@ def _lexicon(file: str) -> list[str]:
     except OSError as error:
         raise ConstraintError(f"the lexicon {file!r} cannot be read: {error.strerror or error}") from error
     return [line for line in text.splitlines() if line.strip()]
+
+
+def _make(folder: Path) -> None:
+    """Make a folder if it is not there.
+
+    Raises:
+        ValueError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise ValueError(f"--out needs a folder, and {str(folder)!r} is a file") from None
+    except OSError as error:
+        raise ValueError(f"--out: the folder {str(folder)!r} cannot be made: {error.strerror or error}") from error
+
+
+def _unwritten(one: Input, error: OSError) -> str:
+    return f"what {_shown(one.source)!r} says cannot be written: {error.strerror or error}"
+
+
+def _said(error: Exception) -> str:
+    """A fault in plain words: of the system's, without its number."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename!r}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
 
 
 def _shown(name: str) -> str:
