@@ -72,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
         "--runtime",
         choices=[*RUNTIMES],
         default="torch",
-        help="what computes the networks; onnx needs the extra onnx and is faster (default: %(default)s)",
+        help="what computes the networks; onnx needs onnx and onnxruntime, and is faster (default: %(default)s)",
     )
     read.add_argument("--decoder", choices=sorted(DECODERS), default="greedy", help="default: %(default)s")
     held = read.add_mutually_exclusive_group()
@@ -98,7 +98,7 @@ def parser() -> argparse.ArgumentParser:
     read.add_argument("--no-retry", action="store_true", help="do not look at doubtful lines again")
     export = commands.add_parser("export", help="write a model as a file that other programs run")
     export.add_argument("model", help='a folder, a file, a shipped model ("english", "lines") or a Hub repository')
-    export.add_argument("--onnx", type=Path, metavar="FILE", help="ONNX, of any width; needs the extra onnx")
+    export.add_argument("--onnx", type=Path, metavar="FILE", help="ONNX, of any width; needs the library onnx")
     export.add_argument("--int8", action="store_true", help="with --onnx: convolutions in whole numbers")
     export.add_argument("--torchscript", type=Path, metavar="FILE", help="TorchScript, of any width")
     return top

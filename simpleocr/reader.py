@@ -69,7 +69,7 @@ class OCR:
         detector: finds the lines of pages; by name as for from_pretrained(). None tells lines apart by the profile of
             their ink, which does for upright print in one column.
         runtime: a name in RUNTIMES, for networks that are given by name. "onnx" does without torch and is faster on
-            most processors, "onnx-int8" is faster still; both need the extra `onnx`.
+            most processors, "onnx-int8" is faster still; both need onnx and onnxruntime.
         max_pixels: larger pictures are refused before they are decoded: a scan of A4 at 600 dots an inch has 35 million.
 
     Raises:
