@@ -35,6 +35,7 @@ class PretrainedModel(ModelHubMixin, library_name="simpleocr", pipeline_tag="ima
     """
 
     architecture: ClassVar[str]  # the name under which the network is stored: "crnn", "linenet"
+    reads_with: ClassVar[str] = ""  # the expression of a reader that has the network, "{}" in the place of its name
     storage_dtype: torch.dtype = torch.float32  # of the file the network was loaded from; in memory it is float32
 
     def to_header(self) -> dict[str, Any]:
@@ -81,6 +82,7 @@ class PretrainedModel(ModelHubMixin, library_name="simpleocr", pipeline_tag="ima
 
         Raises:
             ModelError: names the model and the fault.
+            TypeError: a name that is no text and no path.
         """
         if path := local_path(pretrained_model_name_or_path):
             return cls._load(path)
@@ -221,6 +223,12 @@ class PretrainedModel(ModelHubMixin, library_name="simpleocr", pipeline_tag="ima
         facts = [f"- architecture: {self.architecture}", f"- parameters: {size:,}"]
         if isinstance(vocabulary, str):
             facts.append(f"- vocabulary: {len(vocabulary):,} characters")
+        usage = f'from simpleocr import OCR\n\nocr = {self.reads_with.format(name)}\nprint(ocr("photo.jpg").text)'
+        itself = (
+            f"from {type(self).__module__} import {type(self).__name__}\n\n"
+            f'model = {type(self).__name__}.from_pretrained("{name}")'
+        )
+        code = "\n```\n\nThe network itself:\n\n```python\n".join([usage, itself] if self.reads_with else [itself])
         return f"""---
 library_name: {data.library_name}
 pipeline_tag: {data.pipeline_tag}
@@ -232,9 +240,7 @@ tags: [{", ".join(tags)}]
 A network of SimpleOCR. `model.safetensors` is all that is needed to load it.
 
 ```python
-from {type(self).__module__} import {type(self).__name__}
-
-model = {type(self).__name__}.from_pretrained("{name}")
+{code}
 ```
 
 {chr(10).join(facts)}
