@@ -24,6 +24,7 @@ from simpleocr.formats import FORMATS, page_to_dict
 from simpleocr.image import MAX_PIXELS, InputError
 from simpleocr.inputs import Input, find_inputs, in_order, with_suffix
 from simpleocr.modelfile import ModelError
+from simpleocr.options import Parser
 from simpleocr.pdf import PdfWriter
 from simpleocr.reader import DEFAULT_DETECTOR, DEFAULT_MODEL, OCR
 from simpleocr.runtimes import RUNTIMES
@@ -34,7 +35,7 @@ MOST_MEGAPIXELS = 10_000  # as RGB they take 30 GB
 
 def parser() -> argparse.ArgumentParser:
     """What the command accepts."""
-    top = argparse.ArgumentParser(prog="simpleocr", description="Read text from pictures.")
+    top = Parser(prog="simpleocr", description="Read text from pictures.")
     top.add_argument("--version", action="version", version=f"simpleocr {__version__}")
     commands = top.add_subparsers(dest="command", required=True)
     read = commands.add_parser(
@@ -95,7 +96,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="larger pictures are refused (default: %(default)g)",
     )
-    read.add_argument("--no-retry", action="store_true", help="do not look at doubtful lines again")
+    read.add_argument("--no_retry", action="store_true", help="do not look at doubtful lines again")
     export = commands.add_parser("export", help="write a model as a file that other programs run")
     export.add_argument("model", help='a folder, a file, a shipped model ("english", "lines") or a Hub repository')
     export.add_argument("--onnx", type=Path, metavar="FILE", help="ONNX, of any width; needs the library onnx")

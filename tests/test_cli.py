@@ -137,7 +137,7 @@ def test_lines_can_be_held_to_something(
     (tmp_path / "words.txt").write_text("ab\n\ncab\n")
     assert run("read", picture, "--model", model, "--lexicon", str(tmp_path / "words.txt")) == 0
     assert set(capsys.readouterr().out.split()) <= {"ab", "cab"}
-    assert run("read", picture, "--model", model, "--charset", "c", "--no-retry") == 0
+    assert run("read", picture, "--model", model, "--charset", "c", "--no_retry") == 0
     assert set(capsys.readouterr().out) <= set("c\n\t")
     assert run("read", picture, "--model", model, "--min_confidence", "1") == 0
     assert set(capsys.readouterr().out.split()) <= {"unsure"}
