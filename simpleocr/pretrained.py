@@ -243,6 +243,8 @@ A network of SimpleOCR. `model.safetensors` is all that is needed to load it.
 {code}
 ```
 
+SimpleOCR is installed from its repository: the name `simpleocr` on PyPI belongs to another project.
+
 {chr(10).join(facts)}
 
 Its accuracy was not measured when this card was written. What the file says of itself:
