@@ -24,6 +24,7 @@ from simpleocr.formats import FORMATS, page_to_dict
 from simpleocr.image import MAX_PIXELS, InputError
 from simpleocr.inputs import Input, find_inputs, in_order, with_suffix
 from simpleocr.modelfile import ModelError
+from simpleocr.options import Parser
 from simpleocr.pdf import PdfWriter
 from simpleocr.reader import DEFAULT_DETECTOR, DEFAULT_MODEL, OCR
 from simpleocr.runtimes import RUNTIMES
@@ -34,7 +35,7 @@ MOST_MEGAPIXELS = 10_000  # as RGB they take 30 GB
 
 def parser() -> argparse.ArgumentParser:
     """What the command accepts."""
-    top = argparse.ArgumentParser(prog="simpleocr", description="Read text from pictures.")
+    top = Parser(prog="simpleocr", description="Read text from pictures.")
     top.add_argument("--version", action="version", version=f"simpleocr {__version__}")
     commands = top.add_subparsers(dest="command", required=True)
     read = commands.add_parser(
@@ -72,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
         "--runtime",
         choices=[*RUNTIMES],
         default="torch",
-        help="what computes the networks; onnx needs the extra onnx and is faster (default: %(default)s)",
+        help="what computes the networks; onnx needs onnx and onnxruntime, and is faster (default: %(default)s)",
     )
     read.add_argument("--decoder", choices=sorted(DECODERS), default="greedy", help="default: %(default)s")
     held = read.add_mutually_exclusive_group()
@@ -95,10 +96,10 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="larger pictures are refused (default: %(default)g)",
     )
-    read.add_argument("--no-retry", action="store_true", help="do not look at doubtful lines again")
+    read.add_argument("--no_retry", action="store_true", help="do not look at doubtful lines again")
     export = commands.add_parser("export", help="write a model as a file that other programs run")
     export.add_argument("model", help='a folder, a file, a shipped model ("english", "lines") or a Hub repository')
-    export.add_argument("--onnx", type=Path, metavar="FILE", help="ONNX, of any width; needs the extra onnx")
+    export.add_argument("--onnx", type=Path, metavar="FILE", help="ONNX, of any width; needs the library onnx")
     export.add_argument("--int8", action="store_true", help="with --onnx: convolutions in whole numbers")
     export.add_argument("--torchscript", type=Path, metavar="FILE", help="TorchScript, of any width")
     return top
@@ -138,9 +139,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             )
             inputs = find_inputs(args.pictures)
             if args.out is not None:
-                args.out.mkdir(parents=True, exist_ok=True)
+                _make(args.out)
         except (ValueError, OSError) as error:  # ModelError and ConstraintError are ValueErrors
-            print(f"simpleocr: {error}", file=sys.stderr)
+            print(f"simpleocr: {_said(error)}", file=sys.stderr)
             sys.exit(NOTHING_TRIED)
         sys.exit(read(ocr, inputs, args))
     except BrokenPipeError:  # the reader of a pipe has enough
@@ -160,7 +161,7 @@ def export(args: argparse.Namespace) -> int:
             export_torchscript(args.model, args.torchscript)
             print(f"{args.torchscript}: {args.torchscript.stat().st_size:,} bytes")
     except (ModelError, OSError) as error:
-        print(f"simpleocr: {error}", file=sys.stderr)
+        print(f"simpleocr: {_said(error)}", file=sys.stderr)
         return NOTHING_TRIED
     return ALL_READ
 
@@ -221,7 +222,7 @@ def _read_one(ocr: OCR, one: Input, args: argparse.Namespace) -> Done:
     except InputError as error:
         fault = str(error)
     except OSError as error:
-        fault = f"{_shown(one.source)} cannot be written: {error}"
+        fault = _unwritten(one, error)
     if args.format == "json":
         texts = [_json(one, number, page, args.min_confidence) for number, page in enumerate(pages, 1)]
         if fault:
@@ -240,7 +241,7 @@ def _read_one(ocr: OCR, one: Input, args: argparse.Namespace) -> Done:
         try:
             with_suffix(target, suffix).write_text(text, encoding="utf-8", newline="\n")
         except OSError as error:
-            fault = fault or f"{_shown(one.source)} cannot be written: {error}"
+            fault = fault or _unwritten(one, error)
     return Done(text, fault)
 
 
@@ -290,6 +291,31 @@ def _lexicon(file: str) -> list[str]:
     except OSError as error:
         raise ConstraintError(f"the lexicon {file!r} cannot be read: {error.strerror or error}") from error
     return [line for line in text.splitlines() if line.strip()]
+
+
+def _make(folder: Path) -> None:
+    """Make a folder if it is not there.
+
+    Raises:
+        ValueError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise ValueError(f"--out needs a folder, and {str(folder)!r} is a file") from None
+    except OSError as error:
+        raise ValueError(f"--out: the folder {str(folder)!r} cannot be made: {error.strerror or error}") from error
+
+
+def _unwritten(one: Input, error: OSError) -> str:
+    return f"what {_shown(one.source)!r} says cannot be written: {error.strerror or error}"
+
+
+def _said(error: Exception) -> str:
+    """A fault in plain words: of the system's, without its number."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename!r}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
 
 
 def _shown(name: str) -> str:

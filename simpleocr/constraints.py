@@ -85,7 +85,7 @@ def in_normal_form(constraint: Constraint, space: int) -> Constraint:
         space: its class id; -1 where there is none.
 
     Raises:
-        ConstraintError: nothing is left.
+        ConstraintError: nothing is left, or nothing but the empty text, whatever the picture shows.
     """
     # a state of the result is one of the constraint's and whether a space may follow there: not twice, and (None, the
     # start, where unlike after a space a text may end) not at once
@@ -110,6 +110,8 @@ def in_normal_form(constraint: Constraint, space: int) -> Constraint:
     alive = [number for number, distance in enumerate(whole.to_go) if distance >= 0]
     if 0 not in alive:
         raise ConstraintError("no text is allowed")
+    if alive == [0]:  # to which nothing leads back
+        raise ConstraintError("no text but the empty one is allowed")
     renumbered = {number: i for i, number in enumerate(alive)}
     kept = tuple({c: renumbered[to] for c, to in edges[number].items() if to in renumbered} for number in alive)
     return Constraint(kept, frozenset(renumbered[number] for number in accepting))

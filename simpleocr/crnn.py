@@ -71,6 +71,7 @@ class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
     """
 
     architecture: ClassVar[str] = "crnn"
+    reads_with: ClassVar[str] = 'OCR.from_pretrained("{}")'
 
     def __init__(self, config: CRNNConfig, training_summary: dict[str, Any] | None = None) -> None:
         super().__init__()

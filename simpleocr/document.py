@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby, pairwise
+from numbers import Real
 
 from simpleocr.geometry import Box, Polygon, Transform, enclose, levelled, polygon_to_box
 
@@ -104,7 +105,12 @@ class Line:
         return tuple(words)
 
     def sure_text(self, min_confidence: float, unsure: str = "unsure") -> str:
-        """Its words, with `unsure` in the place of each run of those that are less likely right than `min_confidence`."""
+        """Its words, with `unsure` in the place of each run of those that are less likely right than `min_confidence`.
+
+        Raises:
+            ValueError: a confidence that is not in 0..1.
+        """
+        _check_probability(min_confidence)
         groups = groupby(self.words, key=lambda word: word.confidence >= min_confidence)
         return " ".join(" ".join(word.text for word in words) if sure else unsure for sure, words in groups)
 
@@ -117,6 +123,11 @@ class Line:
         """The same line in another picture's pixels."""
         chars = tuple(replace(char, polygon=transform.apply_polygon(char.polygon)) for char in self.chars)
         return Line(chars, transform.apply_polygon(self.polygon), self.confidence)
+
+
+def _check_probability(given: object) -> None:
+    if not isinstance(given, Real) or not 0 <= float(given) <= 1:  # nan is not
+        raise ValueError(f"min_confidence {given!r:.60} is not a number from 0 to 1")
 
 
 ROW_GAP, LINE_GAP, PARAGRAPH_GAP = "\t", "\n", "\n\n"
@@ -157,7 +168,12 @@ class Page:
         return self._joined([line.text for line in self.lines])
 
     def sure_text(self, min_confidence: float, unsure: str = "unsure") -> str:
-        """As `text`, with `unsure` in the place of words that are less likely right than `min_confidence`."""
+        """As `text`, with `unsure` in the place of words that are less likely right than `min_confidence`.
+
+        Raises:
+            ValueError: a confidence that is not in 0..1.
+        """
+        _check_probability(min_confidence)  # of a page without lines, too
         return self._joined([line.sure_text(min_confidence, unsure) for line in self.lines])
 
     @cached_property

@@ -5,7 +5,15 @@ from threading import Lock
 
 from PIL import Image, TiffImagePlugin
 
-from simpleocr.image import MAX_PIXELS, ImageSource, InputError, load_image, open_picture, read_source
+from simpleocr.image import (
+    MAX_PIXELS,
+    ImageSource,
+    InputError,
+    decode_picture,
+    load_image,
+    open_picture,
+    read_source,
+)
 
 PDF_DPI = 200.0  # dots an inch at which a PDF's pages are drawn: print of 6 points is 12 pixels high
 PDFIUM = Lock()  # the library is not made for several threads; the command line reads with several
@@ -35,17 +43,18 @@ def load_pages(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Iterator
         return
     picture = open_picture(data, name)
     if not isinstance(picture, TiffImagePlugin.TiffImageFile):
-        yield load_image(data, max_pixels=max_pixels)
+        yield decode_picture(picture, name, max_pixels=max_pixels)
         return
     number = 0
     while number < MAX_PAGES:
+        which = f"page {number + 1} of {name}"
         try:
             picture.seek(number)
         except EOFError:
             return
         except Exception as error:
-            raise InputError(f"page {number + 1} of {name} is damaged or cut off ({error})") from error
-        yield load_image(picture, max_pixels=max_pixels)
+            raise InputError(f"{which} is damaged or cut off ({error})") from error
+        yield decode_picture(picture, which, max_pixels=max_pixels)
         number += 1
     raise InputError(f"{name} has more than {MAX_PAGES:,} pages")
 
@@ -58,7 +67,7 @@ def _pdf_pages(data: bytes, name: str, max_pixels: int) -> Iterator[Image.Image]
     try:
         import pypdfium2 as pdfium
     except ImportError as error:
-        raise InputError(f"{name} is a PDF: reading those needs pypdfium2, pip install 'simpleocr[pdf]'") from error
+        raise InputError(f"{name} is a PDF: reading those needs pypdfium2: pip install pypdfium2") from error
     try:
         with PDFIUM:
             document = pdfium.PdfDocument(data)
@@ -72,6 +81,7 @@ def _pdf_pages(data: bytes, name: str, max_pixels: int) -> Iterator[Image.Image]
         if count > MAX_PAGES:
             raise InputError(f"{name} has {count:,} pages: up to {MAX_PAGES:,} are read")
         for number in range(count):
+            which = f"page {number + 1} of {name}"
             try:
                 with PDFIUM:
                     page = document[number]
@@ -82,8 +92,8 @@ def _pdf_pages(data: bytes, name: str, max_pixels: int) -> Iterator[Image.Image]
                     image = page.render(scale=scale, may_draw_forms=True).to_pil()
                     page.close()
             except pdfium.PdfiumError as error:
-                raise InputError(f"page {number + 1} of {name} cannot be drawn ({error})") from error
-            yield load_image(image, max_pixels=max_pixels)
+                raise InputError(f"{which} cannot be drawn ({error})") from error
+            yield decode_picture(image, which, max_pixels=max_pixels)
     finally:
         with PDFIUM:
             document.close()

@@ -1,7 +1,8 @@
 """Formats: pages -> text, JSON, TSV, hOCR, ALTO or HTML; pure functions of the result."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
 from typing import Any
 
 from simpleocr.alto import to_alto
@@ -89,12 +90,29 @@ def _polygon(polygon: Polygon) -> list[list[float]]:
     return [[round(x, 1), round(y, 1)] for x, y in polygon]
 
 
+def _of_pages(render: Callable[[Sequence[Page]], str]) -> Callable[[Sequence[Page]], str]:
+    """The same format; of what is no list of pages it says so.
+
+    Raises:
+        TypeError: one page, or what is none.
+    """
+
+    @wraps(render)
+    def checked(pages: Sequence[Page]) -> str:
+        given = list(pages) if isinstance(pages, Iterable) else [None]
+        if not all(isinstance(page, Page) for page in given):
+            raise TypeError(f"a format takes a list of pages, [page] of a single one, not a {type(pages).__name__}")
+        return render(given)
+
+    return checked
+
+
 FORMATS: dict[str, Callable[[Sequence[Page]], str]] = {
-    "txt": to_text,
-    "json": to_json,
-    "tsv": to_tsv,
-    "hocr": to_hocr,
-    "alto": to_alto,
-    "html": to_html,
+    "txt": _of_pages(to_text),
+    "json": _of_pages(to_json),
+    "tsv": _of_pages(to_tsv),
+    "hocr": _of_pages(to_hocr),
+    "alto": _of_pages(to_alto),
+    "html": _of_pages(to_html),
 }
 """The named formats of text; to add one is one function and one entry. PDF needs the pictures too: see pdf.py."""

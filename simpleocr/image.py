@@ -38,7 +38,7 @@ _TRANSPOSE = {  # EXIF orientation -> what turns the picture upright
     8: Image.Transpose.ROTATE_90,
 }
 _FOREIGN = {  # how a file starts, after white space -> what people take for a picture
-    rb"(?s).{0,1000}%PDF-": "a PDF document: render its pages to pictures first",
+    rb"(?s).{0,1000}%PDF-": "a PDF document: OCR.read_pages() reads its pages, load_pages() draws them",
     rb"(?is)<svg|<.{0,4000}<svg": "an SVG drawing: render it to a picture first",
     rb"(?i)<(!doctype html|html|head|body)": "an HTML page",
     rb"(?s).{4}ftyp(hei[cxms]|hev[cx])": "a HEIC picture: convert it to JPEG first",
@@ -76,12 +76,15 @@ def load_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Image.Im
         with _refusing("the array cannot be read as a picture"):
             return _to_rgb(_array_to_image(source, max_pixels))
     data, name = read_source(source)
-    with _refusing(f"{name} is damaged, cut off or of an unsupported kind"):
-        return _decode(_identify(data, name), name, max_pixels)
+    return decode_picture(open_picture(data, name), name, max_pixels=max_pixels)
 
 
 def open_picture(data: bytes, name: str) -> Image.Image:
     """An encoded picture with its header read, its pixels not yet: for the frames of a file that has several.
+
+    Args:
+        data: the file.
+        name: what messages call it.
 
     Raises:
         InputError: it is no picture that is accepted.
@@ -89,6 +92,22 @@ def open_picture(data: bytes, name: str) -> Image.Image:
     _hush_pillow()
     with _refusing(f"{name} is damaged, cut off or of an unsupported kind"):
         return _identify(data, name)
+
+
+def decode_picture(picture: Image.Image, name: str, *, max_pixels: int) -> Image.Image:
+    """What open_picture() gave, or a frame of it, as load_image() gives pictures.
+
+    Args:
+        picture: at its current frame.
+        name: what messages call it.
+        max_pixels: a larger one is refused before it is decoded.
+
+    Raises:
+        InputError: it is too large, damaged or cut off.
+    """
+    _hush_pillow()
+    with _refusing(f"{name} is damaged, cut off or of an unsupported kind"):
+        return _decode(picture, name, max_pixels)
 
 
 @contextmanager
@@ -118,14 +137,21 @@ def read_source(source: object) -> tuple[bytes, str]:
     if isinstance(source, str | os.PathLike):
         with _refusing(f"the {type(source).__name__} given is not a path"):
             path = os.fsdecode(source)
-        name = repr(path) if len(path) <= 200 else f"{path[:150]!r}...{path[-40:]!r}"
+        name = _short(path)
         with _refusing(f"{name} cannot be read"):
             return _read_path(path, name), name
     if callable(read := getattr(source, "read", None)):
         with _refusing("the file object cannot be read"):
-            return _drain(read), "the picture in the file object"
+            called = getattr(source, "name", None)  # a number, or nothing, where it has none on the disk
+        name = f"the file object {_short(called)}" if isinstance(called, str) else "the file object"
+        with _refusing(f"{name} cannot be read"):
+            return _drain(read, name), name
     kinds = "a path, bytes, a binary file object, a PIL image or a numpy array"
     raise InputError(f"a {type(source).__name__} is not a picture: {kinds} is accepted")
+
+
+def _short(path: str) -> str:
+    return repr(path) if len(path) <= 200 else f"{path[:150]!r}...{path[-40:]!r}"
 
 
 def _read_path(path: str, name: str) -> bytes:
@@ -143,17 +169,17 @@ def _read_path(path: str, name: str) -> bytes:
         raise InputError(f"{name} is a pipe, socket or device: only regular files are read")
     _check_bytes(status.st_size, name)
     with Path(path).open("rb") as file:
-        return _drain(file.read)
+        return _drain(file.read, name)
 
 
-def _drain(read: Callable[[int], Any]) -> bytes:
+def _drain(read: Callable[[int], Any], name: str) -> bytes:
     """All that is left to read; in pieces, as raw streams answer short and one large read() reserves its size."""
     data = bytearray()
     while piece := read(1 << 20):
         if not isinstance(piece, bytes | bytearray | memoryview):
-            raise InputError(f"the file object gives {type(piece).__name__}, not bytes: open it in binary mode ('rb')")
+            raise InputError(f"{name} gives {type(piece).__name__}, not bytes: open it in binary mode ('rb')")
         data += piece
-        _check_bytes(len(data), "the file")
+        _check_bytes(len(data), name)
     return bytes(data)
 
 

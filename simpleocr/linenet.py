@@ -30,6 +30,7 @@ class LineNet(nn.Module, PretrainedModel, tags=["text-detection"]):
     """
 
     architecture: ClassVar[str] = "linenet"
+    reads_with: ClassVar[str] = 'OCR(detector="{}")'
 
     def __init__(self, config: LineNetConfig | None = None, training_summary: dict[str, Any] | None = None) -> None:
         super().__init__()

@@ -107,6 +107,22 @@ def read_header(path: Path) -> dict[str, JSON]:
         return _read_table(path, file, size)[0]
 
 
+def architecture(header: Mapping[str, JSON]) -> JSON:
+    """The name of the network that a header describes; None where it has none."""
+    section = header.get("architecture")
+    return section.get("name") if isinstance(section, dict) else None
+
+
+def check_architecture(path: Path, header: Mapping[str, JSON], wanted: str) -> None:
+    """Whether a model file is of the network that is to be loaded from it.
+
+    Raises:
+        ModelError: it is of another, or of none.
+    """
+    if (found := architecture(header)) != wanted:
+        raise ModelError(f"{path}: holds the architecture {found!r}, where {wanted!r} is needed")
+
+
 def read_tensors(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
     """The tensors of a model file as float32, after the whole file has been checked against its checksum.
 
@@ -174,7 +190,9 @@ def _read_table(path: Path, file: BinaryIO, size: int) -> tuple[dict[str, JSON],
     if length > MAX_TABLE_BYTES:
         start += file.read(16)
         what = next((text for magic, text in IMPOSTORS.items() if start.startswith(magic)), None)
-        raise ModelError(f"{path}: {what or f'not a model: a header of {length:,} bytes is announced'}")
+        if what is None and length < size:
+            what = f"a header of {length:,} bytes, more than the {MAX_TABLE_BYTES:,} accepted"
+        raise ModelError(f"{path}: {what or 'not a model: this is no safetensors file'}")
     text = file.read(length)
     if len(text) < length:
         raise ModelError(f"{path}: cut short within its header")

@@ -24,6 +24,7 @@ def locate(
 
     Raises:
         ModelError: names the model and the fault.
+        TypeError: as local_path().
     """
     if path := local_path(name):
         return path
@@ -45,7 +46,10 @@ def local_path(name: str | os.PathLike[str]) -> Path | None:
 
     Raises:
         ModelError: no such model.
+        TypeError: a name that is no text and no path.
     """
+    if not isinstance(name, str | os.PathLike):
+        raise TypeError(f"{name!r:.60} does not name a model: a text or a path does")
     text = os.fspath(name)
     if isinstance(name, str):
         shipped = SHIPPED / text / MODEL_FILE

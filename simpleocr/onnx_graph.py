@@ -15,12 +15,14 @@ import numpy.typing as npt
 
 from simpleocr.config import BACKBONES, SIZES, STRIDES, CRNNConfig, LineNetConfig
 from simpleocr.low_rank import factors
+from simpleocr.modelfile import ModelError
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
 OPSET = 17
 IR_VERSION = 8  # of the opset's time, so that runtimes of years ago read it
+MISSING = "ONNX needs two libraries: pip install onnx onnxruntime"
 MICROSOFT = "com.microsoft"  # the domain of the operators that ONNX Runtime has beyond the standard
 EPSILON = 1e-5  # of BatchNorm2d
 LEVELS = 255  # of an 8-bit activation; a weight has -127..127
@@ -122,10 +124,16 @@ class _Graph:
     Args:
         tensors: of the model file.
         ranges: of what quantize() is called for, in order; none for a graph in floats.
+
+    Raises:
+        ModelError: onnx is not installed.
     """
 
     def __init__(self, tensors: Tensors, ranges: Ranges = ()) -> None:
-        from onnx import helper, numpy_helper
+        try:
+            from onnx import helper, numpy_helper
+        except ImportError as error:
+            raise ModelError(MISSING) from error
 
         self._helper, self._numpy_helper = helper, numpy_helper
         self._tensors = tensors

@@ -1,6 +1,6 @@
 """ONNX Runtime instead of torch: the same model files, read without torch, faster on most processors.
 
-Needs the extra `onnx`. The graph is made from the model file when it is loaded; nothing has to be exported first.
+Needs onnx and onnxruntime. The graph is made from the model file when it is loaded; nothing has to be exported first.
 """
 
 import os
@@ -15,8 +15,8 @@ import numpy.typing as npt
 from simpleocr.config import CRNNConfig, LineNetConfig
 from simpleocr.language import TENSORS, Language
 from simpleocr.likelihood import LogProbs
-from simpleocr.modelfile import OWN_KEYS, ModelError, read_header, read_tensors
-from simpleocr.onnx_graph import activations, crnn_graph, linenet_graph
+from simpleocr.modelfile import OWN_KEYS, ModelError, check_architecture, read_header, read_tensors
+from simpleocr.onnx_graph import MISSING, activations, crnn_graph, linenet_graph
 from simpleocr.preprocessing import Lines, Preprocessing
 from simpleocr.shapes import Shape, crnn_shapes, linenet_shapes
 from simpleocr.vocabulary import Vocabulary
@@ -63,6 +63,8 @@ class OnnxCRNN:
         config, tensors = read_crnn(path)
         try:
             return cls(config, tensors, quantized=quantized)
+        except ModelError:  # of what is not installed, not of this file
+            raise
         except ValueError as error:
             raise ModelError(f"{path}: {error}") from error
 
@@ -116,6 +118,8 @@ class OnnxLineNet:
         config, tensors = read_linenet(path)
         try:
             return cls(config, tensors, quantized=quantized)
+        except ModelError:  # of what is not installed, not of this file
+            raise
         except ValueError as error:
             raise ModelError(f"{path}: {error}") from error
 
@@ -131,16 +135,17 @@ class OnnxLineNet:
 
 def read_crnn(path: Path) -> tuple[CRNNConfig, dict[str, Array]]:
     """Config and tensors of a CRNN's file; as read_model()."""
-    return read_model(path, CRNNConfig.from_header, crnn_shapes)
+    return read_model(path, "crnn", CRNNConfig.from_header, crnn_shapes)
 
 
 def read_linenet(path: Path) -> tuple[LineNetConfig, dict[str, Array]]:
     """Config and tensors of a LineNet's file; as read_model()."""
-    return read_model(path, LineNetConfig.from_header, linenet_shapes)
+    return read_model(path, "linenet", LineNetConfig.from_header, linenet_shapes)
 
 
 def read_model(
     path: Path,
+    architecture: str,
     from_header: Callable[[Mapping[str, Any]], Config],
     shapes: Callable[[Config], Mapping[str, Shape]],
 ) -> tuple[Config, dict[str, Array]]:
@@ -150,6 +155,7 @@ def read_model(
         ModelError: names the file and the fault.
     """
     header = read_header(path)
+    check_architecture(path, header, architecture)
     try:
         config = from_header({key: value for key, value in header.items() if key not in OWN_KEYS})
     except (ValueError, TypeError, LookupError) as error:
@@ -177,7 +183,7 @@ def session(model: bytes, threads: int) -> Any:
     try:
         from onnxruntime import InferenceSession, SessionOptions
     except ImportError as error:
-        raise ModelError("runtime 'onnx' needs the extra: pip install 'simpleocr[onnx]'") from error
+        raise ModelError(MISSING) from error
     options = SessionOptions()
     options.intra_op_num_threads = threads
     # memory of every size that was ever needed would be kept: of lines that is every width

@@ -255,8 +255,8 @@ def pattern(expression: str, vocabulary: Vocabulary) -> Constraint:
     accepting = frozenset(number for subset, number in subsets.items() if end in subset)
     try:
         whole = in_normal_form(Constraint(tuple(edges), accepting), vocabulary.space)
-    except ConstraintError:
-        raise ConstraintError(f"no text that the model can write matches the pattern {expression[:80]!r}") from None
+    except ConstraintError as error:
+        raise ConstraintError(f"{error} by the pattern {expression[:80]!r} and the model's characters") from None
     if len(whole.edges) > MOST_STATES:  # after a space and after another character are now two states
         raise _too_many(expression)
     return whole

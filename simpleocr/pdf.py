@@ -8,7 +8,7 @@ written, and nothing depends on fonts that a reader may lack.
 import math
 import zlib
 from collections.abc import Sequence
-from io import BytesIO
+from io import BytesIO, TextIOBase
 from types import TracebackType
 from typing import BinaryIO, Self
 
@@ -29,10 +29,15 @@ class PdfWriter:
     """A PDF that grows by pages: `with PdfWriter(file) as pdf: pdf.add(image, page)`.
 
     Args:
-        file: written from its position to the end; nothing is read back.
+        file: opened for writing bytes; written from its position to the end, nothing is read back.
+
+    Raises:
+        TypeError: it is no such file.
     """
 
     def __init__(self, file: BinaryIO) -> None:
+        if not callable(getattr(file, "write", None)) or isinstance(file, TextIOBase):
+            raise TypeError(f"PdfWriter takes a file opened with mode 'wb', not {file!r:.60}")
         self._file, self._written = file, 0
         self._offsets: dict[int, int] = {}
         self._next = GLYPH + 1
@@ -59,7 +64,12 @@ class PdfWriter:
 
         Raises:
             ValueError: the page is of a picture of another size.
+            TypeError: no PIL image, or no Page.
         """
+        if not isinstance(image, Image.Image) or not isinstance(page, Page):
+            raise TypeError(
+                f"add() takes a PIL image and its Page, not {type(image).__name__} and {type(page).__name__}"
+            )
         if image.size != page.size:
             raise ValueError(f"the page was read in a picture of {page.size}, not {image.size}")
         scale = 72 / dots_per_inch

@@ -12,7 +12,16 @@ from huggingface_hub import ModelHubMixin
 from torch import nn
 
 from simpleocr import hub
-from simpleocr.modelfile import FORMAT, OWN_KEYS, ModelError, read_header, read_tensors, write_atomically, write_model
+from simpleocr.modelfile import (
+    FORMAT,
+    OWN_KEYS,
+    ModelError,
+    check_architecture,
+    read_header,
+    read_tensors,
+    write_atomically,
+    write_model,
+)
 from simpleocr.models import MODEL_FILE, local_path, locate
 
 STORAGE_DTYPES = {"float16": torch.float16, "float32": torch.float32}
@@ -26,6 +35,7 @@ class PretrainedModel(ModelHubMixin, library_name="simpleocr", pipeline_tag="ima
     """
 
     architecture: ClassVar[str]  # the name under which the network is stored: "crnn", "linenet"
+    reads_with: ClassVar[str] = ""  # the expression of a reader that has the network, "{}" in the place of its name
     storage_dtype: torch.dtype = torch.float32  # of the file the network was loaded from; in memory it is float32
 
     def to_header(self) -> dict[str, Any]:
@@ -72,6 +82,7 @@ class PretrainedModel(ModelHubMixin, library_name="simpleocr", pipeline_tag="ima
 
         Raises:
             ModelError: names the model and the fault.
+            TypeError: a name that is no text and no path.
         """
         if path := local_path(pretrained_model_name_or_path):
             return cls._load(path)
@@ -92,10 +103,7 @@ class PretrainedModel(ModelHubMixin, library_name="simpleocr", pipeline_tag="ima
     @classmethod
     def _load(cls, path: Path) -> Self:
         header = read_header(path)
-        architecture = header.get("architecture")
-        name = architecture.get("name") if isinstance(architecture, dict) else None
-        if name != cls.architecture:
-            raise ModelError(f"{path}: holds the architecture {name!r}, {cls.__name__} is {cls.architecture!r}")
+        check_architecture(path, header, cls.architecture)
         dtype = STORAGE_DTYPES.get(str(header.get("dtype")))
         if dtype is None:
             raise ModelError(f"{path}: dtype {header.get('dtype')!r}, accepted are {list(STORAGE_DTYPES)}")
@@ -215,6 +223,12 @@ class PretrainedModel(ModelHubMixin, library_name="simpleocr", pipeline_tag="ima
         facts = [f"- architecture: {self.architecture}", f"- parameters: {size:,}"]
         if isinstance(vocabulary, str):
             facts.append(f"- vocabulary: {len(vocabulary):,} characters")
+        usage = f'from simpleocr import OCR\n\nocr = {self.reads_with.format(name)}\nprint(ocr("photo.jpg").text)'
+        itself = (
+            f"from {type(self).__module__} import {type(self).__name__}\n\n"
+            f'model = {type(self).__name__}.from_pretrained("{name}")'
+        )
+        code = "\n```\n\nThe network itself:\n\n```python\n".join([usage, itself] if self.reads_with else [itself])
         return f"""---
 library_name: {data.library_name}
 pipeline_tag: {data.pipeline_tag}
@@ -226,10 +240,10 @@ tags: [{", ".join(tags)}]
 A network of SimpleOCR. `model.safetensors` is all that is needed to load it.
 
 ```python
-from {type(self).__module__} import {type(self).__name__}
-
-model = {type(self).__name__}.from_pretrained("{name}")
+{code}
 ```
+
+SimpleOCR is installed from its repository: the name `simpleocr` on PyPI belongs to another project.
 
 {chr(10).join(facts)}
 

@@ -47,6 +47,7 @@ TRIM_EVERY = 1.0  # seconds after which the memory that pages have left is given
 # bytes of it that are given back at once; ONNX Runtime leaves less, and the time that it takes counts for more there
 HOLES = {"torch": 32 * 2**20}
 NUMBERS = (int, float, np.integer, np.floating)
+NAMES = (str, os.PathLike)  # of models
 NO_TEXT = 0.1  # mean confidence of a line's words below which it is none, on a page with others
 
 
@@ -69,7 +70,7 @@ class OCR:
         detector: finds the lines of pages; by name as for from_pretrained(). None tells lines apart by the profile of
             their ink, which does for upright print in one column.
         runtime: a name in RUNTIMES, for networks that are given by name. "onnx" does without torch and is faster on
-            most processors, "onnx-int8" is faster still; both need the extra `onnx`.
+            most processors, "onnx-int8" is faster still; both need onnx and onnxruntime.
         max_pixels: larger pictures are refused before they are decoded: a scan of A4 at 600 dots an inch has 35 million.
 
     Raises:
@@ -77,6 +78,7 @@ class OCR:
         ConstraintError: a constraint that cannot be kept.
         ValueError: no decoder or runtime of that name, more than one constraint, a number out of its range, or a
             language that the model does not have.
+        TypeError: a network or detector that is none.
     """
 
     def __init__(
@@ -89,21 +91,22 @@ class OCR:
         pattern: str | None = None,
         language_weight: float = 0.0,
         retry: bool = True,
-        detector: Detector | str | None = DEFAULT_DETECTOR,
+        detector: Detector | str | os.PathLike[str] | None = DEFAULT_DETECTOR,
         runtime: str = "torch",
         max_pixels: int = MAX_PIXELS,
     ) -> None:
         if not isinstance(max_pixels, NUMBERS) or not max_pixels >= 1:
             raise ValueError(f"max_pixels {max_pixels!r} is not a number from 1 on")
+        _check_networks(network, detector)
         load = _runtime(runtime)
-        self.network: Recognizer = network or load.recognizer(DEFAULT_MODEL)
+        self.network: Recognizer = load.recognizer(DEFAULT_MODEL) if network is None else network
         self._fast: Recognizer = _prepared(self.network)
         self.constraint = _constraint(self.network.vocabulary, charset, lexicon, pattern)
         self.decoder = _decoder(self.network, decoder, self.constraint, language_weight)
         self.language_weight = language_weight
         self.retry = retry
         self.max_pixels = max_pixels
-        self.detector: Detector | None = load.detector(detector) if isinstance(detector, str) else detector
+        self.detector: Detector | None = load.detector(detector) if isinstance(detector, NAMES) else detector
         self._fast_detector: Detector | None = _prepared(self.detector) if self.detector is not None else None
         self._give_back = NowAndThen(TRIM_EVERY, HOLES.get(runtime))
 
@@ -118,7 +121,7 @@ class OCR:
         pattern: str | None = None,
         language_weight: float = 0.0,
         retry: bool = True,
-        detector: Detector | str | None = DEFAULT_DETECTOR,
+        detector: Detector | str | os.PathLike[str] | None = DEFAULT_DETECTOR,
         runtime: str = "torch",
         max_pixels: int = MAX_PIXELS,
         revision: str | None = None,
@@ -134,6 +137,7 @@ class OCR:
         Raises:
             ModelError: there is no such model, or it is damaged.
             ValueError: as OCR().
+            TypeError: as OCR(), or a name that is none.
         """
         network = _runtime(runtime).recognizer(
             name,
@@ -164,8 +168,17 @@ class OCR:
         lexicon: Iterable[str] | None = None,
         pattern: str | None = None,
         language_weight: float = 0.0,
+        retry: bool | None = None,
     ) -> Self:
         """Another reader with the same networks, which are not copied; options that are not given are those of OCR().
+
+        Args:
+            decoder: as all that follow, as for OCR().
+            charset: at most one of this and the next two.
+            lexicon: words or phrases.
+            pattern: a regular expression.
+            language_weight: 0..5.
+            retry: by default as this reader has it.
 
         Raises:
             ValueError: as OCR().
@@ -174,6 +187,7 @@ class OCR:
         other.constraint = _constraint(self.network.vocabulary, charset, lexicon, pattern)
         other.decoder = _decoder(self.network, decoder, other.constraint, language_weight)
         other.language_weight = language_weight
+        other.retry = self.retry if retry is None else retry
         return other
 
     def shared(self) -> Self:
@@ -381,6 +395,20 @@ def _load_each(sources: Sequence[ImageSource], max_pixels: int) -> list[Image.Im
                 raise
             raise InputError(f"picture {number} of {len(sources)}: {error}") from error
     return images
+
+
+def _check_networks(network: object, detector: object) -> None:
+    """Whether they are what OCR() takes.
+
+    Raises:
+        TypeError: one is not.
+    """
+    if isinstance(network, NAMES):
+        raise TypeError(f"OCR() takes a network: OCR.from_pretrained({os.fspath(network)!r}) loads one by its name")
+    if network is not None and not hasattr(network, "log_probs"):
+        raise TypeError(f"{network!r:.60} is not a network: a CRNN or an OnnxCRNN is accepted")
+    if detector is not None and not isinstance(detector, NAMES) and not hasattr(detector, "cell_probs"):
+        raise TypeError(f"{detector!r:.60} is not a detector: a LineNet, an OnnxLineNet, a name or None is accepted")
 
 
 def _prepared(network: Any) -> Any:

@@ -20,7 +20,12 @@ def normalize(text: str) -> str:
 
     NFC, every run of white space one space, none at the ends: an image shows no difference between the forms that
     this folds together.
+
+    Raises:
+        TypeError: it is no text.
     """
+    if not isinstance(text, str):
+        raise TypeError(f"normalize() takes a text, not {text!r:.60}")
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 

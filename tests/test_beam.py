@@ -230,7 +230,7 @@ def test_what_an_expression_makes_is_accepted(data: st.DataObject) -> None:
         ("*a", "nothing to repeat"),
         ("a{3,1}", "the smaller first"),
         ("a{3,0}", "the smaller first"),
-        ("  a", "no text that the model can write"),
+        ("  a", "no text is allowed by the pattern"),
         ("a{999}", "from 0 to 200"),
         ("[ab", "unexpected end"),
         ("(?=a)", "looks around"),
@@ -238,7 +238,7 @@ def test_what_an_expression_makes_is_accepted(data: st.DataObject) -> None:
         ("a**", "repetition of a repetition"),
         ("a+?", "lazy"),
         ("a{x}", "number of times"),
-        ("z", "no text that the model can write"),
+        ("z", "no text is allowed by the pattern"),
         ("a\\", "unexpected end"),
         ("[b-a]", "range"),
         ("a^b", "inside"),
@@ -332,6 +332,12 @@ def test_constraints_say_what_the_model_cannot_write() -> None:
         charset("abß", ENGLISH)
     with pytest.raises(ConstraintError, match="without characters"):
         charset("", ENGLISH)
+    for nothing in (lexicon(["a", ""], ABC), pattern("a?", ABC), charset("a ", ABC)):  # may be what a line says
+        assert nothing.accepts([])
+    with pytest.raises(ConstraintError, match="no text but the empty one is allowed"):
+        lexicon(["", " "], ABC)
+    with pytest.raises(ConstraintError, match="no text but the empty one is allowed"):
+        pattern("", ABC)
     with pytest.raises(ConstraintError, match="without words"):
         lexicon([], ENGLISH)
     with pytest.raises(ConstraintError, match="straße"):

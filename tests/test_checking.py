@@ -121,7 +121,7 @@ def test_a_corpus_is_refused_over_one_per_cent() -> None:
         report.drop("a reason", f"example {i}")
     report.refuse_over(0.01)
     report.drop("another", "example")
-    with pytest.raises(DataError, match="11 of 1000 rows") as caught:
+    with pytest.raises(DataError, match=r"11 of 1000 rows cannot be used, more than 1.0% \(--max_bad\)") as caught:
         report.refuse_over(0.01)
     assert "example 4" in str(caught.value)
     assert "example 5" not in str(caught.value), "the first five of a reason"

@@ -60,6 +60,38 @@ def test_a_bad_file_does_not_stop_the_rest(
     assert "Traceback" not in err
 
 
+def test_every_message_says_of_which_file_it_is(
+    model: str, picture: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "cut.png").write_bytes(Path(picture).read_bytes()[:200])
+    (tmp_path / "large.bmp").write_bytes(Path(picture).read_bytes())
+    bad = [str(tmp_path / name) for name in ("cut.png", "missing.png", "large.bmp")]
+    assert run("read", *bad, "--max_megapixels", "1e-5", "--json", "--model", model) == 1
+    out, err = capsys.readouterr()
+    said = [line.removeprefix("simpleocr: ") for line in err.splitlines()]
+    assert [json.loads(line)["error"] for line in out.splitlines()] == said
+    assert [line.count(repr(file)) for line, file in zip(said, bad, strict=True)] == [1, 1, 1]
+
+
+def test_what_was_read_and_cannot_be_written_is_said(
+    model: str, picture: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out" / "page.txt").mkdir(parents=True)
+    assert run("read", picture, "--out", str(tmp_path / "out"), "--model", model) == 1
+    assert capsys.readouterr().err == f"simpleocr: what {picture!r} says cannot be written: Is a directory\n"
+
+
+def test_files_where_folders_are_needed_are_named_in_plain_words(
+    model: str, picture: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("read", picture, "--out", picture, "--model", model) == 2
+    assert capsys.readouterr().err == f"simpleocr: --out needs a folder, and {picture!r} is a file\n"
+    assert run("read", picture, "--out", f"{picture}/in", "--model", model) == 2
+    assert f"the folder '{picture}/in' cannot be made: Not a directory" in capsys.readouterr().err
+    assert run("read", "x" * 300, "--model", model) in (1, 2)
+    assert "Errno" not in capsys.readouterr().err
+
+
 def test_a_bad_model_is_told_before_anything_is_tried(picture: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("read", picture, "--model", "./nowhere") == 2
     out, err = capsys.readouterr()
@@ -105,7 +137,7 @@ def test_lines_can_be_held_to_something(
     (tmp_path / "words.txt").write_text("ab\n\ncab\n")
     assert run("read", picture, "--model", model, "--lexicon", str(tmp_path / "words.txt")) == 0
     assert set(capsys.readouterr().out.split()) <= {"ab", "cab"}
-    assert run("read", picture, "--model", model, "--charset", "c", "--no-retry") == 0
+    assert run("read", picture, "--model", model, "--charset", "c", "--no_retry") == 0
     assert set(capsys.readouterr().out) <= set("c\n\t")
     assert run("read", picture, "--model", model, "--min_confidence", "1") == 0
     assert set(capsys.readouterr().out.split()) <= {"unsure"}

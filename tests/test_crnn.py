@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from simpleocr.config import BACKBONES, ROW_STRIDE, CRNNConfig
+from simpleocr.config import BACKBONES, ROW_STRIDE, CRNNConfig, LineNetConfig
 from simpleocr.crnn import CRNN
 from simpleocr.decoding import greedy
+from simpleocr.linenet import LineNet
 from simpleocr.modelfile import read_header
 from simpleocr.preprocessing import COLUMN_STRIDE, MIN_WIDTH, Preprocessing, stack_lines
 from simpleocr.vocabulary import VOCABULARIES, Vocabulary
@@ -261,3 +263,17 @@ def test_a_whole_number_temperature_is_saved_the_same_again(tmp_path: Path) -> N
     CRNN.from_pretrained(tmp_path / "first").save_pretrained(tmp_path / "second")
     headers = [read_header(tmp_path / folder / "model.safetensors") for folder in ("first", "second")]
     assert headers[0]["sha256"] == headers[1]["sha256"]
+
+
+@pytest.mark.parametrize(
+    ("network", "reads"),
+    [
+        (CRNN(CRNNConfig(Vocabulary("ab"), "tiny")), 'ocr = OCR.from_pretrained("user/mine")'),
+        (LineNet(LineNetConfig("tiny")), 'ocr = OCR(detector="user/mine")'),
+    ],
+)
+def test_the_card_of_a_network_shows_first_how_to_read_with_it(network: CRNN | LineNet, reads: str) -> None:
+    card = network.model_card("user/mine")
+    first, second = re.findall(r"```python\n(.*?)```", card, flags=re.DOTALL)
+    assert first == f'from simpleocr import OCR\n\n{reads}\nprint(ocr("photo.jpg").text)\n'
+    assert f'{type(network).__name__}.from_pretrained("user/mine")' in second

@@ -2,7 +2,9 @@
 
 import dataclasses
 import math
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -129,7 +131,7 @@ def test_what_is_not_sure_is_not_said() -> None:
     assert line.sure_text(0) == "ab cd e f"
     assert line.sure_text(0.8) == "ab unsure f"
     assert line.sure_text(0.95, "?") == "ab ?"
-    assert line.sure_text(1.1) == "unsure"
+    assert line.sure_text(1) == "ab unsure"
     assert make_line("").sure_text(0.5) == ""
     assert Page((line, make_line("x", [0.3])), (9, 9)).sure_text(0.5) == "ab cd unsure f\nunsure"
 
@@ -167,3 +169,11 @@ def test_rows_and_paragraphs_are_those_of_the_turned_page(degrees: float) -> Non
         for text, box in zip("abcd", boxes, strict=True)
     ]
     assert Page(tuple(lines), (400, 400)).text == "a\nb\tc\n\nd"
+
+
+@pytest.mark.parametrize("wrong", ["a", 90, -0.1, math.nan, None])
+def test_a_confidence_that_is_none_is_refused(wrong: Any) -> None:
+    for what in (make_line("a b"), Page((make_line("a b"),), (20, 10)), Page((), (20, 10))):
+        with pytest.raises(ValueError, match=f"min_confidence {wrong!r} is not a number from 0 to 1"):
+            what.sure_text(wrong)
+        what.sure_text(np.float32(0.5))  # type: ignore[arg-type]  # a number all the same

@@ -118,7 +118,7 @@ def test_without_pypdfium2_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.delitem(sys.modules, "pypdfium2", raising=False)
     monkeypatch.setattr(builtins, "__import__", missing)
-    with pytest.raises(InputError, match=r"simpleocr\[pdf\]"):
+    with pytest.raises(InputError, match="pip install pypdfium2"):
         next(load_pages(pdf(Image.new("L", (5, 5)))))
 
 
@@ -139,3 +139,22 @@ def test_how_large_a_page_may_be_is_the_readers_to_say() -> None:
         list(load_pages(Image.new("L", (40, 30)), max_pixels=1000))
     (page,) = load_pages(pdf(Image.new("RGB", (400, 300))), max_pixels=50_000)  # drawn with fewer dots an inch
     assert 40_000 < page.width * page.height <= 50_000
+
+
+@pytest.mark.parametrize("fault", ["cut off", "no picture", "too large"])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
+def test_every_message_names_its_file_once(suffix: str, fault: str, tmp_path: Path) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 80), dtype=np.uint8))
+    file = BytesIO()
+    noise.save(file, {"jpg": "jpeg", "tif": "tiff"}.get(suffix, suffix))
+    data = {"cut off": file.getvalue()[: len(file.getvalue()) // 2], "no picture": b"Hello"}.get(fault, file.getvalue())
+    path = tmp_path / f"one.{suffix}"
+    path.write_bytes(data)
+    with path.open("rb") as opened:
+        for source in (path, str(path), opened):
+            with pytest.raises(InputError) as caught:
+                list(load_pages(source, max_pixels=1000))
+            assert str(caught.value).count(repr(str(path))) == 1
+            assert "as bytes" not in str(caught.value)
+    if suffix == "tif" and fault == "too large":
+        assert str(caught.value).startswith("page 1 of ")

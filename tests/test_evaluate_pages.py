@@ -56,7 +56,7 @@ def test_figures_of_a_set_and_its_worst_pages(
     monkeypatch.setattr("simpleocr.reader.OCR.from_pretrained", from_pretrained)
     out = folder / "out"
     evaluate_pages.main(
-        ["--dataset", str(folder), "--runtime", "onnx", "--no-retry", "--worst", "1", "--out", str(out)]
+        ["--dataset", str(folder), "--runtime", "onnx", "--no_retry", "--worst", "1", "--out", str(out)]
     )
     assert given == {
         "name": "english",

@@ -2,6 +2,7 @@ import json
 import re
 from importlib import resources
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -126,3 +127,11 @@ def test_alto_keeps_to_its_schema(pages: list[Page], tmp_path: Path) -> None:
         schema.validate(written)
         with pytest.raises(xmlschema.XMLSchemaException):
             schema.validate(written.replace("PHYSICAL_IMG_NR", "NUMBER"))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("wrong", [PAGE, "text", 5, [PAGE, "text"]])
+def test_what_is_no_list_of_pages_is_refused(name: str, wrong: Any) -> None:
+    with pytest.raises(TypeError, match=r"a format takes a list of pages, \[page\] of a single one, not a"):
+        FORMATS[name](wrong)
+    assert FORMATS[name](iter([PAGE])) == FORMATS[name]([PAGE])  # type: ignore[arg-type]

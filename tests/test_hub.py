@@ -211,9 +211,9 @@ def test_headers_that_do_not_describe_the_network(tmp_path: Path) -> None:
         write_model(path, {**good, **changes}, content)
         return load_error(path)
 
-    with pytest.raises(ModelError, match=r"holds the architecture 'tiny', Other is 'other'"):
+    with pytest.raises(ModelError, match=r"holds the architecture 'tiny', where 'other' is needed"):
         Other.from_pretrained(path)
-    assert "holds the architecture None, Tiny is 'tiny'" in error(architecture=None)
+    assert "holds the architecture None, where 'tiny' is needed" in error(architecture=None)
     assert "does not describe a Tiny: unknown keys ['more']" in error(more=1)
     assert "hidden is 0, accepted is 1 and up" in error(architecture={"name": "tiny", "hidden": 0})
     assert "does not describe a Tiny: '<='" in error(architecture={"name": "tiny", "hidden": "5"})

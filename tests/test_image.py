@@ -6,6 +6,7 @@ import os
 import random
 import socket
 import struct
+import tempfile
 import threading
 import time
 import warnings
@@ -624,6 +625,21 @@ def test_bad_file_objects(tmp_path: Path) -> None:
     for answer in (7, [1], object()):
         assert "binary mode" in refusal(Nasty(answer))
     assert "empty" in refusal(Nasty(None))
+
+
+def test_a_file_object_is_called_what_it_calls_itself(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"text")
+    with (tmp_path / "a.png").open("rb") as file:
+        assert refusal(file).startswith(f"the file object {str(tmp_path / 'a.png')!r} is not a picture")
+    with tempfile.TemporaryFile() as file:  # its name is a number
+        assert refusal(file).startswith("the file object is empty")
+
+
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_of_a_pdf_it_is_said_what_reads_it(in_memory: bool, tmp_path: Path) -> None:
+    (tmp_path / "a.pdf").write_bytes(b"%PDF-1.7\n")
+    message = refusal(b"%PDF-1.7\n" if in_memory else tmp_path / "a.pdf")
+    assert "is a PDF document: OCR.read_pages() reads its pages, load_pages() draws them" in message
 
 
 @pytest.mark.parametrize(

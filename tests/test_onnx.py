@@ -27,6 +27,7 @@ from simpleocr.onnx_graph import activations, crnn_graph, linenet_graph
 from simpleocr.onnx_runtime import OnnxCRNN, OnnxLineNet, measured_ranges, session
 from simpleocr.preprocessing import Lines, Preprocessing
 from simpleocr.reader import DEFAULT_MODEL
+from simpleocr.runtimes import RUNTIMES
 from simpleocr.shapes import crnn_shapes, linenet_shapes
 from simpleocr.vocabulary import VOCABULARIES
 from tests.test_inference import trained
@@ -292,8 +293,29 @@ def test_a_damaged_file_is_refused_without_torch_as_with_it(tmp_path: Path) -> N
             OnnxCRNN.load(path)
         with pytest.raises(ModelError, match="ranges"):
             CRNN.from_pretrained(path)
-    with pytest.raises(ModelError, match="does not describe"):
-        OnnxLineNet.load(path)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_model_of_the_wrong_kind_is_called_what_it_is(runtime: str) -> None:
+    with pytest.raises(ModelError, match=r"holds the architecture 'linenet', where 'crnn' is needed"):
+        RUNTIMES[runtime].recognizer("lines")
+    with pytest.raises(ModelError, match=r"holds the architecture 'crnn', where 'linenet' is needed"):
+        RUNTIMES[runtime].detector("english")
+
+
+@pytest.mark.parametrize("missing", ["onnx", "onnxruntime"])
+def test_libraries_that_are_not_installed_are_named(
+    missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = stored(tmp_path, trained("tiny"))
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(ModelError, match=r"^ONNX needs two libraries: pip install onnx onnxruntime$"):
+        OnnxCRNN.load(path)
+    with pytest.raises(ModelError, match=r"^ONNX needs two libraries: pip install onnx onnxruntime$"):
+        OnnxLineNet.load(locate("lines"))
+    if missing == "onnx":
+        with pytest.raises(ModelError, match=r"^ONNX needs two libraries"):
+            export_onnx(path, tmp_path / "m.onnx")
 
 
 def test_too_few_ranges_are_no_crash(tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 import math
 import string
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pypdfium2 as pdfium
@@ -103,3 +104,18 @@ def test_a_page_of_another_picture_is_refused() -> None:
 def test_letters_without_room_do_no_harm() -> None:
     flat = Line((Char("a", 0.5, "", 0.0, ((5, 5), (5, 5), (5, 5), (5, 5))),), ((5, 5), (5, 5), (5, 5), (5, 5)), 0.5)
     assert text_of(written((Image.new("L", SIZE, 255), Page((flat,), SIZE)))[0]) in ("", "a")
+
+
+@pytest.mark.parametrize("file", ["x.pdf", Path("x.pdf"), None, StringIO()])
+def test_what_is_no_file_to_write_to_is_refused(file: Any) -> None:
+    with pytest.raises(TypeError, match="PdfWriter takes a file opened with mode 'wb', not"):
+        PdfWriter(file)
+
+
+@pytest.mark.parametrize(
+    ("given", "kinds"),
+    [(("a.jpg", Page((), SIZE)), "not str and Page"), ((Image.new("L", SIZE), "text"), "not Image and str")],
+)
+def test_what_is_no_picture_with_its_page_is_refused(given: Any, kinds: str) -> None:
+    with pytest.raises(TypeError, match=f"takes a PIL image and its Page, {kinds}"):
+        PdfWriter(BytesIO()).add(*given)

@@ -14,7 +14,9 @@ from simpleocr import CRNN, OCR, ConstraintError, CRNNConfig, InputError, ModelE
 from simpleocr.document import Char, Line
 from simpleocr.geometry import box_to_polygon
 from simpleocr.image import ImageSource
+from simpleocr.models import SHIPPED
 from simpleocr.retry import DOUBT
+from simpleocr.runtimes import RUNTIMES
 from tests.test_projection import LINES, page
 
 
@@ -154,6 +156,39 @@ def test_constraints_hold_for_every_line(ocr: OCR) -> None:
 def test_settings_that_cannot_be_are_refused(ocr: OCR, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         OCR(ocr.network, **settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"network": "english"}, r"takes a network: OCR.from_pretrained\('english'\) loads"),
+        ({"network": Path("runs/mine")}, r"OCR.from_pretrained\('runs/mine'\)"),
+        ({"network": 5}, "5 is not a network: a CRNN"),
+        ({"detector": 5}, "5 is not a detector: a LineNet"),
+        ({"detector": CRNN}, "is not a detector"),
+    ],
+)
+def test_what_is_no_network_and_no_name_is_refused(ocr: OCR, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        OCR(**{"network": ocr.network, **given})
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_what_does_not_name_a_model_is_refused(runtime: str) -> None:
+    wrong: list[Any] = [None, b"english", 5]
+    for name in wrong:
+        with pytest.raises(TypeError, match=f"{name!r} does not name a model"):
+            OCR.from_pretrained(name, runtime=runtime)
+
+
+def test_a_detector_may_be_a_path(ocr: OCR) -> None:
+    assert OCR(ocr.network, detector=SHIPPED / "lines").detector is not None
+
+
+def test_whether_doubtful_lines_are_read_again_is_an_option_like_others(ocr: OCR) -> None:
+    quick = OCR(ocr.network, detector=None, retry=False)
+    assert [quick.with_options(retry=retry).retry for retry in (None, False, True)] == [False, False, True]
+    assert ocr.with_options(charset="ab").retry
 
 
 def test_n_best_are_different_and_ordered(ocr: OCR) -> None:

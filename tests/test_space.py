@@ -78,6 +78,7 @@ def test_a_space_has_all_it_needs(model: Path, tmp_path: Path) -> None:
     assert front["license"] == "apache-2.0"
     wanted = (folder / "requirements.txt").read_text()
     assert "gradio" in wanted
+    assert wanted.count("\npypdfium2") == 1
     assert "download.pytorch.org/whl/cpu" in wanted
     weights = folder / "simpleocr" / "weights" / "english" / "model.safetensors"
     assert weights.read_bytes() == (model / "model.safetensors").read_bytes()

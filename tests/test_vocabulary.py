@@ -5,6 +5,7 @@ import pickle
 import string
 import sys
 import unicodedata
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -182,3 +183,9 @@ def test_vocabularies_are_frozen_values() -> None:
     assert pickle.loads(pickle.dumps(first)) == first
     with pytest.raises(dataclasses.FrozenInstanceError):
         first.characters = "c"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("wrong", [None, 5, b"text"])
+def test_what_is_no_text_is_not_normalized(wrong: Any) -> None:
+    with pytest.raises(TypeError, match=r"normalize\(\) takes a text, not"):
+        normalize(wrong)

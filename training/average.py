@@ -6,7 +6,6 @@ Model soups (Wortsman et al. 2022, arXiv 2203.05482). The vocabulary and sizes m
 temperature are those of the last model, and ranges are measured anew.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ import torch
 
 from simpleocr.crnn import CRNN
 from simpleocr.modelfile import ModelError
+from simpleocr.options import Parser
 
 
 def average(networks: Sequence[CRNN]) -> CRNN:
@@ -41,7 +41,7 @@ def average(networks: Sequence[CRNN]) -> CRNN:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the arguments, average and save."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", required=True, help="folders, files, shipped models or Hub repositories")
     parser.add_argument("--out", type=Path, required=True, help="folder for the average")
     args = parser.parse_args(argv)

@@ -30,6 +30,7 @@ from PIL import Image, ImageDraw, ImageFont
 from simpleocr.config import BACKBONES, CRNNConfig
 from simpleocr.crnn import CRNN
 from simpleocr.inference import for_inference, has_bf16
+from simpleocr.options import Parser
 from simpleocr.recognition import recognize
 from simpleocr.runtimes import RUNTIMES
 from simpleocr.vocabulary import VOCABULARIES
@@ -233,9 +234,7 @@ def picture(text: str) -> Image.Image:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the arguments, measure part by part, print a table and write the JSON."""
-    parser = argparse.ArgumentParser(
-        description="Measure speed.", formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = Parser(description="Measure speed.", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     own = [name for name in PARTS if name not in COMPARING]
     parser.add_argument(
         "--parts",

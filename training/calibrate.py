@@ -15,6 +15,7 @@ from pathlib import Path
 from simpleocr.crnn import CRNN
 from simpleocr.inference import for_inference
 from simpleocr.modelfile import ModelError
+from simpleocr.options import Parser
 from simpleocr.retry import looks
 from training.calibration import account, best_temperature, confidences
 from training.crops import open_samples
@@ -23,9 +24,7 @@ from training.data import DataError
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the arguments, fit and write the model."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = Parser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--model", required=True, help="a folder, a file, a shipped model or a Hub repository")
     parser.add_argument("--dataset", nargs="+", required=True, help="held-out labelled lines")
     parser.add_argument("--split", default="validation")

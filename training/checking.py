@@ -45,7 +45,7 @@ class Report:
         bad = self.dropped.total()
         if bad + self.left_out == self.seen or bad > share * self.seen:
             raise DataError(
-                f"{bad} of {self.seen} rows cannot be used, more than {share:.1%}, or none is left:\n{self}"
+                f"{bad} of {self.seen} rows cannot be used, more than {share:.1%} (--max_bad), or none is left:\n{self}"
             )
 
 

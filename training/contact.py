@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from simpleocr.options import Parser
 from training.crops import open_samples
 from training.data import DataError
 
@@ -43,9 +44,7 @@ def contact_sheet(columns: Sequence[Sequence[Image.Image]], titles: Sequence[str
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the arguments and write the sheet."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = Parser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--dataset", nargs="+", required=True, help="sets, as training.evaluate takes them")
     parser.add_argument("--columns", type=int, default=2, help="columns for each set")
     parser.add_argument("--rows", type=int, default=14)

@@ -30,6 +30,7 @@ from tqdm import tqdm
 from simpleocr.document import Page
 from simpleocr.image import InputError
 from simpleocr.modelfile import ModelError
+from simpleocr.options import Parser
 from simpleocr.reader import DEFAULT_DETECTOR, DEFAULT_MODEL, OCR
 from simpleocr.runtimes import RUNTIMES
 from training.crops import MAX_PAGE_PIXELS
@@ -136,9 +137,7 @@ def write(out: Path, label: str, report: dict[str, Any], bad: Sequence[BadPage])
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Command line -> settings."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = Parser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--dataset", nargs="+", required=True)
     parser.add_argument("--split", default="test", help="of corpora")
     parser.add_argument("--model", default=DEFAULT_MODEL)
@@ -148,7 +147,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--turn", type=float, nargs="+", default=[0.0], help="degrees by which every page is turned first"
     )
-    parser.add_argument("--no-retry", action="store_true", help="do not look at doubtful lines again")
+    parser.add_argument("--no_retry", action="store_true", help="do not look at doubtful lines again")
     parser.add_argument("--worst", type=int, default=10, help="pages in the sheet; none without --out")
     parser.add_argument("--out", type=Path, help="folder for SET-pages.json and SET-pages.html")
     return parser.parse_args(argv)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from simpleocr.options import Parser
 from training.fonts import find_fonts
 
 FALLBACK = "DejaVuSans.ttf"  # comes with matplotlib, which find_fonts always looks into
@@ -156,9 +157,7 @@ EXAMPLES: dict[str, Callable[[Fonts], Image.Image]] = {
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Draw the pictures and say how large they are."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = Parser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("simpleocr/examples"), help="folder of the pictures")
     parser.add_argument("--fonts", type=Path, nargs="*", default=[], help="folders of fonts, beside the system's")
     args = parser.parse_args(argv)

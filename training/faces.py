@@ -21,6 +21,7 @@ from PIL import Image
 
 from simpleocr import metrics
 from simpleocr.modelfile import ModelError
+from simpleocr.options import Parser
 from simpleocr.reader import OCR
 from simpleocr.vocabulary import VOCABULARIES, normalize
 from training.backgrounds import load_photos
@@ -142,9 +143,7 @@ def table(found: Mapping[str, Figures]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the arguments, render, read, print by category and by family, write a sheet of the worst."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = Parser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--model", default="english")
     parser.add_argument("--fonts", type=Path, nargs="*", default=[], help="folders of fonts, beside the system's")
     parser.add_argument("--text", type=Path, nargs="*", default=[], help="text files with running text")

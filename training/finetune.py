@@ -27,6 +27,7 @@ from simpleocr.crnn import CRNN
 from simpleocr.extension import extended
 from simpleocr.image import InputError
 from simpleocr.modelfile import ModelError
+from simpleocr.options import Parser
 from simpleocr.vocabulary import Vocabulary, VocabularyError, normalize
 from training import synth, train
 from training.data import DataError, open_corpus
@@ -216,9 +217,7 @@ def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Command line -> settings."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = Parser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("folder", help="your lines: a folder with metadata.csv, a CSV of file,text, or any corpus")
     parser.add_argument("--split", default="train", help="of a corpus that has several")
     parser.add_argument("--init", default="english", help="the model to begin with")

@@ -22,6 +22,7 @@ from simpleocr.decoding import greedy
 from simpleocr.image import InputError
 from simpleocr.likelihood import log_likelihood
 from simpleocr.modelfile import ModelError
+from simpleocr.options import Parser
 from simpleocr.preprocessing import line_to_tensor
 from simpleocr.recognition import Recognizer, line_log_probs
 from simpleocr.runtimes import RUNTIMES
@@ -58,9 +59,7 @@ def judge(network: Recognizer, rows: Sequence[dict[str, Any]]) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the arguments, read the corpus and write what is kept of it."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = Parser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--model", default="english")
     parser.add_argument("--dataset", required=True, help="labelled lines; its train split is read")
     parser.add_argument("--limit", type=int, default=None, help="of its lines, the first so many")

@@ -33,6 +33,7 @@ from simpleocr.config import CRNNConfig
 from simpleocr.crnn import CRNN
 from simpleocr.decoding import greedy
 from simpleocr.inference import has_bf16
+from simpleocr.options import Parser
 from simpleocr.preprocessing import line_to_tensor
 from simpleocr.vocabulary import BLANK, VOCABULARIES, normalize
 from training.batches import Batch, Lines
@@ -278,9 +279,7 @@ def plot(out: Path) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the arguments, then train one variant or plot all."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = Parser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--variant", choices=list(VARIANTS))
     parser.add_argument("--plot", action="store_true", help="plot the curves that are there, instead")
     parser.add_argument("--dataset", help="a rendered corpus with a validation split")

@@ -27,6 +27,7 @@ from simpleocr.inference import for_inference
 from simpleocr.inputs import SUFFIXES
 from simpleocr.likelihood import NEVER, likelihoods
 from simpleocr.modelfile import ModelError, write_atomically
+from simpleocr.options import Parser
 from simpleocr.preprocessing import line_to_tensor
 from simpleocr.reader import DEFAULT_MODEL
 from simpleocr.recognition import Reading, readings
@@ -150,9 +151,7 @@ def page(found: Sequence[Doubt], images: dict[str, Image.Image]) -> str:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Command line -> settings."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = Parser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("folder", help="a labelled corpus as training.finetune takes it, or a folder of pictures")
     parser.add_argument("--split", default="train", help="of a corpus that has several")
     parser.add_argument("--model", default=DEFAULT_MODEL)

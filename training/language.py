@@ -19,6 +19,7 @@ from tqdm import tqdm
 from simpleocr.crnn import CRNN
 from simpleocr.language import Language
 from simpleocr.modelfile import ModelError
+from simpleocr.options import Parser
 from simpleocr.vocabulary import BLANK
 from training.corpus import load_corpus, sample_text
 
@@ -102,9 +103,7 @@ def _tree(probabilities: dict[Ngram, float], backoff: dict[Ngram, float], order:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the arguments, count and write the model."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = Parser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--model", required=True, help="a folder, a file, a shipped model or a Hub repository")
     parser.add_argument("--text", type=Path, nargs="*", default=[], help="text files: running text or frequency lists")
     parser.add_argument("--samples", type=int, default=300_000, help="texts to draw")

@@ -28,6 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
+from simpleocr.options import Parser
 from training.simple import line
 
 ROOT = Path(__file__).parent.parent
@@ -212,9 +213,7 @@ def report(run: Run, warm: float) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Start the demo, let the users at it, and say what they met."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = Parser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--users", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--sessions", type=int, help="stop after so many requests instead, however long that takes")

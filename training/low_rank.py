@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from simpleocr.crnn import CRNN
 from simpleocr.low_rank import STEP, most_dimensions
 from simpleocr.modelfile import ModelError
+from simpleocr.options import Parser
 from simpleocr.preprocessing import Lines, line_to_tensor
 from training.crops import open_samples
 from training.data import DataError
@@ -109,9 +110,7 @@ def rank_of(text: str) -> tuple[str, int]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the arguments, bring the convolutions to their ranks and write the model."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = Parser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--model", required=True, help="a folder, a file, a shipped model or a Hub repository")
     parser.add_argument("--dataset", nargs="+", required=True, help="lines on which the outputs are measured")
     parser.add_argument("--split", default="train")

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from simpleocr.options import Parser
 from simpleocr.vocabulary import VOCABULARIES, normalize
 from training.data import DataError, open_pages, picture
 from training.page_crops import photographed
@@ -142,9 +143,7 @@ def write_split(rows: Iterator[dict[str, Any]], out: Path, split: str) -> int:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the arguments, cut the lines and say how many there are."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = Parser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--dataset", nargs="+", required=True, help="corpora of training.pages or training.pdf_pages")
     parser.add_argument("--out", type=Path, required=True, help="a new folder for the corpus")
     parser.add_argument("--rounds", type=int, default=1, help="crops of each line")

@@ -19,6 +19,7 @@ from random import Random
 import cv2
 import numpy as np
 
+from simpleocr.options import Parser
 from training.corpus import load_corpus
 from training.fonts import find_fonts, held_out, text_faces
 from training.layouts import Stock, lay_out_page
@@ -136,9 +137,7 @@ def write_pages(out: Path, stocks: dict[str, Stock], counts: dict[str, int], see
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the arguments, write the corpus and say how fast it went."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = Parser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the corpus")
     parser.add_argument("--samples", type=int, default=2000, help="pages in all; a twentieth each validates and tests")
     parser.add_argument("--fonts", type=Path, nargs="*", default=[], help="folders of fonts, beside the system's")

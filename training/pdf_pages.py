@@ -29,6 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simpleocr.documents import PDFIUM
+from simpleocr.options import Parser
 from simpleocr.vocabulary import VOCABULARIES
 from training.shards import Maker, PageSample, split_counts, to_sample, write_corpus
 
@@ -411,9 +412,7 @@ def _text(word: Sequence[Letter]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the arguments, write the corpus and say how fast it went."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = Parser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--pdf", type=Path, nargs="+", required=True, help="PDFs, packed by gzip or not, or folders")
     parser.add_argument("--out", type=Path, required=True, help="folder of the corpus")
     parser.add_argument("--samples", type=int, default=500, help="pages in all; a twentieth each validates and tests")

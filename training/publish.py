@@ -11,7 +11,6 @@ The reports are what training.evaluate wrote for this very file, or, of a line d
 other weights is refused.
 """
 
-import argparse
 import hashlib
 import json
 import re
@@ -27,6 +26,7 @@ from simpleocr.hub import FAULTS
 from simpleocr.linenet import LineNet
 from simpleocr.modelfile import ModelError, read_header
 from simpleocr.models import MODEL_FILE
+from simpleocr.options import Parser
 from training.detector_card import pages_table, render_detector_card
 from training.space import write_space
 
@@ -215,7 +215,7 @@ def update_readme(readme: Path, table: str, marks: tuple[str, str] = MARKS) -> N
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the arguments, render, write and push, and turn what the user can mend into one sentence."""
-    parser = argparse.ArgumentParser(description="Render a model's card from measured reports, write or push both.")
+    parser = Parser(description="Render a model's card from measured reports, write or push both.")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--model", type=Path, help="folder of the model")
     what.add_argument("--corpus", type=Path, help="folder of a corpus, which is pushed as a data set")

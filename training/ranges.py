@@ -24,6 +24,7 @@ from simpleocr.modelfile import ModelError, read_header
 from simpleocr.models import locate
 from simpleocr.onnx_graph import crnn_graph, linenet_graph
 from simpleocr.onnx_runtime import measured_ranges, read_linenet
+from simpleocr.options import Parser
 from simpleocr.preprocessing import Lines, line_to_tensor
 from training.crops import open_samples
 from training.data import DataError, open_pages
@@ -73,9 +74,7 @@ def of_pages(path: Path, datasets: Sequence[str], split: str, limit: int) -> Lin
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the arguments, measure and write the model."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = Parser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--model", required=True, help="a folder, a file, a shipped model or a Hub repository")
     parser.add_argument("--dataset", nargs="+", required=True, help="held-out lines, or pages for a LineNet")
     parser.add_argument("--split", default="validation")

@@ -20,6 +20,7 @@ from typing import Any
 
 from simpleocr import metrics
 from simpleocr.modelfile import ModelError
+from simpleocr.options import Parser
 from simpleocr.reader import DEFAULT_DETECTOR, DEFAULT_MODEL, OCR
 from simpleocr.runtimes import RUNTIMES
 from simpleocr.vocabulary import normalize
@@ -94,9 +95,7 @@ def start_time(args: argparse.Namespace, runtime: str, picture: Path) -> dict[st
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Command line -> settings."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = Parser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--detector", default=DEFAULT_DETECTOR)
     parser.add_argument("--dataset", nargs="+", default=[], help="labelled lines")

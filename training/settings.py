@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from simpleocr.config import BACKBONES
+from simpleocr.options import Parser
 from simpleocr.preprocessing import Preprocessing
 from simpleocr.vocabulary import VOCABULARIES
 
@@ -38,7 +39,7 @@ class SettingError(ValueError):
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Command line -> settings; ends with one sentence and status 2 where they mean nothing."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description="Train a recognizer.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         epilog="training/train.py begins with examples",

@@ -24,6 +24,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from simpleocr.image import load_image
 from simpleocr.modelfile import ModelError
+from simpleocr.options import Parser
 from simpleocr.reader import OCR
 from simpleocr.runtimes import RUNTIMES
 from simpleocr.vocabulary import normalize
@@ -275,9 +276,7 @@ def side_by_side(found: dict[str, dict[str, list[tuple[str, str]]]]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the arguments, write the suite and, with a model, read it."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = Parser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
     parser.add_argument("--model", help="a folder, a file, a shipped model or a Hub repository to read them with")
     parser.add_argument("--runtime", choices=[*RUNTIMES], default="torch")

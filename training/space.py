@@ -38,7 +38,7 @@ def write_space(folder: Path, model: Path, title: str) -> None:
     shutil.rmtree(weights)
     shutil.copytree(model, weights)
     requirements = (ROOT / "requirements.txt").read_text(encoding="utf-8")
-    (folder / "requirements.txt").write_text(TORCH + requirements + "pypdfium2>=5.1\n", encoding="utf-8")
+    (folder / "requirements.txt").write_text(TORCH + requirements, encoding="utf-8")
     (folder / "README.md").write_text(_front_matter(title), encoding="utf-8")
 
 

@@ -21,6 +21,7 @@ from typing import Any
 import cv2
 from tqdm import tqdm
 
+from simpleocr.options import Parser
 from simpleocr.vocabulary import VOCABULARIES, Vocabulary
 from training.backgrounds import load_photos
 from training.corpus import load_corpus, sample_text
@@ -190,9 +191,7 @@ def sources(
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the arguments, write the corpus and say how fast it went."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = Parser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of the corpus")
     parser.add_argument(
         "--samples", type=int, default=20_000, help="samples in all; a fiftieth each validates and tests"

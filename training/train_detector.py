@@ -33,6 +33,7 @@ from simpleocr.detection import LEAST_STD
 from simpleocr.inference import has_bf16
 from simpleocr.linenet import LineNet
 from simpleocr.modelfile import ModelError
+from simpleocr.options import Parser
 from training.backgrounds import Grey, load_photos
 from training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from training.data import DataError, open_pages, picture
@@ -117,9 +118,7 @@ def validate(network: LineNet, crops: Sequence[tuple[Tensor, Tensor, Tensor]]) -
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Command line -> settings."""
-    parser = argparse.ArgumentParser(
-        description="Train the line detector.", formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = Parser(description="Train the line detector.", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--dataset", nargs="+", required=True, help="corpora of training.pages or training.pdf_pages")
     parser.add_argument("--backgrounds", type=Path, nargs="*", default=[], help="folders of photographs")
     parser.add_argument("--init", help="a model to start from instead of random weights")
