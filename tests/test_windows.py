@@ -135,9 +135,9 @@ def test_characters_of_a_long_line_are_written_once_and_where_they_stand(monkeyp
         assert char.box[0] == pytest.approx(left, abs=4)
         assert char.box[2] == pytest.approx(right, abs=4)
     (kept,) = recognize(Eyes(), [image])
-    middle = [char for char in kept.chars if 100 < char.box[0] < image.width - 100]
+    middle = [char for char in kept.chars if 110 < char.box[0] < image.width - 90]
     assert "".join(char.text for char in middle) == "a" * len(middle)
-    assert len(middle) == sum(100 < left < image.width - 100 for left, _ in places)
+    assert len(middle) == sum(110 < left < image.width - 90 for left, _ in places)
 
 
 @pytest.mark.usefixtures("exact")
