@@ -243,13 +243,11 @@ def admit(image: gr.Image, payload: ImageData | None) -> Source:
 
 
 def admit_files(block: gr.File, payload: ListFiles | FileData | None) -> list[str]:
-    """As admit(), for a list of uploaded files."""
+    """As admit(), for a list of uploaded files; of too many, one more than are read: the page says so in its status."""
     if payload is None:
         return []
     files = list(payload.root) if isinstance(payload, ListFiles) else [payload]
-    if len(files) > MAX_FILES:
-        raise sorry(f"Up to {MAX_FILES} files are read in one go; please send fewer.")
-    return [uploaded(block, getattr(file, "path", None)) for file in files]
+    return [uploaded(block, getattr(file, "path", None)) for file in files[: MAX_FILES + 1]]
 
 
 def uploaded(block: gr.blocks.Block, name: str | None) -> str:
@@ -413,10 +411,30 @@ def remembering(ocr: Reader, paths: Iterable[str]) -> Callable[[Image.Image], si
     return read
 
 
-def images_of(sources: Sequence[str | bytes]) -> Iterator[Image.Image]:
-    """All pages of all files."""
+def pages_of(
+    sources: Sequence[str | bytes], ocr: Callable[[Image.Image], simpleocr.Page], faults: list[str]
+) -> Iterator[tuple[Image.Image, simpleocr.Page]]:
+    """All pages of all files, and what they say, up to MAX_PAGES.
+
+    Args:
+        sources: paths of uploads, or their bytes.
+        ocr: reads one page.
+        faults: to which a sentence is added, as HTML, for each file that cannot be read, or not to its end; where there
+            are several files it is named. Those after it are read.
+    """
+    count = 0
     for source in sources:
-        yield from load_pages(content(source))
+        try:
+            for image in load_pages(content(source)):
+                if count == MAX_PAGES:
+                    faults.append(f"Only the first {MAX_PAGES} pages were read.")
+                    return
+                yield image, ocr(image)
+                count += 1
+        except Exception as error:  # noqa: BLE001 - each becomes a sentence
+            name = Path(source).name if isinstance(source, str) else "The picture"
+            named = f"<bdi>{html.escape(name)}</bdi>: " if len(sources) > 1 else ""
+            faults.append(named + excuse(error).message)
 
 
 def note(message: str, *, busy: bool = False) -> str:
@@ -451,25 +469,17 @@ def read_all(sources: Sequence[str | bytes], ocr: Callable[[Image.Image], simple
     start = time.perf_counter()
     reading = Reading(file_name(sources))
     folder = Path(tempfile.mkdtemp(dir=os.environ.get("GRADIO_TEMP_DIR")))
-    fault = ""
+    faults: list[str] = []  # shown here, where they stay; Gradio would cover the text with the word "Error"
     with ExitStack() as stack:
         pdf = stack.enter_context(PdfWriter(stack.enter_context((folder / f"{reading.name}.pdf").open("wb"))))
-        try:
-            for image in images_of(sources):
-                if len(reading.pages) == MAX_PAGES:
-                    fault = f"Only the first {MAX_PAGES} pages were read."
-                    break
-                page = ocr(image)
-                pdf.add(image, page)
-                reading.add(image, page)
-                done = note(f"{many(len(reading.pages), 'page')} read, reading on …", busy=True)
-                yield done, reading.seen, gr.update(value=reading.text), *rest
-        except Exception as error:  # noqa: BLE001 - each becomes a sentence
-            fault = excuse(
-                error
-            ).message  # shown here, where it stays; Gradio would cover the text with the word "Error"
+        for image, page in pages_of(sources, ocr, faults):
+            pdf.add(image, page)
+            reading.add(image, page)
+            done = note(f"{many(len(reading.pages), 'page')} read, reading on …", busy=True)
+            yield done, reading.seen, gr.update(value=reading.text), *rest
+    unread_files = "".join(map(alert, faults))
     if not reading.pages:
-        yield alert(fault), *unread()[1:]
+        yield unread_files, *unread()[1:]
         return
     lines = sum(len(page.lines) for page in reading.pages)
     count = (
@@ -477,7 +487,7 @@ def read_all(sources: Sequence[str | bytes], ocr: Callable[[Image.Image], simple
         if len(reading.pages) > 1
         else many(lines, "line")
     )
-    said = note(f"{count} read in {time.perf_counter() - start:.1f} seconds") + (alert(fault) if fault else "")
+    said = note(f"{count} read in {time.perf_counter() - start:.1f} seconds") + unread_files
     hidden = len(reading.pages) - len(reading.shown)
     more = note(f"{many(hidden, 'page')} more in the text and the downloads.") if hidden else ""
     empty = "" if lines else "No text found in this picture."
@@ -583,6 +593,8 @@ def build_demo(
 
     def show(sources: Sequence[str | bytes], settings: Sequence[Any]) -> Iterator[Outputs]:
         try:
+            if len(sources) > MAX_FILES:
+                raise sorry(f"Up to {MAX_FILES} files are read in one go; please send fewer.")
             chosen = reader(*settings)
         except gr.Error as error:
             yield alert(error.message), *unread()[1:]

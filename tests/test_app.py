@@ -273,12 +273,53 @@ def test_pages_are_shown_one_after_the_other_and_written_in_every_format(
         document.close()
 
 
-def test_what_could_be_read_before_a_fault_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_file_of_several_is_named_and_the_others_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    last = outputs(BLACK, b"nothing", BLACK)[-1]
-    assert last[1].count("<section") == 1
-    assert 'role="alert"' in last[0]
-    assert Path(last[-1]["value"]).read_bytes().endswith(b"%%EOF\n")  # a PDF to its end
+    paths = []
+    for name, data in {"a.png": BLACK, "b<i>.png": b"nothing", "c.png": BAD["cut off"], "d.png": BLACK}.items():
+        (tmp_path / name).write_bytes(data)
+        paths.append(str(tmp_path / name))
+    last = list(app.read_all(paths, fake_ocr))[-1]
+    assert "2 lines on 2 pages read" in last[0]
+    faults = re.findall(r'<p role="alert"><bdi>(.*?)</bdi>: (.*?)</p>', last[0])
+    assert [name for name, _ in faults] == ["b&lt;i&gt;.png", "c.png"]
+    assert all(SENTENCE.fullmatch(sentence) for _, sentence in faults)
+    assert last[1].count("<section") == 2
+    files = [Path(update["value"]) for update in last[5:]]
+    assert len(files[1].read_text().splitlines()) == 2  # pages in the JSON
+    assert files[-1].read_bytes().endswith(b"%%EOF\n")  # a PDF to its end
+    assert str(tmp_path) not in last[0]
+
+
+def test_where_all_files_are_bad_each_is_named_and_one_alone_is_not(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("a.png", "b.png")]
+    for path in paths:
+        path.write_bytes(b"nothing")
+    both, alone = (list(app.read_all([str(path) for path in some], fake_ocr))[-1] for some in (paths, paths[:1]))
+    assert re.findall("<bdi>(.*?)</bdi>", both[0]) == ["a.png", "b.png"]
+    assert 'role="status"' not in both[0]
+    assert both[1] == app.WELCOME
+    assert alone[0].count('role="alert"') == 1
+    assert "<bdi>" not in alone[0]
+
+
+def test_pages_before_a_damaged_one_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+
+    class Tiring(FakeOCR):
+        def __call__(self, image: Image.Image) -> Page:
+            if image.width == 60:
+                raise ConstraintError("this page is too much")
+            return super().__call__(image)
+
+    frames = [Image.new("RGB", size, "black") for size in ((50, 20), (60, 30), (70, 40))]
+    buffer = BytesIO()
+    frames[0].save(buffer, "TIFF", save_all=True, append_images=frames[1:])
+    last = list(app.read_all([buffer.getvalue()], Tiring()))[-1]
+    assert "1 line read" in last[0]
+    assert "This page is too much." in last[0]
 
 
 def test_an_endless_document_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -459,8 +500,9 @@ def test_files_and_a_pdf_are_read_and_only_uploaded_ones(url: str, tmp_path: Pat
             assert "&lt;b&gt;" not in answer
             assert "Traceback" not in answer
             assert "root:" not in answer
-    many = json.dumps(run(url, "show_files", sent * 11, *plain))
-    assert "Up to 20 files" in many
+    status, *_ = run(url, "show_files", sent * 11, *plain)  # in the status, not as an error that covers all
+    assert "Up to 20 files" in status
+    assert 'role="alert"' in status
 
 
 def test_a_download_is_served_and_nothing_beside_it(url: str) -> None:
