@@ -170,7 +170,7 @@ header p, .welcome, .hint, #status p, .footer p { color: var(--body-text-color-s
 #examples img { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: contain; padding: 2px; }
 #status, #seen, #said, #kept, #taught, #corrected, #pushed, #read-lines { padding: 0 !important; }
 #status { min-height: 1.75rem; }
-[role=alert] { color: var(--error-text-color); }
+.gradio-container p[role=alert] { color: var(--error-text-color); }
 :is(#status, #taught) .busy::before { content: ""; display: inline-block; width: 0.8em; height: 0.8em; margin-right: 0.5em; border-radius: 50%;
   border: 2px solid var(--color-accent); border-top-color: transparent; animation: turn 0.9s linear infinite; vertical-align: -0.05em; }
 @keyframes turn { to { transform: rotate(1turn); } }
