@@ -795,12 +795,14 @@ def teach(teacher: Teacher, ocr: Reader, readers: dict[str, Reader], model: gr.D
 
     def keep_lines(crops: list[tuple[Image.Image, str, float]], rows: Sequence[Sequence[str]], too: bool) -> Outputs:
         try:
-            count = 0
-            for (crop, was, sure), (_, text) in zip(crops, rows, strict=False):
-                if too or str(text).strip() != was:
-                    kept.keep(crop, str(text), was, sure)
-                    count += 1
-            said = note(f"{many(count, 'line')} kept.") if count else alert("No line was changed.")
+            changed = [
+                (crop, str(text), was, sure)
+                for (crop, was, sure), (_, text) in zip(crops, rows, strict=False)
+                if too or str(text).strip() != was
+            ]
+            new = sum(kept.keep(*one) is not None for one in changed)
+            again = f"; {many(len(changed) - new, 'line')} kept already" if new < len(changed) else ""
+            said = note(f"{many(new, 'line')} kept{again}.") if changed else alert("No line was changed.")
         except (ValueError, OSError) as error:
             said = alert(html.escape(str(error)))
         return said, *shown()
