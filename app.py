@@ -49,11 +49,12 @@ from simpleocr.decoding import DECODERS
 from simpleocr.detection import crop_line
 from simpleocr.documents import load_pages
 from simpleocr.formats import FORMATS, page_to_dict
+from simpleocr.geometry import Polygon, box_to_polygon
 from simpleocr.guard import STRANGE, Guard, keep_swept
 from simpleocr.image import InputError, load_image
 from simpleocr.live import Live
 from simpleocr.memory import keep_given_back, share_heap
-from simpleocr.metrics import edit_distance
+from simpleocr.passages import Piece, closest
 from simpleocr.pdf import PdfWriter
 from simpleocr.reader import DEFAULT_MODEL
 from simpleocr.runtimes import RUNTIMES
@@ -180,7 +181,7 @@ header p, .welcome, .hint, #status p, .footer p { color: var(--body-text-color-s
 :is(#said, #kept, #taught, #read-lines) table { width: 100%; border-collapse: collapse; }
 :is(#said, #kept, #taught, #read-lines) :is(table, thead, tbody, tr, th, td) { border: 0 solid var(--border-color-primary) !important; }
 :is(#said, #kept, #taught, #read-lines) :is(th, td) { border-top-width: 1px !important; padding: 0.35rem 0.6rem 0.35rem 0; text-align: left; font-weight: 400; }
-#said td:first-child { width: 60%; }
+#said td:not(:last-child) { width: 40%; }
 #said td:last-child { white-space: nowrap; }
 :is(#said, #kept, #read-lines) td { overflow-wrap: anywhere; font-family: var(--font-mono); }
 :is(#said, #read-lines) meter { width: clamp(2.5rem, 10vw, 6rem); margin-right: 0.5rem; vertical-align: middle; }
@@ -497,9 +498,12 @@ def read_all(sources: Sequence[str | bytes], ocr: Callable[[Image.Image], simple
 
 
 def likelihoods(source: Source, texts: str | None, ocr: Reader) -> list[dict[str, Any]]:
-    """How likely a picture says each of these texts, one a line: {"text", "probability", "line"}, in their order.
+    """How likely a picture says each of these texts, one a line: {"text", "probability", "line", "read"}, in their order.
 
-    Of a picture of several lines, each text is compared with the line that reads most like it, whose number is given.
+    Each is compared with the words of one row that read most like it: "read" is what they were read as, "line" the number
+    of the line in which they begin, "probability" that a picture of just these words says just the text; where they are
+    in several lines, as in the cells of a table, it is the product of that of each. A picture without lines is compared
+    as a whole.
 
     Raises:
         gr.Error: as look(); no texts, too many or too long ones, or characters that the model cannot write.
@@ -510,33 +514,40 @@ def likelihoods(source: Source, texts: str | None, ocr: Reader) -> list[dict[str
     if len(candidates) > MAX_CANDIDATES or max(map(len, candidates)) > MAX_CANDIDATE:
         raise sorry(f"Up to {MAX_CANDIDATES} texts of up to {MAX_CANDIDATE} characters are compared.")
     image, page = look(source, ocr)
+    whole = box_to_polygon((0, 0, *page.size))
     try:
-        chosen = [closest(text, page) for text in candidates]
-        found: dict[int, float] = {}
-        for line in sorted(set(chosen)):
-            crop = crop_line(image, page.lines[line].polygon)[0] if len(page.lines) > 1 else image
-            mine = [i for i, other in enumerate(chosen) if other == line]
-            scored = ocr.score(crop, [candidates[i] for i in mine])
-            found |= {i: one.confidence for i, one in zip(mine, scored, strict=True)}
+        passages = [closest(text, page) or (Piece(0, "", whole, text),) for text in candidates]
+        asked: dict[Polygon, list[tuple[int, str]]] = {}  # texts about one place are scored together
+        for i, pieces in enumerate(passages):
+            for piece in pieces:
+                asked.setdefault(piece.polygon, []).append((i, piece.text))
+        found = [1.0] * len(candidates)
+        for polygon, those in asked.items():
+            scored = ocr.score(crop_line(image, polygon)[0], [text for _, text in those])
+            for (i, _), one in zip(those, scored, strict=True):
+                found[i] *= one.confidence
     except Exception as error:  # noqa: BLE001 - each becomes a sentence
         raise excuse(error) from None
     return [
-        {"text": text, "probability": round(found[i], 4), "line": chosen[i] + 1} for i, text in enumerate(candidates)
+        {
+            "text": text,
+            "probability": round(probability, 4),
+            "line": pieces[0].line + 1,
+            "read": " ".join(piece.read for piece in pieces),
+        }
+        for text, probability, pieces in zip(candidates, found, passages, strict=True)
     ]
-
-
-def closest(text: str, page: simpleocr.Page) -> int:
-    """Which line reads most like a text; 0 where there is none."""
-    distances = [edit_distance(prediction=line.text, target=text) for line in page.lines]
-    return min(range(len(distances)), key=distances.__getitem__, default=0)
 
 
 def to_table(scores: Sequence[Mapping[str, Any]]) -> str:
     """What likelihoods() gives, as HTML."""
     rows = "".join(
-        f"<tr><td>{html.escape(one['text'])}</td><td>{evidence.meter(one['probability'])}</td></tr>" for one in scores
+        f"<tr><td>{html.escape(one['text'])}</td><td>{html.escape(one['read'])}</td>"
+        f"<td>{evidence.meter(one['probability'])}</td></tr>"
+        for one in scores
     )
-    return f"<table><thead><tr><th>Text</th><th>How likely</th></tr></thead><tbody>{rows}</tbody></table>"
+    head = "<tr><th>Text</th><th>Compared with what was read as</th><th>How likely</th></tr>"
+    return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
 
 
 def options(decoder: str, kind: str, held: str, weight: float) -> dict[str, Any]:
@@ -623,7 +634,7 @@ def build_demo(
         return page.text, [{key: line[key] for key in ("text", "confidence", "polygon")} for line in lines]
 
     def score(image: Source, texts: str) -> list[dict[str, Any]]:
-        """How likely a picture says each of some texts, one a line; each with its probability and the line it was compared with."""
+        """How likely a picture says each of some texts, one a line; each with its probability, and the line and its words that it was compared with."""
         return likelihoods(image, texts, ocr)
 
     shared: dict[str, Any] = {"concurrency_limit": AT_ONCE, "concurrency_id": "reading"}
@@ -670,6 +681,7 @@ def build_demo(
                     with gr.Accordion("Does it say … ?", open=False, elem_id="asking"):
                         texts = gr.Textbox(
                             label="Texts, each on a line of its own",
+                            info="Each is compared with the words, side by side in one row, that read most like it.",
                             lines=2,
                             placeholder="Bakery\nBakers",
                             elem_id="texts",

@@ -61,6 +61,28 @@ class Word:
         """Around its characters, in the line's direction."""
         return enclose([char.polygon for char in self.chars])
 
+    @cached_property
+    def roomy(self) -> Polygon:
+        """Its place to half the way to where a letter before and behind it would be.
+
+        A network that reads with CTC sees a letter in a slice that is narrower than the letter.
+        """
+        (ax, ay), (bx, by), (cx, cy), (dx, dy) = self.polygon
+        length, height = math.hypot(bx - ax, by - ay), math.hypot(dx - ax, dy - ay)
+        if not length:
+            return self.polygon
+        slices = [math.dist(*char.polygon[:2]) for char in (self.chars[0], self.chars[-1])]
+        others = len(self.chars) - 1
+        pitch = (length - sum(slices) / 2) / others if others else 0.5 * height
+        more = [max(0.0, (pitch - one) / 2) / length for one in slices]
+        (left_x, left_y), (right_x, right_y) = (((bx - ax) * part, (by - ay) * part) for part in more)
+        return (
+            (ax - left_x, ay - left_y),
+            (bx + right_x, by + right_y),
+            (cx + right_x, cy + right_y),
+            (dx - left_x, dy - left_y),
+        )
+
     @property
     def box(self) -> Box:
         """(left, top, right, bottom) in pixels."""
@@ -166,6 +188,17 @@ class Page:
         groups: list[list[Line]] = []
         for line, gap in zip(self.lines, self._gaps, strict=True):
             if groups and gap == LINE_GAP:
+                groups[-1].append(line)
+            else:
+                groups.append([line])
+        return tuple(tuple(group) for group in groups)
+
+    @cached_property
+    def rows(self) -> tuple[tuple[Line, ...], ...]:
+        """The lines in groups that stand beside each other, as the cells of a table do."""
+        groups: list[list[Line]] = []
+        for line, gap in zip(self.lines, self._gaps, strict=True):
+            if gap == ROW_GAP:
                 groups[-1].append(line)
             else:
                 groups.append([line])

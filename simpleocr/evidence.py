@@ -151,33 +151,11 @@ def _boxes(line: Line, index: int, min_confidence: float, *, drawn: bool) -> str
         kind = "evidence-box evidence-doubtful" if word.confidence < min_confidence else "evidence-box"
         parts.append(
             f'<polygon class="{kind}" data-line="{index}" data-from="{start}" data-to="{end}" '
-            f'points="{_points(_roomy(word))}"/>'
+            f'points="{_points(word.roomy)}"/>'
         )
         if drawn:
             parts.append(_drawn(word))
     return "".join(parts) + "\n"
-
-
-def _roomy(word: Word) -> Polygon:
-    """The word's place to half the way to where a letter before and behind it would be.
-
-    A network that reads with CTC sees a letter in a slice that is narrower than the letter.
-    """
-    (ax, ay), (bx, by), (cx, cy), (dx, dy) = word.polygon
-    length, height = math.hypot(bx - ax, by - ay), math.hypot(dx - ax, dy - ay)
-    if not length:
-        return word.polygon
-    slices = [math.dist(*char.polygon[:2]) for char in (word.chars[0], word.chars[-1])]
-    others = len(word.chars) - 1
-    pitch = (length - sum(slices) / 2) / others if others else 0.5 * height
-    more = [max(0.0, (pitch - one) / 2) / length for one in slices]
-    (left_x, left_y), (right_x, right_y) = (((bx - ax) * part, (by - ay) * part) for part in more)
-    return (
-        (ax - left_x, ay - left_y),
-        (bx + right_x, by + right_y),
-        (cx + right_x, cy + right_y),
-        (dx - left_x, dy - left_y),
-    )
 
 
 def _drawn(word: Word) -> str:

@@ -365,12 +365,34 @@ def test_a_constraint_that_says_nothing_or_too_much_is_a_sentence(held: str) -> 
     assert SENTENCE.fullmatch(caught.value.message)
 
 
-def test_each_text_is_asked_of_the_line_that_reads_most_like_it() -> None:
-    first = fake_ocr(Image.new("RGB", (50, 20))).lines[0]
-    other = Line(tuple(Char(c, 0.9, "", 0.0, first.polygon) for c in "Total 12.15"), first.polygon, 0.9)
-    page = Page((first, other), (50, 40))
-    assert [app.closest(text, page) for text in ("a b", "TOTAL 12.16", "Total 12")] == [0, 1, 1]
-    assert app.closest("x", Page((), (5, 5))) == 0
+class PiecesOCR(FakeOCR):
+    """Reads a row of two lines, each half of the picture; a crop says surely what it was read as and nothing else."""
+
+    def __call__(self, image: Image.Image) -> Page:
+        lines = []
+        for left, says in ((0, "Oat milk"), (200, "5.80")):
+            boxes = [box_to_polygon((left + 10 * i, 0, left + 10 * i + 10, 20)) for i in range(len(says))]
+            chars = tuple(Char(c, 0.9, "", 0.0, box) for c, box in zip(says, boxes, strict=True))
+            lines.append(Line(chars, box_to_polygon((left, 0, left + 10 * len(says), 20)), 0.9))
+        return Page(tuple(lines), image.size)
+
+    def score(self, image: Image.Image, candidates: Sequence[str]) -> list[Line]:
+        says = {80: "Oat milk", 40: "5.80"}.get(image.width, "")
+        return [Line((), box_to_polygon((0, 0, *image.size)), 0.5 if text == says else 0.0) for text in candidates]
+
+
+def test_a_text_is_asked_of_the_words_that_read_most_like_it_over_the_cells_of_a_row() -> None:
+    picture = png(Image.new("RGB", (300, 20)))
+    asked = "Oat milk\t5.80\nOat milk\n5.80\noat milk 5.80\nTea"
+    found = app.likelihoods(picture, asked, PiecesOCR())
+    assert [(one["read"], one["line"], one["probability"]) for one in found[:4]] == [
+        ("Oat milk 5.80", 1, 0.25),
+        ("Oat milk", 1, 0.5),
+        ("5.80", 2, 0.5),
+        ("Oat milk 5.80", 1, 0.0),  # found all the same, but not what it says
+    ]
+    assert found[4]["probability"] == 0
+    assert "<td>Oat milk 5.80</td>" in app.to_table(found)
 
 
 def test_a_camera_without_text_or_at_rest_is_said_so() -> None:
@@ -442,7 +464,8 @@ def test_the_endpoint_answers_a_client_with_text_and_lines(url: str, tmp_path: P
     endpoints = answering.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert set(endpoints) == {"/read", "/score"}
     scores = answering.predict(client.handle_file(tmp_path / "a.png"), "a <b>\nabc", api_name="/score")
-    assert scores == [{"text": "a <b>", "probability": 0.75, "line": 1}, {"text": "abc", "probability": 0.0, "line": 1}]
+    assert scores[0] == {"text": "a <b>", "probability": 0.75, "line": 1, "read": "a <b>"}
+    assert scores[1] == {"text": "abc", "probability": 0.0, "line": 1, "read": "a"}
 
 
 @pytest.mark.parametrize("texts", ["", "\n \n", "x\n" * 21, "x" * 201, "5 €"])
