@@ -151,20 +151,28 @@ THEME = gr.themes.Base(
     radius_size=gr.themes.sizes.radius_sm,
     font=["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"],  # of the visitor's system: none is loaded
     font_mono=["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"],
-).set(body_background_fill="*neutral_50")
+).set(
+    body_background_fill="*neutral_50",
+    input_border_width="1px",  # a field is as white as what it stands on
+    input_border_width_dark="1px",
+    input_border_color="*neutral_400",
+    input_border_color_dark="*neutral_600",
+)
 CSS = """
 .gradio-container { width: 100%; max-width: 1240px !important; margin: 0 auto !important; --input-background-fill: #fff;
-  --body-text-color-subdued: var(--neutral-500); --input-placeholder-color: var(--neutral-500);
+  --body-text-color-subdued: var(--neutral-500); --input-placeholder-color: var(--neutral-500); --block-info-text-color: var(--neutral-500);
   --button-primary-background-fill: var(--primary-700); --button-primary-background-fill-hover: var(--primary-800); }
 .dark .gradio-container, .gradio-container.dark { --input-background-fill: var(--neutral-900);
-  --body-text-color-subdued: var(--neutral-400); --input-placeholder-color: var(--neutral-400); }
+  --body-text-color-subdued: var(--neutral-400); --input-placeholder-color: var(--neutral-400);
+  --block-info-text-color: var(--neutral-400); }
 header { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 1.25rem; }
 header h1 { font-size: 1.6rem; font-weight: 650; letter-spacing: -0.02em; margin: 0.4rem 0; }
 header h1 span { margin-left: 0.12em; padding: 0 0.14em; outline: 2px solid var(--color-accent); }
 .gradio-container .html-container { padding-left: 0 !important; padding-right: 0 !important; }
-header p, .welcome, .hint, #status p, .footer p { color: var(--body-text-color-subdued); line-height: 1.5; margin: 0.25rem 0; }
+header p, .welcome, .hint, #status p:not([role=alert]), .footer p { color: var(--body-text-color-subdued); line-height: 1.5; margin: 0.25rem 0; }
 .welcome { border: 1px dashed var(--border-color-primary); border-radius: 6px; padding: 2.5rem 1.5rem; text-align: center; }
 #text textarea, #frozen { font-family: var(--font-mono); font-size: 1.02rem; line-height: 1.6; }
+.gradio-container .wrap:not(:focus-within):has(> .wrap-inner) { border-color: var(--input-border-color); } /* a list to choose from */
 #picture .image-frame { padding-top: 2rem; }
 #examples .gallery { display: grid; grid-template-columns: repeat(3, 1fr); }
 #examples .container { position: relative; height: 4.5rem; width: 100%; max-width: none; background: var(--block-background-fill); }
@@ -186,7 +194,9 @@ header p, .welcome, .hint, #status p, .footer p { color: var(--body-text-color-s
 :is(#said, #kept, #read-lines) td { overflow-wrap: anywhere; font-family: var(--font-mono); }
 :is(#said, #read-lines) meter { width: clamp(2.5rem, 10vw, 6rem); margin-right: 0.5rem; vertical-align: middle; }
 #read-lines :is(th, td):not(:nth-last-child(2)) { width: 1%; white-space: nowrap; overflow-wrap: normal; }
-#frozen { border: 1px solid var(--border-color-primary); border-radius: 6px; padding: 0.9rem 1rem; min-height: 9rem; white-space: pre-wrap; overflow-wrap: anywhere; }
+#frozen { border: 1px solid var(--input-border-color); border-radius: 6px; padding: 0.9rem 1rem; min-height: 9rem; white-space: pre-wrap;
+  overflow-wrap: anywhere; background: var(--input-background-fill); }
+#frozen:empty::before { content: "What the camera sees appears here."; }
 #frozen.moving { border-style: dashed; color: var(--body-text-color-subdued); }
 .footer summary { cursor: pointer; color: var(--link-text-color); }
 """ + evidence.style()
@@ -492,9 +502,11 @@ def read_all(sources: Sequence[str | bytes], ocr: Callable[[Image.Image], simple
     hidden = len(reading.pages) - len(reading.shown)
     more = note(f"{many(hidden, 'page')} more in the text and the downloads.") if hidden else ""
     empty = "" if lines else "No text found in this picture."
-    written = [gr.update(value=path) for path in reading.write(folder)]
     text = gr.update(value=reading.text, placeholder=empty)
-    yield said, reading.seen + more, text, evidence.to_table(reading.pages), gr.update(visible=True), *written
+    if lines:
+        written = [gr.update(value=path) for path in reading.write(folder)]
+        rest = [evidence.to_table(reading.pages), gr.update(visible=True), *written]
+    yield said, reading.seen + more, text, *rest
 
 
 def likelihoods(source: Source, texts: str | None, ocr: Reader) -> list[dict[str, Any]]:
@@ -650,6 +662,7 @@ def build_demo(
                         with gr.Tab("Picture"):
                             picture = gr.Image(
                                 label="Picture", alt_text="The picture to read", type="filepath", image_mode=None, height=300,
+                                placeholder="Drop a picture here, or click to upload\nPDFs go into the tab “Files, PDF”",
                                 sources=["upload", "webcam", "clipboard"], webcam_options=WEBCAM, elem_id="picture",
                             )  # fmt: skip
                         with gr.Tab("Files, PDF"):

@@ -322,6 +322,16 @@ def test_pages_before_a_damaged_one_are_kept(tmp_path: Path, monkeypatch: pytest
     assert "This page is too much." in last[0]
 
 
+def test_of_a_picture_without_text_nothing_is_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    _, seen, text, lines, result, *files = outputs(png(Image.new("RGB", (50, 20), "white")))[-1]
+    assert "Point at a word" not in seen
+    assert "No text found" in text["placeholder"]
+    assert lines == ""
+    assert result["visible"] is False
+    assert all(update["value"] is None for update in files)
+
+
 def test_an_endless_document_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     last = outputs(*[BLACK] * (app.MAX_PAGES + 1))[-1]
