@@ -157,6 +157,7 @@ THEME = gr.themes.Base(
     input_border_width_dark="1px",
     input_border_color="*neutral_400",
     input_border_color_dark="*neutral_600",
+    error_text_color_dark="#f87171",  # of the theme's own, next to white, nobody sees that it is red
 )
 CSS = """
 .gradio-container { width: 100%; max-width: 1240px !important; margin: 0 auto !important; --input-background-fill: #fff;
@@ -558,7 +559,7 @@ def to_table(scores: Sequence[Mapping[str, Any]]) -> str:
         f"<td>{evidence.meter(one['probability'])}</td></tr>"
         for one in scores
     )
-    head = "<tr><th>Text</th><th>Compared with what was read as</th><th>How likely</th></tr>"
+    head = "<tr><th>Text</th><th>Compared with</th><th>How likely</th></tr>"
     return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
 
 
