@@ -49,11 +49,12 @@ from simpleocr.decoding import DECODERS
 from simpleocr.detection import crop_line
 from simpleocr.documents import load_pages
 from simpleocr.formats import FORMATS, page_to_dict
+from simpleocr.geometry import Polygon, box_to_polygon
 from simpleocr.guard import STRANGE, Guard, keep_swept
 from simpleocr.image import InputError, load_image
 from simpleocr.live import Live
 from simpleocr.memory import keep_given_back, share_heap
-from simpleocr.metrics import edit_distance
+from simpleocr.passages import Piece, closest
 from simpleocr.pdf import PdfWriter
 from simpleocr.reader import DEFAULT_MODEL
 from simpleocr.runtimes import RUNTIMES
@@ -150,27 +151,36 @@ THEME = gr.themes.Base(
     radius_size=gr.themes.sizes.radius_sm,
     font=["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"],  # of the visitor's system: none is loaded
     font_mono=["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"],
-).set(body_background_fill="*neutral_50")
+).set(
+    body_background_fill="*neutral_50",
+    input_border_width="1px",  # a field is as white as what it stands on
+    input_border_width_dark="1px",
+    input_border_color="*neutral_400",
+    input_border_color_dark="*neutral_600",
+    error_text_color_dark="#f87171",  # of the theme's own, next to white, nobody sees that it is red
+)
 CSS = """
 .gradio-container { width: 100%; max-width: 1240px !important; margin: 0 auto !important; --input-background-fill: #fff;
-  --body-text-color-subdued: var(--neutral-500); --input-placeholder-color: var(--neutral-500);
+  --body-text-color-subdued: var(--neutral-500); --input-placeholder-color: var(--neutral-500); --block-info-text-color: var(--neutral-500);
   --button-primary-background-fill: var(--primary-700); --button-primary-background-fill-hover: var(--primary-800); }
 .dark .gradio-container, .gradio-container.dark { --input-background-fill: var(--neutral-900);
-  --body-text-color-subdued: var(--neutral-400); --input-placeholder-color: var(--neutral-400); }
+  --body-text-color-subdued: var(--neutral-400); --input-placeholder-color: var(--neutral-400);
+  --block-info-text-color: var(--neutral-400); }
 header { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 1.25rem; }
 header h1 { font-size: 1.6rem; font-weight: 650; letter-spacing: -0.02em; margin: 0.4rem 0; }
 header h1 span { margin-left: 0.12em; padding: 0 0.14em; outline: 2px solid var(--color-accent); }
 .gradio-container .html-container { padding-left: 0 !important; padding-right: 0 !important; }
-header p, .welcome, .hint, #status p, .footer p { color: var(--body-text-color-subdued); line-height: 1.5; margin: 0.25rem 0; }
+header p, .welcome, .hint, #status p:not([role=alert]), .footer p { color: var(--body-text-color-subdued); line-height: 1.5; margin: 0.25rem 0; }
 .welcome { border: 1px dashed var(--border-color-primary); border-radius: 6px; padding: 2.5rem 1.5rem; text-align: center; }
 #text textarea, #frozen { font-family: var(--font-mono); font-size: 1.02rem; line-height: 1.6; }
+.gradio-container .wrap:not(:focus-within):has(> .wrap-inner) { border-color: var(--input-border-color); } /* a list to choose from */
 #picture .image-frame { padding-top: 2rem; }
 #examples .gallery { display: grid; grid-template-columns: repeat(3, 1fr); }
 #examples .container { position: relative; height: 4.5rem; width: 100%; max-width: none; background: var(--block-background-fill); }
 #examples img { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: contain; padding: 2px; }
 #status, #seen, #said, #kept, #taught, #corrected, #pushed, #read-lines { padding: 0 !important; }
 #status { min-height: 1.75rem; }
-[role=alert] { color: var(--error-text-color); }
+.gradio-container p[role=alert] { color: var(--error-text-color); }
 :is(#status, #taught) .busy::before { content: ""; display: inline-block; width: 0.8em; height: 0.8em; margin-right: 0.5em; border-radius: 50%;
   border: 2px solid var(--color-accent); border-top-color: transparent; animation: turn 0.9s linear infinite; vertical-align: -0.05em; }
 @keyframes turn { to { transform: rotate(1turn); } }
@@ -180,12 +190,14 @@ header p, .welcome, .hint, #status p, .footer p { color: var(--body-text-color-s
 :is(#said, #kept, #taught, #read-lines) table { width: 100%; border-collapse: collapse; }
 :is(#said, #kept, #taught, #read-lines) :is(table, thead, tbody, tr, th, td) { border: 0 solid var(--border-color-primary) !important; }
 :is(#said, #kept, #taught, #read-lines) :is(th, td) { border-top-width: 1px !important; padding: 0.35rem 0.6rem 0.35rem 0; text-align: left; font-weight: 400; }
-#said td:first-child { width: 60%; }
+#said td:not(:last-child) { width: 40%; }
 #said td:last-child { white-space: nowrap; }
 :is(#said, #kept, #read-lines) td { overflow-wrap: anywhere; font-family: var(--font-mono); }
 :is(#said, #read-lines) meter { width: clamp(2.5rem, 10vw, 6rem); margin-right: 0.5rem; vertical-align: middle; }
 #read-lines :is(th, td):not(:nth-last-child(2)) { width: 1%; white-space: nowrap; overflow-wrap: normal; }
-#frozen { border: 1px solid var(--border-color-primary); border-radius: 6px; padding: 0.9rem 1rem; min-height: 9rem; white-space: pre-wrap; overflow-wrap: anywhere; }
+#frozen { border: 1px solid var(--input-border-color); border-radius: 6px; padding: 0.9rem 1rem; min-height: 9rem; white-space: pre-wrap;
+  overflow-wrap: anywhere; background: var(--input-background-fill); }
+#frozen:empty::before { content: "What the camera sees appears here."; }
 #frozen.moving { border-style: dashed; color: var(--body-text-color-subdued); }
 .footer summary { cursor: pointer; color: var(--link-text-color); }
 """ + evidence.style()
@@ -243,13 +255,11 @@ def admit(image: gr.Image, payload: ImageData | None) -> Source:
 
 
 def admit_files(block: gr.File, payload: ListFiles | FileData | None) -> list[str]:
-    """As admit(), for a list of uploaded files."""
+    """As admit(), for a list of uploaded files; of too many, one more than are read: the page says so in its status."""
     if payload is None:
         return []
     files = list(payload.root) if isinstance(payload, ListFiles) else [payload]
-    if len(files) > MAX_FILES:
-        raise sorry(f"Up to {MAX_FILES} files are read in one go; please send fewer.")
-    return [uploaded(block, getattr(file, "path", None)) for file in files]
+    return [uploaded(block, getattr(file, "path", None)) for file in files[: MAX_FILES + 1]]
 
 
 def uploaded(block: gr.blocks.Block, name: str | None) -> str:
@@ -413,10 +423,30 @@ def remembering(ocr: Reader, paths: Iterable[str]) -> Callable[[Image.Image], si
     return read
 
 
-def images_of(sources: Sequence[str | bytes]) -> Iterator[Image.Image]:
-    """All pages of all files."""
+def pages_of(
+    sources: Sequence[str | bytes], ocr: Callable[[Image.Image], simpleocr.Page], faults: list[str]
+) -> Iterator[tuple[Image.Image, simpleocr.Page]]:
+    """All pages of all files, and what they say, up to MAX_PAGES.
+
+    Args:
+        sources: paths of uploads, or their bytes.
+        ocr: reads one page.
+        faults: to which a sentence is added, as HTML, for each file that cannot be read, or not to its end; where there
+            are several files it is named. Those after it are read.
+    """
+    count = 0
     for source in sources:
-        yield from load_pages(content(source))
+        try:
+            for image in load_pages(content(source)):
+                if count == MAX_PAGES:
+                    faults.append(f"Only the first {MAX_PAGES} pages were read.")
+                    return
+                yield image, ocr(image)
+                count += 1
+        except Exception as error:  # noqa: BLE001 - each becomes a sentence
+            name = Path(source).name if isinstance(source, str) else "The picture"
+            named = f"<bdi>{html.escape(name)}</bdi>: " if len(sources) > 1 else ""
+            faults.append(named + excuse(error).message)
 
 
 def note(message: str, *, busy: bool = False) -> str:
@@ -451,25 +481,17 @@ def read_all(sources: Sequence[str | bytes], ocr: Callable[[Image.Image], simple
     start = time.perf_counter()
     reading = Reading(file_name(sources))
     folder = Path(tempfile.mkdtemp(dir=os.environ.get("GRADIO_TEMP_DIR")))
-    fault = ""
+    faults: list[str] = []  # shown here, where they stay; Gradio would cover the text with the word "Error"
     with ExitStack() as stack:
         pdf = stack.enter_context(PdfWriter(stack.enter_context((folder / f"{reading.name}.pdf").open("wb"))))
-        try:
-            for image in images_of(sources):
-                if len(reading.pages) == MAX_PAGES:
-                    fault = f"Only the first {MAX_PAGES} pages were read."
-                    break
-                page = ocr(image)
-                pdf.add(image, page)
-                reading.add(image, page)
-                done = note(f"{many(len(reading.pages), 'page')} read, reading on …", busy=True)
-                yield done, reading.seen, gr.update(value=reading.text), *rest
-        except Exception as error:  # noqa: BLE001 - each becomes a sentence
-            fault = excuse(
-                error
-            ).message  # shown here, where it stays; Gradio would cover the text with the word "Error"
+        for image, page in pages_of(sources, ocr, faults):
+            pdf.add(image, page)
+            reading.add(image, page)
+            done = note(f"{many(len(reading.pages), 'page')} read, reading on …", busy=True)
+            yield done, reading.seen, gr.update(value=reading.text), *rest
+    unread_files = "".join(map(alert, faults))
     if not reading.pages:
-        yield alert(fault), *unread()[1:]
+        yield unread_files, *unread()[1:]
         return
     lines = sum(len(page.lines) for page in reading.pages)
     count = (
@@ -477,19 +499,24 @@ def read_all(sources: Sequence[str | bytes], ocr: Callable[[Image.Image], simple
         if len(reading.pages) > 1
         else many(lines, "line")
     )
-    said = note(f"{count} read in {time.perf_counter() - start:.1f} seconds") + (alert(fault) if fault else "")
+    said = note(f"{count} read in {time.perf_counter() - start:.1f} seconds") + unread_files
     hidden = len(reading.pages) - len(reading.shown)
     more = note(f"{many(hidden, 'page')} more in the text and the downloads.") if hidden else ""
     empty = "" if lines else "No text found in this picture."
-    written = [gr.update(value=path) for path in reading.write(folder)]
     text = gr.update(value=reading.text, placeholder=empty)
-    yield said, reading.seen + more, text, evidence.to_table(reading.pages), gr.update(visible=True), *written
+    if lines:
+        written = [gr.update(value=path) for path in reading.write(folder)]
+        rest = [evidence.to_table(reading.pages), gr.update(visible=True), *written]
+    yield said, reading.seen + more, text, *rest
 
 
 def likelihoods(source: Source, texts: str | None, ocr: Reader) -> list[dict[str, Any]]:
-    """How likely a picture says each of these texts, one a line: {"text", "probability", "line"}, in their order.
+    """How likely a picture says each of these texts, one a line: {"text", "probability", "line", "read"}, in their order.
 
-    Of a picture of several lines, each text is compared with the line that reads most like it, whose number is given.
+    Each is compared with the words of one row that read most like it: "read" is what they were read as, "line" the number
+    of the line in which they begin, "probability" that a picture of just these words says just the text; where they are
+    in several lines, as in the cells of a table, it is the product of that of each. A picture without lines is compared
+    as a whole.
 
     Raises:
         gr.Error: as look(); no texts, too many or too long ones, or characters that the model cannot write.
@@ -500,33 +527,40 @@ def likelihoods(source: Source, texts: str | None, ocr: Reader) -> list[dict[str
     if len(candidates) > MAX_CANDIDATES or max(map(len, candidates)) > MAX_CANDIDATE:
         raise sorry(f"Up to {MAX_CANDIDATES} texts of up to {MAX_CANDIDATE} characters are compared.")
     image, page = look(source, ocr)
+    whole = box_to_polygon((0, 0, *page.size))
     try:
-        chosen = [closest(text, page) for text in candidates]
-        found: dict[int, float] = {}
-        for line in sorted(set(chosen)):
-            crop = crop_line(image, page.lines[line].polygon)[0] if len(page.lines) > 1 else image
-            mine = [i for i, other in enumerate(chosen) if other == line]
-            scored = ocr.score(crop, [candidates[i] for i in mine])
-            found |= {i: one.confidence for i, one in zip(mine, scored, strict=True)}
+        passages = [closest(text, page) or (Piece(0, "", whole, text),) for text in candidates]
+        asked: dict[Polygon, list[tuple[int, str]]] = {}  # texts about one place are scored together
+        for i, pieces in enumerate(passages):
+            for piece in pieces:
+                asked.setdefault(piece.polygon, []).append((i, piece.text))
+        found = [1.0] * len(candidates)
+        for polygon, those in asked.items():
+            scored = ocr.score(crop_line(image, polygon)[0], [text for _, text in those])
+            for (i, _), one in zip(those, scored, strict=True):
+                found[i] *= one.confidence
     except Exception as error:  # noqa: BLE001 - each becomes a sentence
         raise excuse(error) from None
     return [
-        {"text": text, "probability": round(found[i], 4), "line": chosen[i] + 1} for i, text in enumerate(candidates)
+        {
+            "text": text,
+            "probability": round(probability, 4),
+            "line": pieces[0].line + 1,
+            "read": " ".join(piece.read for piece in pieces),
+        }
+        for text, probability, pieces in zip(candidates, found, passages, strict=True)
     ]
-
-
-def closest(text: str, page: simpleocr.Page) -> int:
-    """Which line reads most like a text; 0 where there is none."""
-    distances = [edit_distance(prediction=line.text, target=text) for line in page.lines]
-    return min(range(len(distances)), key=distances.__getitem__, default=0)
 
 
 def to_table(scores: Sequence[Mapping[str, Any]]) -> str:
     """What likelihoods() gives, as HTML."""
     rows = "".join(
-        f"<tr><td>{html.escape(one['text'])}</td><td>{evidence.meter(one['probability'])}</td></tr>" for one in scores
+        f"<tr><td>{html.escape(one['text'])}</td><td>{html.escape(one['read'])}</td>"
+        f"<td>{evidence.meter(one['probability'])}</td></tr>"
+        for one in scores
     )
-    return f"<table><thead><tr><th>Text</th><th>How likely</th></tr></thead><tbody>{rows}</tbody></table>"
+    head = "<tr><th>Text</th><th>Compared with</th><th>How likely</th></tr>"
+    return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
 
 
 def options(decoder: str, kind: str, held: str, weight: float) -> dict[str, Any]:
@@ -583,6 +617,8 @@ def build_demo(
 
     def show(sources: Sequence[str | bytes], settings: Sequence[Any]) -> Iterator[Outputs]:
         try:
+            if len(sources) > MAX_FILES:
+                raise sorry(f"Up to {MAX_FILES} files are read in one go; please send fewer.")
             chosen = reader(*settings)
         except gr.Error as error:
             yield alert(error.message), *unread()[1:]
@@ -611,7 +647,7 @@ def build_demo(
         return page.text, [{key: line[key] for key in ("text", "confidence", "polygon")} for line in lines]
 
     def score(image: Source, texts: str) -> list[dict[str, Any]]:
-        """How likely a picture says each of some texts, one a line; each with its probability and the line it was compared with."""
+        """How likely a picture says each of some texts, one a line; each with its probability, and the line and its words that it was compared with."""
         return likelihoods(image, texts, ocr)
 
     shared: dict[str, Any] = {"concurrency_limit": AT_ONCE, "concurrency_id": "reading"}
@@ -627,6 +663,7 @@ def build_demo(
                         with gr.Tab("Picture"):
                             picture = gr.Image(
                                 label="Picture", alt_text="The picture to read", type="filepath", image_mode=None, height=300,
+                                placeholder="Drop a picture here, or click to upload\nPDFs go into the tab “Files, PDF”",
                                 sources=["upload", "webcam", "clipboard"], webcam_options=WEBCAM, elem_id="picture",
                             )  # fmt: skip
                         with gr.Tab("Files, PDF"):
@@ -658,6 +695,7 @@ def build_demo(
                     with gr.Accordion("Does it say … ?", open=False, elem_id="asking"):
                         texts = gr.Textbox(
                             label="Texts, each on a line of its own",
+                            info="Each is compared with the words, side by side in one row, that read most like it.",
                             lines=2,
                             placeholder="Bakery\nBakers",
                             elem_id="texts",
@@ -783,12 +821,14 @@ def teach(teacher: Teacher, ocr: Reader, readers: dict[str, Reader], model: gr.D
 
     def keep_lines(crops: list[tuple[Image.Image, str, float]], rows: Sequence[Sequence[str]], too: bool) -> Outputs:
         try:
-            count = 0
-            for (crop, was, sure), (_, text) in zip(crops, rows, strict=False):
-                if too or str(text).strip() != was:
-                    kept.keep(crop, str(text), was, sure)
-                    count += 1
-            said = note(f"{many(count, 'line')} kept.") if count else alert("No line was changed.")
+            changed = [
+                (crop, str(text), was, sure)
+                for (crop, was, sure), (_, text) in zip(crops, rows, strict=False)
+                if too or str(text).strip() != was
+            ]
+            new = sum(kept.keep(*one) is not None for one in changed)
+            again = f"; {many(len(changed) - new, 'line')} kept already" if new < len(changed) else ""
+            said = note(f"{many(new, 'line')} kept{again}.") if changed else alert("No line was changed.")
         except (ValueError, OSError) as error:
             said = alert(html.escape(str(error)))
         return said, *shown()

@@ -188,6 +188,17 @@ class Page:
         return tuple(tuple(group) for group in groups)
 
     @cached_property
+    def rows(self) -> tuple[tuple[Line, ...], ...]:
+        """The lines in groups that stand beside each other, as the cells of a table do."""
+        groups: list[list[Line]] = []
+        for line, gap in zip(self.lines, self._gaps, strict=True):
+            if gap == ROW_GAP:
+                groups[-1].append(line)
+            else:
+                groups.append([line])
+        return tuple(tuple(group) for group in groups)
+
+    @cached_property
     def _gaps(self) -> tuple[str, ...]:
         """What is written before each line."""
         boxes = [polygon_to_box(polygon) for polygon in levelled([line.polygon for line in self.lines])]

@@ -22,6 +22,7 @@ from simpleocr.geometry import Polygon
 SHOWN_SIDE = 1600  # pixels of the longer side of the picture in the page; a larger one is reduced
 QUALITY = 80  # of JPEG
 TABLE_ROWS = 300  # of the table of lines; a browser is slow with thousands
+LOW = 0.5  # confidence under which a bar is red; between this and UNSURE_BELOW it is yellow
 WIDE = 1.5  # times as wide as high: the text stands below such a picture, beside all others
 HINT = (
     "Point at a word, or reach it with the keyboard, to see its letters and what else they might be. A click holds it."
@@ -67,7 +68,12 @@ def to_fragment(
     boxes = "".join(_boxes(line, i, min_confidence, drawn=image is None) for i, line in enumerate(page.lines))
     doubtful = sum(word.confidence < min_confidence for word in page.words)
     count = f"{_count(len(page.words), 'word')} in {_count(len(page.lines), 'line')}, {doubtful or 'none'} doubtful"
-    text = _text(page, min_confidence) if page.lines else '<p class="evidence-none">No text was found here.</p>\n'
+    panel = (
+        '<div class="evidence-panel" role="region" aria-label="Evidence" aria-live="polite">'
+        f'<p class="evidence-hint">{HINT}</p></div>\n'
+    )
+    none = '<p class="evidence-none">No text was found here.</p>\n'
+    said = panel + _text(page, min_confidence) if page.lines else none
     wide = " evidence-wide" if width > WIDE * height else ""
     return (
         f'<section class="evidence{wide}" aria-label="Page {number}: {count}">\n'
@@ -75,8 +81,7 @@ def to_fragment(
         f'aria-label="Page {number} with a box around each word">\n'
         f'<rect class="evidence-sheet" width="{width}" height="{height}"/>{ground}\n{boxes}</svg>\n'
         f"<figcaption>{count}</figcaption>\n</figure>\n"
-        f'<div class="evidence-said">\n<div class="evidence-panel" role="region" aria-label="Evidence" '
-        f'aria-live="polite"><p class="evidence-hint">{HINT}</p></div>\n{text}</div>\n</div>\n</section>\n'
+        f'<div class="evidence-said">\n{said}</div>\n</div>\n</section>\n'
     )
 
 
@@ -102,7 +107,8 @@ def to_table(pages: Sequence[Page]) -> str:
 
 def meter(confidence: float) -> str:
     """A probability as HTML: a bar, of which screen readers say nothing, and percent."""
-    return f'<meter value="{round(confidence, 4)}" aria-hidden="true"></meter>{percent(confidence)}'
+    good = f'low="{LOW}" high="{UNSURE_BELOW}" optimum="1"'  # green from there on, where nothing is marked as doubtful
+    return f'<meter value="{round(confidence, 4)}" {good} aria-hidden="true"></meter>{percent(confidence)}'
 
 
 @cache
@@ -145,8 +151,14 @@ def _picture(image: Image.Image) -> str:
 
 
 def _boxes(line: Line, index: int, min_confidence: float, *, drawn: bool) -> str:
-    """Polygons around the line and its words; the words themselves, too, where there is no picture of them."""
+    """Polygons around the line and its words; the words themselves, too, where there is no picture of them.
+
+    On a picture the words' outlines are drawn twice, first wide and light, so that they are seen on any ground.
+    """
     parts = [f'<polygon class="evidence-around" data-line="{index}" points="{_points(line.polygon)}"/>']
+    if not drawn:
+        outlines = "".join(f"M{_points(word.polygon)}Z" for word in line.words)
+        parts.append(f'<path class="evidence-halo" d="{outlines}"/>')
     for word, start, end in _words(line):
         kind = "evidence-box evidence-doubtful" if word.confidence < min_confidence else "evidence-box"
         parts.append(

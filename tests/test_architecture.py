@@ -25,6 +25,7 @@ LAYERS = [  # lowest first; modules to come are named, too
         "pdf",
         "drawing",
         "evidence",
+        "passages",
         "reading_order",
         "projection",
         "deskew",

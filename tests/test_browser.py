@@ -1,6 +1,7 @@
 """The demo in headless Chromium: upload, webcam, nothing from other hosts, and a page that fits and is labelled."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -172,7 +173,23 @@ def test_the_page_fits_a_phone_and_everything_has_a_name(page: Page) -> None:
 
 def test_asking_to_read_nothing_is_answered_kindly(page: Page) -> None:
     page.get_by_role("button", name="Read", exact=True).click()
-    page.get_by_role("alert").filter(has_text="There is no picture yet").wait_for()
+    alert = page.locator("#status").get_by_role("alert").filter(has_text="There is no picture yet")
+    alert.wait_for()
+    red, green, blue = map(int, re.findall(r"\d+", alert.evaluate("element => getComputedStyle(element).color"))[:3])
+    assert red > 1.5 * max(green, blue)
+
+
+def test_the_box_for_pictures_says_where_pdfs_go_and_fields_have_a_border(page: Page) -> None:
+    page.locator("#picture", has_text="PDFs go into the tab “Files, PDF”").wait_for()
+    page.get_by_role("button", name="Settings").click()
+    page.locator("#held textarea").wait_for()
+    edges = """() => ["#held textarea", "#settings .wrap:has(> .wrap-inner)"].map(name => {
+        const style = getComputedStyle(document.querySelector(name));
+        return `${style.borderTopWidth} ${style.borderTopColor}`;
+    })"""
+    field, choice = page.evaluate(edges)
+    assert field == choice
+    assert field.startswith("1px rgb(")
 
 
 def test_a_pasted_picture_is_read(page: Page) -> None:

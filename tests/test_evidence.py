@@ -22,7 +22,7 @@ from simpleocr.evidence import (
 from simpleocr.geometry import Transform, box_to_polygon
 
 HOSTILE = "<img src=x onerror=alert(1)> \"'&amp; ${alert(1)} {{value}} </script>"
-VOID = {"meta", "img", "br", "link", "image", "rect", "polygon"}
+VOID = {"meta", "img", "br", "link", "image", "rect", "polygon", "path"}
 Attributes = dict[str, str | None]
 
 
@@ -85,6 +85,14 @@ def test_every_word_is_there_with_its_place_its_confidence_and_its_characters() 
         assert corners == [pytest.approx(point) for point in word.polygon]  # its letters touch
 
 
+def test_on_a_picture_each_word_has_a_halo_and_on_a_sheet_none() -> None:
+    seen = Elements(to_fragment(PAGE, Image.new("RGB", PAGE.size)))
+    outlines = [outline for attrs in seen.of("evidence-halo") for outline in (attrs["d"] or "").strip("MZ").split("ZM")]
+    assert outlines == [attrs["points"] for attrs in seen.of("evidence-box")]
+    assert Elements(to_fragment(PAGE)).of("evidence-halo") == []
+    assert "pointer-events: none" in style().partition(".evidence-halo {")[2].partition("}")[0]
+
+
 def test_what_is_doubtful_is_marked_in_the_picture_in_the_text_and_in_words() -> None:
     elements = Elements(to_fragment(PAGE))
     for kind in ("evidence-word", "evidence-box"):
@@ -123,6 +131,9 @@ def test_the_table_has_a_row_for_each_line_with_its_number_and_its_confidence() 
     assert [float(attrs["value"] or "") for attrs in meters] == [
         pytest.approx(line.confidence, abs=1e-4) for line in PAGE.lines
     ]
+    assert {(attrs["low"], attrs["high"], attrs["optimum"]) for attrs in meters} == {
+        ("0.5", "0.8", "1")
+    }  # no green at 48 %
     pages = [PAGE, Page((), (9, 9)), PAGE]
     assert cells(to_table(pages)) == [[number, *row] for number in "13" for row in expected]
     assert "Page" not in to_table([PAGE])
@@ -162,6 +173,7 @@ def test_the_picture_is_reduced_to_what_a_page_shows_and_lies_over_the_whole_she
         assert shown.size == (SHOWN_SIDE, SHOWN_SIDE // 4)
     assert picture.size == (4000, 1000)  # the reader's own is left as it is
     assert "No text was found" in elements.said
+    assert "Point at a word" not in elements.said
 
 
 def test_a_page_of_another_picture_is_refused() -> None:

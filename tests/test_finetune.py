@@ -175,7 +175,10 @@ def test_corrections_are_kept_listed_exported_and_deleted(tmp_path: Path) -> Non
     assert corrections.all() == []
     first = corrections.keep(line_picture("a"), '  comma, "quote"\n', "comma", 0.25)
     second = corrections.keep(line_picture("b"), "é", "e", 0.5)
+    assert first is not None
+    assert second is not None
     assert first.text == 'comma, "quote"'
+    assert corrections.keep(line_picture("a"), 'comma, "quote"', "comma", 0.25) is None  # kept already
     assert corrections.all() == [first, second]
     assert all((tmp_path / "kept" / one.file_name).is_file() for one in (first, second))
     rows = open_corpus(str(tmp_path / "kept"), "train")
@@ -194,6 +197,16 @@ def test_corrections_are_kept_listed_exported_and_deleted(tmp_path: Path) -> Non
     (tmp_path / "kept" / "metadata.csv").write_text("a,b\n")
     with pytest.raises(TeachingError, match="columns"):
         corrections.all()
+
+
+def test_of_a_kept_line_another_text_is_kept_and_the_same_again_once_its_picture_is_gone(tmp_path: Path) -> None:
+    corrections = Corrections(tmp_path)
+    first = corrections.keep(line_picture("a"), "a", "o", 0.25)
+    other = corrections.keep(line_picture("a"), "á", "o", 0.25)
+    assert first is not None
+    assert corrections.all() == [first, other]
+    (tmp_path / first.file_name).unlink()
+    assert corrections.keep(line_picture("a"), "a", "o", 0.25) is not None
 
 
 def test_learning_in_a_process_tells_how_it_stands_and_what_went_wrong(tmp_path: Path, tiny: str) -> None:

@@ -110,6 +110,8 @@ def test_from_a_correction_to_a_pushed_model_and_back(page: Page, hub: FakeHub, 
     page.locator("#keep").click()
     page.get_by_text("lines kept.").wait_for()
     page.get_by_text("6 corrections kept").wait_for()
+    page.locator("#keep").click()
+    page.get_by_text("0 lines kept; 6 lines kept already.").wait_for()
     page.locator("#teach").click()
     page.locator("#taught").get_by_text("Taught.").wait_for(timeout=200_000)
     assert page.locator("#taught table").inner_text().count("→") == 4

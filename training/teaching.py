@@ -77,20 +77,23 @@ class Corrections:
             raise TeachingError(f"{self.folder / TABLE} has the columns {rows.fieldnames}, not {names}")
         return [Correction(row["file_name"], row["text"], row["read"], float(row["confidence"])) for row in rows]
 
-    def keep(self, image: Image.Image, text: str, read: str, confidence: float) -> Correction:
-        """One more.
+    def keep(self, image: Image.Image, text: str, read: str, confidence: float) -> Correction | None:
+        """One more; None where the same picture with the same text is kept already.
 
         Raises:
             TeachingError: there are too many already.
         """
         with self._lock:
             kept = self.all()
+            picture, says = image.convert("RGB"), normalize(text)
+            if any(one.text == says and self._shows(one, picture) for one in kept):
+                return None
             if len(kept) >= MOST:
                 raise TeachingError(f"{MOST} corrections are kept already: export and delete some first")
             self.folder.mkdir(parents=True, exist_ok=True)
             name = f"{secrets.token_hex(8)}.png"
-            image.convert("RGB").save(self.folder / name)
-            correction = Correction(name, normalize(text), read, round(confidence, 4))
+            picture.save(self.folder / name)
+            correction = Correction(name, says, read, round(confidence, 4))
             self._write([*kept, correction])
         return correction
 
@@ -110,6 +113,14 @@ class Corrections:
                 archive.write(self.folder / one.file_name, one.file_name)
             if (self.folder / TABLE).exists():
                 archive.write(self.folder / TABLE, TABLE)
+
+    def _shows(self, one: Correction, picture: Image.Image) -> bool:
+        """Whether the picture of a correction is this one, to the pixel."""
+        try:
+            with Image.open(self.folder / one.file_name) as kept:
+                return kept.size == picture.size and kept.convert("RGB").tobytes() == picture.tobytes()
+        except OSError:  # somebody took it away
+            return False
 
     def _write(self, corrections: Sequence[Correction]) -> None:
         text = io.StringIO()
