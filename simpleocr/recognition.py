@@ -14,6 +14,7 @@ from simpleocr.beam import NextCharacter
 from simpleocr.decoding import Decoded, Decoder, greedy
 from simpleocr.document import Char, Line
 from simpleocr.extents import Ink, extents, ink_of
+from simpleocr.framing import closer, seen_columns
 from simpleocr.geometry import box_to_polygon
 from simpleocr.likelihood import NEVER, Likelihood, LogProbs, likelihoods
 from simpleocr.preprocessing import COLUMN_STRIDE, Lines, Preprocessing, line_to_tensor, padded
@@ -44,6 +45,26 @@ class Recognizer(Protocol):
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where in a picture the columns lie that a network was shown.
+
+    Args:
+        size: (width, height) of the picture in pixels.
+        rows: (top, bottom) of what was shown, in pixels.
+        edges: where each column begins, and where the last ends, in pixels; what lies between two was not shown.
+    """
+
+    size: tuple[int, int]
+    rows: tuple[int, int]
+    edges: Sequence[float]
+
+    def seen_as(self, other: "Place") -> "Place":
+        """With the columns of another picture of the same, which may be wider or narrower."""
+        factor = self.size[0] / other.size[0]
+        return Place(self.size, self.rows, [factor * edge for edge in other.edges])
+
+
+@dataclass(frozen=True)
 class Reading:
     """What became of one picture.
 
@@ -52,14 +73,14 @@ class Reading:
         likelihood: how likely it says that.
         log_probs: (T, C) what it was decoded from.
         ink: of the columns that it was read from.
-        size: (width, height) of the picture in pixels.
+        place: where that is in the picture.
     """
 
     decoded: Decoded
     likelihood: Likelihood
     log_probs: LogProbs
     ink: Ink
-    size: tuple[int, int]
+    place: Place
 
     @property
     def log_confidence(self) -> float:
@@ -71,8 +92,7 @@ class Reading:
     @cached_property
     def line(self) -> Line:
         """Spans in timesteps -> characters in the picture."""
-        width, height = self.size
-        pixels = width / len(self.ink)
+        (width, height), (top, bottom), x = self.place.size, self.place.rows, self.place.edges
         spans = self.decoded.spans
         places = extents([span.char for span in spans], [(span.start, span.end) for span in spans], self.ink)
         # under a constraint, a letter is doubtful only as far as another would be allowed in its place
@@ -85,7 +105,7 @@ class Reading:
                 confidence=math.exp(share * log_char),
                 runner_up=span.runner_up,
                 runner_up_score=span.runner_up_score,
-                polygon=box_to_polygon((left * pixels, 0, min(right * pixels, width), height)),
+                polygon=box_to_polygon((x[left], top, x[right], bottom)),
             )
             for span, log_char, (left, right) in zip(spans, parts.log_chars, places, strict=True)
         )
@@ -111,16 +131,33 @@ def recognize(network: Recognizer, images: Sequence[Image.Image], decoder: Decod
 
 def readings(network: Recognizer, images: Sequence[Image.Image], decoder: Decoder = greedy) -> list[Reading]:
     """As recognize(), with all that a Line is made of."""
-    tensors = [line_to_tensor(image, network.preprocessing) for image in images]
+    views = [_view(image, network.preprocessing) for image in images]
     found: list[Reading | None] = [None] * len(images)
-    every = line_log_probs(network, tensors)
-    for batch in _batches([tensor.shape[-1] for tensor in tensors]):
+    every = line_log_probs(network, [view.tensor for view in views])
+    for batch in _batches([view.tensor.shape[-1] for view in views]):
         rows = [every[i] for i in batch]
         decoded = [decoder(log_probs, network.vocabulary) for log_probs in rows]
         likely = likelihoods_of(network.vocabulary, decoded, rows)
         for i, text, likelihood, log_probs in zip(batch, decoded, likely, rows, strict=True):
-            found[i] = Reading(text, likelihood, log_probs, ink_of(tensors[i]), images[i].size)
+            found[i] = Reading(text, likelihood, log_probs, ink_of(views[i].tensor), views[i].place)
     return [one for one in found if one is not None]
+
+
+@dataclass(frozen=True)
+class _View:
+    tensor: Lines
+    place: Place
+
+
+def _view(image: Image.Image, preprocessing: Preprocessing) -> _View:
+    """What the network is shown of a picture."""
+    top, bottom = closer(image)
+    near = image if bottom - top == image.height else image.crop((0, top, image.width, bottom))
+    whole = line_to_tensor(near, preprocessing)
+    columns = seen_columns(whole)
+    edges = tuple((image.width * np.append(columns, columns[-1] + 1) / whole.shape[-1]).tolist())
+    tensor = whole if len(columns) == whole.shape[-1] else np.ascontiguousarray(whole[..., columns])
+    return _View(tensor, Place(image.size, (top, bottom), edges))
 
 
 def likelihoods_of(vocabulary: Vocabulary, decoded: Sequence[Decoded], rows: Sequence[LogProbs]) -> list[Likelihood]:

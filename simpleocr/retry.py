@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 from simpleocr.decoding import Decoder, aligned, greedy, says_nothing
 from simpleocr.deskew import DOWNWARDS, UPSIDE_DOWN, UPWARDS, QuarterTurn
 from simpleocr.document import Line
+from simpleocr.framing import closer
 from simpleocr.geometry import Transform
 from simpleocr.image import ground, ink
 from simpleocr.likelihood import NEVER, Likelihood, likelihoods
@@ -29,6 +30,7 @@ TALL = 1.5  # height over width from which a picture may hold text that was turn
 TALL_DOUBT = 0.97  # the same for such a picture: a column of print looks like a sure "I"
 LONG = 12  # characters from which on a text is not easily given up, nor for one of half its length
 CONVINCING = 0.05  # confidence that another text must reach to take the place of one of that length
+LEGIBLE = 0.6  # confidence that a turned picture's characters must have, on average
 PROPOSALS = 6  # texts of other views that are weighed, those the views were surest of
 NARROWEST = 0.05  # width over height of a picture that is looked at from other sides: a narrower one is no line
 LINES_AT_ONCE = 16  # doubtful lines whose views are read together: bounds memory
@@ -217,14 +219,18 @@ def look_again(
             doubtful.append(i)
     for start in range(0, len(doubtful), LINES_AT_ONCE):
         part = doubtful[start : start + LINES_AT_ONCE]
-        greys = [images[i].convert("L") for i in part]
+        frames = [closer(images[i]) for i in part]
+        greys = [
+            images[i].convert("L").crop((0, top, images[i].width, bottom))
+            for i, (top, bottom) in zip(part, frames, strict=True)
+        ]
         sides = [_sides(grey, effort, network.preprocessing) for grey in greys]
         pictures = [picture for views, turned in sides for picture in (*views, *turned.values())]
         read = iter(readings(network, pictures, decoder))
-        for i, grey, (views, turned) in zip(part, greys, sides, strict=True):
+        for i, (top, _), grey, (views, turned) in zip(part, frames, greys, sides, strict=True):
             seen = [found[i].readings[0], *islice(read, len(views))]
             lying = list(zip(map(effort.turns.__getitem__, turned), islice(read, len(turned)), strict=True))
-            found[i] = _decided(network.vocabulary, grey, seen, lying)
+            found[i] = _decided(network.vocabulary, grey.size, top, seen, lying)
     return found
 
 
@@ -242,16 +248,23 @@ def _sides(
 
 
 def _decided(
-    vocabulary: Vocabulary, grey: Image.Image, seen: Sequence[Reading], turned: Sequence[tuple[Turn, Reading]]
+    vocabulary: Vocabulary,
+    size: tuple[int, int],
+    top: int,
+    seen: Sequence[Reading],
+    turned: Sequence[tuple[Turn, Reading]],
 ) -> Look:
-    """What the views agree on, or a turned picture says more surely."""
+    """What the views agree on, or a turned picture says more surely: one of a size, `top` pixels down the picture."""
     best = agreed(vocabulary, seen)
     look, surest = Look(best.line, seen), _odds(_upright(vocabulary, seen, best.decoded.text))
     for turn, other in turned:
-        if sum(c.isalnum() for c in other.decoded.text) < 2:  # "I" lying is a dash, a "W" on its head an "M"
+        text = other.decoded.text
+        if sum(c.isalnum() for c in text) < 2:  # "I" lying is a dash, a "W" on its head an "M"
+            continue
+        if other.log_confidence < len(text) * math.log(LEGIBLE):  # as little text as what it would take the place of
             continue
         if (odds := turn.odds * _odds(math.exp(other.log_confidence))) > surest:
-            surest, back = odds, turn.turn.back(*grey.size)
+            surest, back = odds, turn.turn.back(*size).then(Transform.translate(0, top))
             look = Look(other.line.moved(back), [other], back)
     return look
 
@@ -338,7 +351,7 @@ def placed(vocabulary: Vocabulary, seen: Sequence[Reading], ids: Sequence[int], 
     except ValueError:  # too many characters for the first view; the one that read them has the width to itself
         other = seen[weighed.view]
         decoded = aligned(other.log_probs, vocabulary, ids)
-        place = replace(place, ink=other.ink)
+        place = replace(place, ink=other.ink, place=place.place.seen_as(other.place))
     confidence = max(weighed.confidence, 1e-300)
     # under a constraint, doubt falls on letters as in a view that read this text; of one that was not read, as without
     text = decoded.text

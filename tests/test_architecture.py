@@ -33,7 +33,7 @@ LAYERS = [  # lowest first; modules to come are named, too
         "check_boxes",
     },
     {"models", "constraints"},
-    {"config", "pretrained", "patterns", "beam", "formats", "windows", "gutters", "extents"},
+    {"config", "pretrained", "patterns", "beam", "formats", "windows", "gutters", "extents", "framing"},
     {"decoding", "shapes", "onnx_graph"},
     {"crnn", "linenet", "onnx_runtime"},
     {"detection", "recognition", "inference", "export", "extension"},

@@ -12,7 +12,7 @@ from simpleocr.likelihood import likelihoods
 from simpleocr.metrics import edit_distance
 from simpleocr.patterns import pattern
 from simpleocr.reader import OCR
-from simpleocr.recognition import Reading, recognize
+from simpleocr.recognition import Place, Reading, recognize
 from simpleocr.retry import TURNS, VIEWS, agreed, placed, recognize_carefully, weigh
 from simpleocr.vocabulary import Vocabulary
 from tests.test_crnn import random_network
@@ -116,7 +116,7 @@ def reading(*rows: tuple[float, ...]) -> Reading:
     vocabulary = Vocabulary("ab")
     decoded = greedy(log_probs, vocabulary)
     (likelihood,) = likelihoods([log_probs], [vocabulary.encode(decoded.text)])
-    return Reading(decoded, likelihood, log_probs, np.ones(8, np.float32), (40, 20))
+    return Reading(decoded, likelihood, log_probs, np.ones(8, np.float32), Place((40, 20), (0, 20), range(0, 45, 5)))
 
 
 def test_views_are_weighed_by_hand() -> None:
@@ -193,7 +193,9 @@ def test_letters_keep_their_own_doubt_when_views_are_weighed() -> None:
         log_probs = np.log(rows).astype(np.float32)
         decoded = constrained(pattern("[A-Z][0-9]", vocabulary))(log_probs, vocabulary)
         (likelihood,) = likelihoods([log_probs], [vocabulary.encode(decoded.text)])
-        seen.append(Reading(decoded, likelihood, log_probs, np.ones(8, np.float32), (40, 20)))
+        seen.append(
+            Reading(decoded, likelihood, log_probs, np.ones(8, np.float32), Place((40, 20), (0, 20), range(0, 45, 5)))
+        )
     best = agreed(vocabulary, seen)
     confidence = best.line.confidence
     assert best.line.text == "A3"
@@ -213,7 +215,9 @@ def test_views_that_see_nothing_are_heard_if_they_are_the_most(empty: int, text:
         log_probs = np.log(np.array(rows, dtype=np.float32))
         decoded = decoder(log_probs, vocabulary)
         (likelihood,) = likelihoods([log_probs], [vocabulary.encode(decoded.text)])
-        seen.append(Reading(decoded, likelihood, log_probs, np.ones(8, np.float32), (40, 20)))
+        seen.append(
+            Reading(decoded, likelihood, log_probs, np.ones(8, np.float32), Place((40, 20), (0, 20), range(0, 45, 5)))
+        )
     best = agreed(vocabulary, seen)
     found = best.line.confidence
     assert best.decoded.text == text

@@ -1,0 +1,56 @@
+"""Framing: what of a line picture a network is shown, which has seen neither wide gaps nor text lost in its crop.
+
+Beyond what it was trained on, its letters come out too small, and in the middle of a long stretch with nothing to see it
+is no longer sure that there is nothing.
+"""
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from simpleocr.image import ink
+from simpleocr.preprocessing import Lines
+
+LOOSE = 0.35  # of the height of a picture: ink that is lower is looked at more closely
+ROOM = 0.5  # of the height of the ink that is left above and below it
+LEAST = 10  # pixels of ink, in height, from which on that is done: lower is a full stop, a dash or too small to read
+WORD = 1.5  # width over height of ink that may be a word
+SOLID = 0.75  # of the ink's box: with more, it is a dash or a block
+GAP, KEPT = (
+    2.0,
+    1.5,
+)  # heights of a tensor: columns with nothing to see in a row that are cut down, and how many are left
+FLAT = 0.08  # of the contrast of a line: a column that has less has nothing to see
+
+
+def closer(image: Image.Image) -> tuple[int, int]:
+    """(top, bottom) of the rows of a line picture that are shown: all, but where its text has far too much room."""
+    inked = ink(image.convert("L"))
+    rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
+    if not len(rows):
+        return 0, image.height
+    top, bottom = int(rows[0]), int(rows[-1]) + 1
+    height, width = bottom - top, int(columns[-1]) + 1 - int(columns[0])
+    if not LEAST <= height < LOOSE * image.height or width < WORD * height:
+        return 0, image.height
+    if inked[top:bottom, columns[0] : columns[-1] + 1].mean() > SOLID:
+        return 0, image.height
+    room = round(ROOM * height)
+    return max(0, top - room), min(image.height, bottom + room)
+
+
+def seen_columns(line: Lines) -> npt.NDArray[np.intp]:
+    """The columns of a line tensor (1, H, W) that are shown: all, but the middle of long stretches with nothing to see."""
+    grey = line[0]
+    height, width = grey.shape
+    nothing = FLAT * max(float(np.ptp(grey)), 1e-6)
+    flat = np.ptp(grey, axis=0) <= nothing
+    steps = np.abs(np.diff(grey.mean(axis=0), prepend=np.inf)) > nothing
+    starts = np.flatnonzero(flat & (steps | ~np.concatenate([[False], flat[:-1]])))
+    ends = np.flatnonzero(flat & np.concatenate([steps[1:] | ~flat[1:], [True]])) + 1
+    shown = np.ones(width, dtype=bool)
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        if end - start > GAP * height:
+            half = round(KEPT * height / 2)
+            shown[start + half : end - half] = False
+    return np.flatnonzero(shown)
