@@ -12,8 +12,9 @@ from simpleocr.geometry import Polygon, Transform, box_to_polygon
 from simpleocr.image import InputError
 from simpleocr.likelihood import likelihoods
 from simpleocr.live import FORGOTTEN, REMEMBERED, SETTLED, Live, Track, followed
+from simpleocr.preprocessing import COLUMN_STRIDE
 from simpleocr.reader import OCR
-from simpleocr.recognition import Reading
+from simpleocr.recognition import Place, Reading
 from simpleocr.vocabulary import BLANK, VOCABULARIES
 from training.simple import line
 
@@ -35,7 +36,9 @@ def reading(text: str, doubtful: dict[int, str] | None = None) -> Reading:
     logs = np.log(log_probs / log_probs.sum(axis=1, keepdims=True)).astype(np.float32)
     decoded = greedy(logs, VOCABULARY)
     (likelihood,) = likelihoods([logs], [VOCABULARY.encode(decoded.text)], VOCABULARY.space)
-    return Reading(decoded, likelihood, logs, (100, 30), 100 / len(logs))
+    columns = COLUMN_STRIDE * len(logs)
+    place = Place((100, 30), (0, 30), [100 * i / columns for i in range(columns + 1)])
+    return Reading(decoded, likelihood, logs, np.ones(columns, np.float32), place)
 
 
 def seen_at(
