@@ -26,13 +26,9 @@ def export_onnx(name: str | os.PathLike[str], path: Path, *, quantized: bool = F
         quantized: in whole numbers; a CRNN's LSTM is an operator of ONNX Runtime's own then.
 
     Raises:
-        ModelError: names the model and the fault, or the file that cannot be written.
+        ModelError: names the model and the fault, the file that cannot be written, or the package that is not installed.
     """
     source = locate(name)
-    try:
-        import onnx  # noqa: F401 - what the graphs are made with
-    except ImportError as error:
-        raise ModelError("export to ONNX needs the extra: pip install 'simpleocr[onnx]'") from error
     try:
         if _architecture(source) == "linenet":
             model = linenet_graph(*read_linenet(source), quantized=quantized)

@@ -6,7 +6,8 @@ with those it meets, by an operator of ONNX Runtime's own; the classifier stays 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from simpleocr.config import BACKBONES, SIZES, STRIDES, CRNNConfig, LineNetConfig
 from simpleocr.low_rank import factors
+from simpleocr.modelfile import ModelError
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -41,6 +43,7 @@ def crnn_graph(config: CRNNConfig, tensors: Tensors, *, quantized: bool = False)
 
     Raises:
         ValueError: quantized without ranges.
+        ModelError: the package onnx is not installed.
     """
     graph = _Graph(tensors, _checked(config.ranges) if quantized else ())
     backbone = BACKBONES[config.backbone]
@@ -73,6 +76,7 @@ def linenet_graph(config: LineNetConfig, tensors: Tensors, *, quantized: bool = 
 
     Raises:
         ValueError: quantized without ranges.
+        ModelError: the package onnx is not installed.
     """
     graph = _Graph(tensors, _checked(config.ranges) if quantized else ())
     _, blocks, _ = SIZES[config.size]
@@ -100,6 +104,19 @@ def activations(model: "ModelProto") -> list[str]:
     return [str(name) for name in json.loads(names)]
 
 
+@contextmanager
+def optional_packages() -> Iterator[None]:
+    """Around imports of what only ONNX needs.
+
+    Raises:
+        ModelError: it is not installed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise ModelError(f"ONNX needs two more packages, pip install onnx onnxruntime: {error}") from error
+
+
 @dataclass(frozen=True)
 class Steps:
     """Of a value in whole numbers.
@@ -125,7 +142,8 @@ class _Graph:
     """
 
     def __init__(self, tensors: Tensors, ranges: Ranges = ()) -> None:
-        from onnx import helper, numpy_helper
+        with optional_packages():
+            from onnx import helper, numpy_helper
 
         self._helper, self._numpy_helper = helper, numpy_helper
         self._tensors = tensors
