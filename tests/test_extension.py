@@ -18,6 +18,9 @@ def test_old_ids_stay_and_nothing_comes_twice() -> None:
     assert new.characters == old.characters + "éß"
     assert new.encode("abc") == old.encode("abc")
     assert old.extend("abc") == old
+    assert VOCABULARIES["digits"].extend(" a").characters == "0123456789 a", "a space is a character like any other"
+    with pytest.raises(VocabularyError, match="control"):
+        old.extend("é\n")
     with pytest.raises(VocabularyError, match="surrogate"):
         old.extend("\ud800")
 

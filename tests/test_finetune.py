@@ -14,10 +14,10 @@ from PIL import Image, ImageDraw, ImageFont
 from simpleocr import CRNN
 from simpleocr.config import CRNNConfig
 from simpleocr.onnx_runtime import OnnxCRNN
-from simpleocr.vocabulary import VOCABULARIES
+from simpleocr.vocabulary import VOCABULARIES, VocabularyError
 from training import finetune, train
 from training.data import open_corpus
-from training.finetune import blended, split_own
+from training.finetune import blended, lacking, split_own
 from training.outcome import Figures, measured
 from training.settings import parse
 from training.teaching import Corrections, TeachingError, card, learn
@@ -119,6 +119,15 @@ def test_a_model_that_lost_too_much_is_mixed_with_the_old_or_refused(
         finetune.main(
             [str(folder), "--out", str(tmp_path / "c"), "--init", tiny, "--max_steps", "1", "--replay_lines", "32"]
         )
+
+
+def test_a_model_without_a_space_learns_it_from_texts_that_have_one() -> None:
+    digits = VOCABULARIES["digits"]
+    assert lacking(digits, "", ["1 2", "1\ue000", "é"]) == " é", "what no vocabulary can have is passed over in texts"
+    assert lacking(digits, "ß é", ["12", "éa"]) == "ß éa"
+    assert lacking(VOCABULARIES["ascii"], "a b", ["1 2"]) == ""
+    with pytest.raises(VocabularyError, match="nothing to draw"):
+        lacking(digits, "\ue000", [])
 
 
 def test_what_the_user_can_mend_is_one_sentence(tmp_path: Path, tiny: str) -> None:
