@@ -232,6 +232,8 @@ def test_what_an_expression_makes_is_accepted(data: st.DataObject) -> None:
         ("a{3,0}", "the smaller first"),
         ("  a", "no text that the model can write"),
         ("a{999}", "from 0 to 200"),
+        pytest.param(f"a{{{'9' * 5000}}}", "from 0 to 200", id="more digits than Python takes for a number"),
+        pytest.param(f"a{{1,{'9' * 5000}}}", "from 0 to 200", id="as the greatest, too"),
         ("[ab", "unexpected end"),
         ("(?=a)", "looks around"),
         (r"(a)\1", "escape"),
