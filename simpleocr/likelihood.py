@@ -256,16 +256,13 @@ def align(log_probs: LogProbs, ids: Sequence[int]) -> list[tuple[int, int]]:
         back[t] = ways.argmax(axis=0)
         best = np.maximum(ways.max(axis=0) + log_probs[t, states], NEVER)
     state = len(states) - 1 if best[-1] > best[-2] else len(states) - 2
-    path = [state]
-    for t in range(len(log_probs) - 1, 0, -1):
+    starts, ends = [0] * len(ids), [0] * len(ids)
+    for t in range(len(log_probs) - 1, -1, -1):
+        if state % 2:
+            starts[state // 2] = t
+            ends[state // 2] = ends[state // 2] or t + 1
         state -= int(back[t, state])
-        path.append(state)
-    path.reverse()
-    spans = []
-    for character in range(len(ids)):
-        of = [t for t, state in enumerate(path) if state == 2 * character + 1]
-        spans.append((of[0], of[-1] + 1))
-    return spans
+    return list(zip(starts, ends, strict=True))
 
 
 def _chains(
