@@ -31,7 +31,8 @@ def test_calibration_error_by_hand() -> None:
 
 def test_equal_confidences_share_a_bin() -> None:
     right = [True] * 900 + [False] * 100
-    assert metrics.calibration_bins(confidences=[0.9] * 1000, right=right) == [(pytest.approx(0.9), 0.9, 1000)]
+    ((confidence, share, count),) = metrics.calibration_bins(confidences=[0.9] * 1000, right=right)
+    assert [confidence, share, count] == pytest.approx([0.9, 0.9, 1000])
     assert metrics.calibration_error(confidences=[0.9] * 1000, right=right) == pytest.approx(0)
     # whichever of the equal ones come first: the edge after two would part the three
     for order in ([True, False, False], [False, False, True]):
