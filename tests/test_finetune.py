@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import sys
 import zipfile
 from argparse import Namespace
 from pathlib import Path
@@ -211,9 +212,20 @@ def test_learning_in_a_process_tells_how_it_stands_and_what_went_wrong(tmp_path:
     assert "no such corpus" in last.what
 
 
+def test_learning_is_not_kept_waiting_by_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    talks = tmp_path / "python"
+    talks.write_text("#!/bin/sh\nhead -c 300000 /dev/zero\necho 'training.finetune: no more' >&2\nexit 2\n")
+    talks.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(talks))
+    (last,) = list(learn(tmp_path, tmp_path / "out", init="english"))
+    assert last.what == "no more"
+
+
 def test_the_card_says_what_was_measured(tiny: str) -> None:
     figures = {"samples": 5, "cer": 0.25, "accuracy": 0.5}
     report = {f"{kind}_{when}": figures for kind in ("own", "general") for when in ("before", "after")}
     text = card(CRNN.from_pretrained(tiny), {**report, "own_held_out": True, "trained_on": 20}, "user/mine")
     assert "corrected lines, held out | 5 | 0.2500" in text
     assert "not measured" not in text
+    assert "Taught by 20 corrected lines." in text
+    assert "not measured" in CRNN.from_pretrained(tiny).model_card()
