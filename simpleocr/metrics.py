@@ -110,16 +110,6 @@ def _gaps(text: str) -> set[int]:
     return set(lengths[:-1])
 
 
-def space_precision_recall(*, predictions: Sequence[str], targets: Sequence[str]) -> tuple[float, float]:
-    """Of the spaces written, the share that are there; of those that are there, the share written; 1 where none is."""
-    right = written = there = 0
-    for prediction, target in zip(predictions, targets, strict=True):
-        written += prediction.count(" ")
-        there += target.count(" ")
-        right += right_spaces(prediction=prediction, target=target)
-    return (right / written if written else 1.0, right / there if there else 1.0)
-
-
 def confusions(*, predictions: Sequence[str], targets: Sequence[str]) -> Counter[tuple[str, str]]:
     """How often each (of the target, of the prediction) pair was an error; "" stands for nothing."""
     counts: Counter[tuple[str, str]] = Counter()

@@ -5,6 +5,8 @@ The layout is plain safetensors: 8 bytes of length, a JSON table, the tensors. I
 
     format    the version of this layout
     sha256    of that JSON without this key, and of every tensor: see checksum()
+
+Beside these two, "dtype" says nothing of the network either, but how its tensors are stored.
 """
 
 import hashlib
