@@ -5,7 +5,7 @@ import torch
 
 from simpleocr import CRNN, Vocabulary
 from simpleocr.config import CRNNConfig
-from simpleocr.extension import LOOK_ALIKES, extended, look_alike
+from simpleocr.extension import LOOK_ALIKES, RARELY, extended, look_alike
 from simpleocr.vocabulary import VOCABULARIES, VocabularyError
 from tests.test_inference import trained
 from tests.test_onnx import line
@@ -43,6 +43,8 @@ def test_new_characters_start_near_what_they_look_like() -> None:
         (own,), (other,) = larger.vocabulary.encode(character), larger.vocabulary.encode(like)
         far = [(weight[own] - row).norm().item() for row in weight[1 : network.vocabulary.num_classes]]
         assert 1 + far.index(min(far)) == other
+        # but what is new is less likely at first: it should not take the other's place unlearned
+        assert larger.classifier.bias[own].item() == pytest.approx(larger.classifier.bias[other].item() - RARELY)
     assert look_alike("Å") == "A"
     assert look_alike("ø") == "o"
     assert look_alike("한") not in network.vocabulary.characters

@@ -294,6 +294,12 @@ def test_it_reads_without_torch_and_without_asking_the_hub() -> None:
     assert done.stdout.strip()
 
 
+def test_memory_of_every_width_is_not_kept(tmp_path: Path) -> None:
+    network = OnnxCRNN.load(stored(tmp_path, trained("tiny")))
+    for running in (network._session, network._single):
+        assert running.get_session_options().enable_cpu_mem_arena is False
+
+
 @pytest.mark.parametrize("missing", ["onnx", "onnxruntime"])
 def test_a_package_that_is_not_installed_is_one_clear_error(
     missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
