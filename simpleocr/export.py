@@ -5,7 +5,7 @@ import os
 import warnings
 from pathlib import Path
 
-from simpleocr.modelfile import ModelError, read_header, write_atomically
+from simpleocr.modelfile import ModelError, architecture_of, read_header, write_atomically
 from simpleocr.models import locate
 from simpleocr.onnx_graph import crnn_graph, linenet_graph
 from simpleocr.onnx_runtime import read_crnn, read_linenet
@@ -30,7 +30,7 @@ def export_onnx(name: str | os.PathLike[str], path: Path, *, quantized: bool = F
     """
     source = locate(name)
     try:
-        if _architecture(source) == "linenet":
+        if architecture_of(read_header(source)) == "linenet":
             model = linenet_graph(*read_linenet(source), quantized=quantized)
         else:
             model = crnn_graph(*read_crnn(source), quantized=quantized)
@@ -86,7 +86,7 @@ def export_torchscript(name: str | os.PathLike[str], path: Path) -> None:
 
     source = locate(name)
     network: nn.Module
-    if _architecture(source) == "linenet":
+    if architecture_of(read_header(source)) == "linenet":
         line_net = LineNet.from_pretrained(source)
         network, header, rows = Find(line_net), line_net.to_header(), EXAMPLE
     else:
@@ -98,8 +98,3 @@ def export_torchscript(name: str | os.PathLike[str], path: Path) -> None:
         extra = {"simpleocr.json": json.dumps(header, ensure_ascii=False, sort_keys=True)}
         data = traced.save_to_buffer(_extra_files=extra)
     write_atomically(path, data)
-
-
-def _architecture(path: Path) -> object:
-    architecture = read_header(path).get("architecture")
-    return architecture.get("name") if isinstance(architecture, dict) else None

@@ -109,6 +109,12 @@ def read_header(path: Path) -> dict[str, JSON]:
         return _read_table(path, file, size)[0]
 
 
+def architecture_of(header: Mapping[str, JSON]) -> JSON:
+    """The name of the network that a header describes; None where it says none."""
+    architecture = header.get("architecture")
+    return architecture.get("name") if isinstance(architecture, dict) else None
+
+
 def read_tensors(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
     """The tensors of a model file as float32, after the whole file has been checked against its checksum.
 

@@ -12,7 +12,16 @@ from huggingface_hub import ModelHubMixin
 from torch import nn
 
 from simpleocr import hub
-from simpleocr.modelfile import FORMAT, OWN_KEYS, ModelError, read_header, read_tensors, write_atomically, write_model
+from simpleocr.modelfile import (
+    FORMAT,
+    OWN_KEYS,
+    ModelError,
+    architecture_of,
+    read_header,
+    read_tensors,
+    write_atomically,
+    write_model,
+)
 from simpleocr.models import MODEL_FILE, local_path, locate
 
 STORAGE_DTYPES = {"float16": torch.float16, "float32": torch.float32}
@@ -92,9 +101,7 @@ class PretrainedModel(ModelHubMixin, library_name="simpleocr", pipeline_tag="ima
     @classmethod
     def _load(cls, path: Path) -> Self:
         header = read_header(path)
-        architecture = header.get("architecture")
-        name = architecture.get("name") if isinstance(architecture, dict) else None
-        if name != cls.architecture:
+        if (name := architecture_of(header)) != cls.architecture:
             raise ModelError(f"{path}: holds the architecture {name!r}, {cls.__name__} is {cls.architecture!r}")
         dtype = STORAGE_DTYPES.get(str(header.get("dtype")))
         if dtype is None:

@@ -20,7 +20,7 @@ from simpleocr.crnn import CRNN
 from simpleocr.detection import detect_lines
 from simpleocr.image import InputError
 from simpleocr.linenet import LineNet
-from simpleocr.modelfile import ModelError, read_header
+from simpleocr.modelfile import ModelError, architecture_of, read_header
 from simpleocr.models import locate
 from simpleocr.onnx_graph import crnn_graph, linenet_graph
 from simpleocr.onnx_runtime import measured_ranges, read_linenet
@@ -89,8 +89,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error("--limit must be at least 1")
     try:
         path = locate(args.model)
-        architecture = read_header(path).get("architecture")
-        pages = isinstance(architecture, dict) and architecture.get("name") == "linenet"
+        pages = architecture_of(read_header(path)) == LineNet.architecture
         network = (of_pages if pages else of_lines)(path, args.dataset, args.split, args.limit)
         network.save_pretrained(args.out)
     except (ModelError, DataError, InputError, ValueError, OSError) as error:
