@@ -8,6 +8,7 @@ from simpleocr.preprocessing import Preprocessing
 from simpleocr.vocabulary import Vocabulary, VocabularyError
 
 SECTIONS = {"architecture", "vocabulary", "preprocessing", "calibration", "language", "training"}  # of a CRNN's header
+MOST = 1e9  # of any number of a header; none is infinite, either
 ROW_STRIDE = 8  # the CNN keeps H / 8 rows; their weighted mean is a timestep
 
 
@@ -105,7 +106,7 @@ class CRNNConfig:
         temperature = calibration["temperature"]
         for name, value in {**preprocessing, "temperature": temperature, **language}.items():
             if not _is_number(value):
-                raise ValueError(f"{name} is {value!r}, not a number")
+                raise ValueError(f"{name} is {value!r:.40}, not a number that can be used")
         whole = {name: preprocessing[name] for name in ("height", "max_width")} | language
         for name, value in whole.items():
             if not isinstance(value, int):
@@ -171,7 +172,7 @@ class LineNetConfig:
         if architecture["name"] != "linenet":
             raise ValueError(f"the architecture is {architecture['name']!r}, not 'linenet'")
         if not _is_number(calibration["threshold"]):
-            raise ValueError(f"threshold is {calibration['threshold']!r}, not a number")
+            raise ValueError(f"threshold is {calibration['threshold']!r:.40}, not a number that can be used")
         return cls(str(architecture["size"]), float(calibration["threshold"]), _ranges(calibration))
 
 
@@ -199,7 +200,8 @@ def _section(
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether a value of JSON is a number; one that no float comes near, whole as it may be, counts as none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MOST
 
 
 def _ranges_section(ranges: tuple[tuple[float, float], ...]) -> dict[str, Any]:
@@ -212,7 +214,7 @@ def _ranges(calibration: Mapping[str, Any]) -> tuple[tuple[float, float], ...]:
     if not isinstance(ranges, list) or not all(
         isinstance(pair, list) and len(pair) == 2 and all(_is_number(value) for value in pair) for pair in ranges
     ):
-        raise ValueError("ranges are not pairs of numbers")
+        raise ValueError("ranges are not pairs of numbers that can be used")
     return tuple((float(low), float(high)) for low, high in ranges)
 
 

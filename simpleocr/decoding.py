@@ -110,8 +110,7 @@ def beam(
     if constraint is None:
         return decoded
     masses = constraint.beginnings(log_probs, best.ids)
-    steps_down = [after - before for before, after in pairwise(masses)]
-    allowed = Likelihood(masses[-1] - masses[0], tuple(steps_down[:-1]), steps_down[-1])
+    allowed = Likelihood(masses[-1] - masses[0], tuple(after - before for before, after in pairwise(masses[:-1])))
     return replace(decoded, log_mass=masses[0], allowed=allowed)
 
 

@@ -5,7 +5,7 @@ import os
 import warnings
 from pathlib import Path
 
-from simpleocr.modelfile import ModelError, architecture, read_header, write_atomically
+from simpleocr.modelfile import ModelError, architecture_of, read_header, write_atomically
 from simpleocr.models import locate
 from simpleocr.onnx_graph import crnn_graph, linenet_graph
 from simpleocr.onnx_runtime import read_crnn, read_linenet
@@ -26,11 +26,11 @@ def export_onnx(name: str | os.PathLike[str], path: Path, *, quantized: bool = F
         quantized: in whole numbers; a CRNN's LSTM is an operator of ONNX Runtime's own then.
 
     Raises:
-        ModelError: names the model and the fault, or the file that cannot be written.
+        ModelError: names the model and the fault, the file that cannot be written, or the package that is not installed.
     """
     source = locate(name)
     try:
-        if architecture(read_header(source)) == "linenet":
+        if architecture_of(read_header(source)) == "linenet":
             model = linenet_graph(*read_linenet(source), quantized=quantized)
         else:
             model = crnn_graph(*read_crnn(source), quantized=quantized)
@@ -86,7 +86,7 @@ def export_torchscript(name: str | os.PathLike[str], path: Path) -> None:
 
     source = locate(name)
     network: nn.Module
-    if architecture(read_header(source)) == "linenet":
+    if architecture_of(read_header(source)) == "linenet":
         line_net = LineNet.from_pretrained(source)
         network, header, rows = Find(line_net), line_net.to_header(), EXAMPLE
     else:

@@ -2,9 +2,10 @@
 
 import glob
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,11 +34,13 @@ def find_inputs(given: Sequence[str]) -> list[Input]:
     A file that is not there is one all the same: it is told of when it is read.
 
     Raises:
-        ValueError: a folder without pictures, or a pattern that fits nothing.
+        ValueError: a folder without pictures, a pattern that fits nothing, or an empty name.
     """
     found: list[tuple[str, Path]] = []
     for name in given:
         path = Path(name)
+        if not name:  # often a variable that is not set; a Path would take it for the current folder
+            raise ValueError("an input without a name")
         if name == "-":
             found.append((name, Path("stdin")))
         elif path.is_dir():
@@ -54,13 +57,19 @@ def find_inputs(given: Sequence[str]) -> list[Input]:
         else:
             found.append((name, Path(path.name)))
     stems = Counter(place.with_suffix("") for _, place in found)
-    inputs, taken = [], Counter[Path]()
-    for source, place in found:
-        # a.png and a.jpg keep their suffixes; files of one name from several folders are numbered
-        place = place.with_suffix("") if stems[place.with_suffix("")] == 1 else place
-        taken[place] += 1
-        inputs.append(Input(source, place if taken[place] == 1 else place.with_name(f"{place.name}-{taken[place]}")))
-    return inputs
+    # a.png and a.jpg keep their suffixes; files of one name from several folders are numbered
+    places = [place.with_suffix("") if stems[place.with_suffix("")] == 1 else place for _, place in found]
+    taken = set(places)
+    names = {place: _names(place, taken) for place in taken}
+    return [Input(source, next(names[place])) for (source, _), place in zip(found, places, strict=True)]
+
+
+def _names(place: Path, taken: Set[Path]) -> Iterator[Path]:
+    """A name, and for others that have it the same with numbers, as long as nothing is called so already."""
+    yield place
+    for number in count(2):
+        if (name := place.with_name(f"{place.name}-{number}")) not in taken:
+            yield name
 
 
 def with_suffix(path: Path, suffix: str) -> Path:

@@ -31,14 +31,12 @@ class Likelihood:
 
     Args:
         log_prob: logarithm of P(text | image); NEVER where the timesteps are too few for it.
-        log_chars: for each character, the logarithm of P(this one comes next | those before it are right); they and
-            `log_end` add up to `log_prob`.
-        log_end: the logarithm of P(nothing follows | all characters are right).
+        log_chars: for each character, the logarithm of P(this one comes next | those before it are right); what
+            they lack of `log_prob` is that of P(nothing follows | all characters are right).
     """
 
     log_prob: float
     log_chars: tuple[float, ...]
-    log_end: float
 
 
 def likelihoods(lines: Sequence[LogProbs], texts: Sequence[Sequence[int]], space: int = -1) -> list[Likelihood]:
@@ -71,8 +69,7 @@ def likelihoods(lines: Sequence[LogProbs], texts: Sequence[Sequence[int]], space
 def _likelihood(prefixes: Sequence[float]) -> Likelihood:
     """From the logarithms of the mass of all texts that begin with the first 1, 2, ... characters, and of the text."""
     falling = np.minimum.accumulate([0.0, *prefixes]).tolist()
-    steps_down = [after - before for before, after in pairwise(falling)]
-    return Likelihood(falling[-1], tuple(steps_down[:-1]), steps_down[-1])
+    return Likelihood(falling[-1], tuple(after - before for before, after in pairwise(falling[:-1])))
 
 
 @dataclass(frozen=True)
@@ -256,16 +253,13 @@ def align(log_probs: LogProbs, ids: Sequence[int]) -> list[tuple[int, int]]:
         back[t] = ways.argmax(axis=0)
         best = np.maximum(ways.max(axis=0) + log_probs[t, states], NEVER)
     state = len(states) - 1 if best[-1] > best[-2] else len(states) - 2
-    path = [state]
-    for t in range(len(log_probs) - 1, 0, -1):
+    starts, ends = [0] * len(ids), [0] * len(ids)
+    for t in range(len(log_probs) - 1, -1, -1):
+        if state % 2:
+            starts[state // 2] = t
+            ends[state // 2] = ends[state // 2] or t + 1
         state -= int(back[t, state])
-        path.append(state)
-    path.reverse()
-    spans = []
-    for character in range(len(ids)):
-        of = [t for t, state in enumerate(path) if state == 2 * character + 1]
-        spans.append((of[0], of[-1] + 1))
-    return spans
+    return list(zip(starts, ends, strict=True))
 
 
 def _chains(

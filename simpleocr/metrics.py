@@ -1,6 +1,7 @@
 """Metrics: edit distance, CER, WER, exact match under named normalisations, spaces, confusions, and calibration."""
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import accumulate, pairwise
@@ -109,16 +110,6 @@ def _gaps(text: str) -> set[int]:
     return set(lengths[:-1])
 
 
-def space_precision_recall(*, predictions: Sequence[str], targets: Sequence[str]) -> tuple[float, float]:
-    """Of the spaces written, the share that are there; of those that are there, the share written; 1 where none is."""
-    right = written = there = 0
-    for prediction, target in zip(predictions, targets, strict=True):
-        written += prediction.count(" ")
-        there += target.count(" ")
-        right += right_spaces(prediction=prediction, target=target)
-    return (right / written if written else 1.0, right / there if there else 1.0)
-
-
 def confusions(*, predictions: Sequence[str], targets: Sequence[str]) -> Counter[tuple[str, str]]:
     """How often each (of the target, of the prediction) pair was an error; "" stands for nothing."""
     counts: Counter[tuple[str, str]] = Counter()
@@ -134,11 +125,14 @@ def calibration_bins(
 ) -> list[tuple[float, float, int]]:
     """Samples in order of confidence, in bins of equal size: (mean confidence, share that is right, samples) of each.
 
-    Bins of equal size and not of equal width: most confidences are close to 1, and a bin of three says nothing.
+    Bins of equal size and not of equal width: most confidences are close to 1, and a bin of three says nothing. Samples
+    of equal confidence share a bin, however many they are: an order among them would say what confidence does not.
     """
-    order = sorted(zip(confidences, right, strict=True))
-    edges = [len(order) * i // bins for i in range(bins + 1)]
-    groups = [order[low:high] for low, high in pairwise(edges) if high > low]
+    order = sorted(zip(confidences, right, strict=True), key=lambda pair: pair[0])
+    ends = [i for i in range(1, len(order) + 1) if i == len(order) or order[i][0] != order[i - 1][0]]
+    wanted = {len(order) * i // bins for i in range(1, bins + 1)} - {0}
+    edges = sorted({0, *(ends[bisect_left(ends, edge)] for edge in wanted)})
+    groups = [order[low:high] for low, high in pairwise(edges)]
     return [
         (sum(c for c, _ in group) / len(group), sum(r for _, r in group) / len(group), len(group)) for group in groups
     ]

@@ -5,6 +5,8 @@ The layout is plain safetensors: 8 bytes of length, a JSON table, the tensors. I
 
     format    the version of this layout
     sha256    of that JSON without this key, and of every tensor: see checksum()
+
+Beside these two, "dtype" says nothing of the network either, but how its tensors are stored.
 """
 
 import hashlib
@@ -107,8 +109,8 @@ def read_header(path: Path) -> dict[str, JSON]:
         return _read_table(path, file, size)[0]
 
 
-def architecture(header: Mapping[str, JSON]) -> JSON:
-    """The name of the network that a header describes; None where it has none."""
+def architecture_of(header: Mapping[str, JSON]) -> JSON:
+    """The name of the network that a header describes; None where it says none."""
     section = header.get("architecture")
     return section.get("name") if isinstance(section, dict) else None
 
@@ -119,7 +121,7 @@ def check_architecture(path: Path, header: Mapping[str, JSON], wanted: str) -> N
     Raises:
         ModelError: it is of another, or of none.
     """
-    if (found := architecture(header)) != wanted:
+    if (found := architecture_of(header)) != wanted:
         raise ModelError(f"{path}: holds the architecture {found!r}, where {wanted!r} is needed")
 
 

@@ -6,7 +6,8 @@ with those it meets, by an operator of ONNX Runtime's own; the classifier stays 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 OPSET = 17
 IR_VERSION = 8  # of the opset's time, so that runtimes of years ago read it
-MISSING = "ONNX needs two libraries: pip install onnx onnxruntime"
 MICROSOFT = "com.microsoft"  # the domain of the operators that ONNX Runtime has beyond the standard
 EPSILON = 1e-5  # of BatchNorm2d
 LEVELS = 255  # of an 8-bit activation; a weight has -127..127
@@ -43,6 +43,7 @@ def crnn_graph(config: CRNNConfig, tensors: Tensors, *, quantized: bool = False)
 
     Raises:
         ValueError: quantized without ranges.
+        ModelError: the package onnx is not installed.
     """
     graph = _Graph(tensors, _checked(config.ranges) if quantized else ())
     backbone = BACKBONES[config.backbone]
@@ -75,6 +76,7 @@ def linenet_graph(config: LineNetConfig, tensors: Tensors, *, quantized: bool = 
 
     Raises:
         ValueError: quantized without ranges.
+        ModelError: the package onnx is not installed.
     """
     graph = _Graph(tensors, _checked(config.ranges) if quantized else ())
     _, blocks, _ = SIZES[config.size]
@@ -100,6 +102,19 @@ def activations(model: "ModelProto") -> list[str]:
     """The values of a graph in floats whose ranges one in whole numbers needs, in order."""
     (names,) = [entry.value for entry in model.metadata_props if entry.key == "activations"]
     return [str(name) for name in json.loads(names)]
+
+
+@contextmanager
+def optional_packages() -> Iterator[None]:
+    """Around imports of what only ONNX needs.
+
+    Raises:
+        ModelError: it is not installed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise ModelError(f"ONNX needs two more packages, pip install onnx onnxruntime: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -130,10 +145,8 @@ class _Graph:
     """
 
     def __init__(self, tensors: Tensors, ranges: Ranges = ()) -> None:
-        try:
+        with optional_packages():
             from onnx import helper, numpy_helper
-        except ImportError as error:
-            raise ModelError(MISSING) from error
 
         self._helper, self._numpy_helper = helper, numpy_helper
         self._tensors = tensors

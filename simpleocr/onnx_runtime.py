@@ -16,7 +16,7 @@ from simpleocr.config import CRNNConfig, LineNetConfig
 from simpleocr.language import TENSORS, Language
 from simpleocr.likelihood import LogProbs
 from simpleocr.modelfile import OWN_KEYS, ModelError, check_architecture, read_header, read_tensors
-from simpleocr.onnx_graph import MISSING, activations, crnn_graph, linenet_graph
+from simpleocr.onnx_graph import activations, crnn_graph, linenet_graph, optional_packages
 from simpleocr.preprocessing import Lines, Preprocessing
 from simpleocr.shapes import Shape, crnn_shapes, linenet_shapes
 from simpleocr.vocabulary import Vocabulary
@@ -39,6 +39,7 @@ class OnnxCRNN:
 
     Raises:
         ValueError: a language that is no tree, or quantized without ranges.
+        ModelError: onnx or onnxruntime is not installed.
     """
 
     def __init__(self, config: CRNNConfig, tensors: Mapping[str, Array], *, quantized: bool = False) -> None:
@@ -58,12 +59,12 @@ class OnnxCRNN:
         """The CRNN of a model file.
 
         Raises:
-            ModelError: names the file and the fault.
+            ModelError: names the file and the fault, or the package that is not installed.
         """
         config, tensors = read_crnn(path)
         try:
             return cls(config, tensors, quantized=quantized)
-        except ModelError:  # of what is not installed, not of this file
+        except ModelError:  # a package is missing, which is not this file's fault
             raise
         except ValueError as error:
             raise ModelError(f"{path}: {error}") from error
@@ -102,6 +103,7 @@ class OnnxLineNet:
 
     Raises:
         ValueError: quantized without ranges.
+        ModelError: onnx or onnxruntime is not installed.
     """
 
     def __init__(self, config: LineNetConfig, tensors: Mapping[str, Array], *, quantized: bool = False) -> None:
@@ -113,12 +115,12 @@ class OnnxLineNet:
         """The LineNet of a model file.
 
         Raises:
-            ModelError: names the file and the fault.
+            ModelError: names the file and the fault, or the package that is not installed.
         """
         config, tensors = read_linenet(path)
         try:
             return cls(config, tensors, quantized=quantized)
-        except ModelError:  # of what is not installed, not of this file
+        except ModelError:  # a package is missing, which is not this file's fault
             raise
         except ValueError as error:
             raise ModelError(f"{path}: {error}") from error
@@ -178,12 +180,10 @@ def session(model: bytes, threads: int) -> Any:
     """An InferenceSession for a graph, with so many threads.
 
     Raises:
-        ModelError: ONNX Runtime is not installed.
+        ModelError: onnxruntime is not installed.
     """
-    try:
+    with optional_packages():
         from onnxruntime import InferenceSession, SessionOptions
-    except ImportError as error:
-        raise ModelError(MISSING) from error
     options = SessionOptions()
     options.intra_op_num_threads = threads
     # memory of every size that was ever needed would be kept: of lines that is every width
@@ -198,6 +198,9 @@ def measured_ranges(model: "ModelProto", images: Iterable[Lines]) -> Ranges:
     Args:
         model: a graph in floats, as crnn_graph() or linenet_graph() makes it.
         images: (B, 1, H, W) of its input; some hundred lines or some ten pages are enough.
+
+    Raises:
+        ValueError: there are no images.
     """
     from onnx import ModelProto, TensorProto, helper
 
@@ -209,8 +212,11 @@ def measured_ranges(model: "ModelProto", images: Iterable[Lines]) -> Ranges:
     watched.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names)
     running = session(watched.SerializeToString(), thread_count())
     lows, highs = np.zeros(1 + len(names)), np.zeros(1 + len(names))
+    seen: list[Array] = []
     for image in images:
         seen = [image, *running.run(None, {"image": image})]
         lows = np.minimum(lows, [values.min() for values in seen])
         highs = np.maximum(highs, [values.max() for values in seen])
+    if not seen:  # ranges of nothing would be stored as if they were measured
+        raise ValueError("no picture that could be read: nothing to measure ranges on")
     return tuple(zip(lows.tolist(), np.maximum(highs, lows + 1e-3).tolist(), strict=True))

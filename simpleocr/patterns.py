@@ -150,12 +150,15 @@ class _Parser:
             inside += c
         least, comma, most = inside.partition(",")
         if not (least.isdecimal() and (most.isdecimal() or not most)):
-            raise self.fault(f"{{{inside}}}, which is no number of times", begins)
+            raise self.fault(f"{{{inside[:20]}}}, which is no number of times", begins)
+        bounds = self.fault(f"{{{inside[:20]}}}: times go from 0 to {MOST_REPEATS}, the smaller first", begins)
+        if max(len(least), len(most)) > 9:  # of thousands of digits Python makes no number
+            raise bounds
         numbers = int(least), (int(most) if most else None) if comma else int(least)
         if max(n for n in numbers if n is not None) > MOST_REPEATS or (
             numbers[1] is not None and numbers[1] < numbers[0]
         ):
-            raise self.fault(f"{{{inside}}}: times go from 0 to {MOST_REPEATS}, the smaller first", begins)
+            raise bounds
         return numbers
 
     def atom(self, depth: int) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from simpleocr.document import Page, Word
 CODES = 255  # of one font; 0 is not used
 WIDTH = 0.5  # em of every glyph
 DOTS_PER_INCH = 150.0  # of a picture that does not say; a page of a PDF has a size
-QUALITY = 85  # of JPEG
+QUALITY, LONGEST = 85, 65_500  # of JPEG: there is none with longer sides, in pixels
 
 PROLOGUE = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n"
 CATALOG, PAGES, GLYPH = 1, 2, 3  # numbers of the objects that there is one of
@@ -104,7 +104,9 @@ class PdfWriter:
         self._write(f"xref\n0 {count}\n0000000000 65535 f \n{rows}{trailer}".encode("ascii"))
 
     def _picture(self, image: Image.Image) -> int:
-        """The picture as JPEG, grey where it has no colour."""
+        """The picture as JPEG, grey where it has no colour, and smaller where there can be none of its size."""
+        if max(image.size) > LONGEST:  # the page keeps its size
+            image = image.resize([max(1, side * LONGEST // max(image.size)) for side in image.size])
         if image.mode != "L":
             image = image.convert("RGB")
         colours = "DeviceGray" if image.mode == "L" else "DeviceRGB"

@@ -209,11 +209,16 @@ class PretrainedModel(ModelHubMixin, library_name="simpleocr", pipeline_tag="ima
                 token=token,
             )
 
-    def model_card(self, name: str = "path/to/this/folder") -> str:
-        """The text of README.md: what the network itself knows, and no claim beyond.
+    def model_card(
+        self,
+        name: str = "path/to/this/folder",
+        measured: str = "Its accuracy was not measured when this card was written.",
+    ) -> str:
+        """The text of README.md: what the network itself knows, and no claim beyond what was measured.
 
         Args:
             name: what the usage example loads.
+            measured: what is known of its accuracy, in Markdown.
         """
         header = self.to_header()
         data = self._hub_mixin_info.model_card_data
@@ -247,7 +252,9 @@ SimpleOCR is installed from its repository: the name `simpleocr` on PyPI belongs
 
 {chr(10).join(facts)}
 
-Its accuracy was not measured when this card was written. What the file says of itself:
+{measured}
+
+What the file says of itself:
 
 ```json
 {json.dumps(header, ensure_ascii=False, indent=2, sort_keys=True)}

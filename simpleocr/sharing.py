@@ -25,7 +25,7 @@ class _Call:
     lines: Sequence[Lines]
     done: bool = False
     found: list[LogProbs] = field(default_factory=list)
-    error: BaseException | None = None
+    error: Exception | None = None
 
     @property
     def widest(self) -> int:
@@ -73,21 +73,24 @@ class Shared:
         call = _Call(lines)
         with self._changed:
             self._waiting.append(call)
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: call.done or not self._busy)
-                if call.done:
-                    break
-                batch = self._next()
-                self._busy = True
-            try:
-                self._compute(batch)
-            finally:  # whatever happens to this thread, the others go on
+        try:
+            while True:
                 with self._changed:
-                    for one in batch:
-                        one.done = True
-                    self._busy = False
-                    self._changed.notify_all()
+                    self._changed.wait_for(lambda: call.done or not self._busy)
+                    if call.done:
+                        break
+                    batch = self._next()
+                    self._busy = True
+                try:
+                    self._compute(batch)
+                finally:  # what ends this thread is its own: the others go on, and first of all those of its batch
+                    with self._changed:
+                        self._waiting = [*(one for one in batch if not one.done and one is not call), *self._waiting]
+                        self._busy = False
+                        self._changed.notify_all()
+        finally:
+            with self._changed:
+                self._waiting = [one for one in self._waiting if one is not call]
         if call.error is not None:
             raise call.error
         return call.found
@@ -106,15 +109,16 @@ class Shared:
         return batch
 
     def _compute(self, batch: Sequence[_Call]) -> None:
-        """Fill in what became of each call."""
+        """Fill in what became of each call; what ends this thread, as KeyboardInterrupt does, is nobody else's."""
         try:
             found = iter(self.network.log_probs([line for call in batch for line in call.lines]))
             for call in batch:
                 call.found = [next(found) for _ in call.lines]
-        except BaseException as error:  # noqa: BLE001 - handed on to whom it belongs
-            if len(batch) > 1 and isinstance(error, Exception):
+        except Exception as error:  # noqa: BLE001 - handed on to whom it belongs
+            if len(batch) > 1:
                 for call in batch:  # whose lines it was is found out
                     self._compute([call])
             else:
-                for call in batch:
-                    call.error = error
+                batch[0].error = error
+        for call in batch:
+            call.done = True

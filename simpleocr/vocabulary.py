@@ -80,7 +80,7 @@ class Vocabulary:
         Raises:
             VocabularyError: a character that no vocabulary can have.
         """
-        return Vocabulary(self.characters + "".join(self.unknown(normalize(characters).replace(" ", ""))))
+        return Vocabulary(self.characters + "".join(self.unknown(unicodedata.normalize("NFC", characters))))
 
     def unknown(self, text: str) -> list[str]:
         """The characters of `text` that this vocabulary lacks, each once, in order of appearance."""

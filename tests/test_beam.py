@@ -232,6 +232,8 @@ def test_what_an_expression_makes_is_accepted(data: st.DataObject) -> None:
         ("a{3,0}", "the smaller first"),
         ("  a", "no text is allowed by the pattern"),
         ("a{999}", "from 0 to 200"),
+        pytest.param(f"a{{{'9' * 5000}}}", "from 0 to 200", id="more digits than Python takes for a number"),
+        pytest.param(f"a{{1,{'9' * 5000}}}", "from 0 to 200", id="as the greatest, too"),
         ("[ab", "unexpected end"),
         ("(?=a)", "looks around"),
         (r"(a)\1", "escape"),
@@ -351,3 +353,14 @@ def test_shapes_and_widths_are_checked() -> None:
         beam_search(random_log_probs(3, ABC.num_classes, 0), ABC, width=0)
     empty = beam_search(np.zeros((0, ABC.num_classes), dtype=np.float32), ABC)
     assert [h.ids for h in empty] == [()]
+
+
+@pytest.mark.parametrize("timesteps", [1, 2, 5])
+def test_the_way_out_is_taken_however_unlikely_when_time_is_up(timesteps: int) -> None:
+    """Each of 94 characters may follow itself; the one that ends a text is the least likely of all."""
+    vocabulary = VOCABULARIES["ascii"]
+    row = np.full(vocabulary.num_classes, 0.01)
+    row[0], row[vocabulary.encode("~")[0]] = 1e-6, 1e-9
+    log_probs = np.log(np.tile(row / row.sum(), (timesteps, 1))).astype(np.float32)
+    (best,) = beam_search(log_probs, vocabulary, constraint=pattern("[^~]*~", vocabulary))
+    assert vocabulary.decode(list(best.ids)).endswith("~")

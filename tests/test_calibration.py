@@ -29,6 +29,17 @@ def test_calibration_error_by_hand() -> None:
     assert sum(n for *_, n in metrics.calibration_bins(confidences=[0.1] * 40, right=[False] * 40)) == 40
 
 
+def test_equal_confidences_share_a_bin() -> None:
+    right = [True] * 900 + [False] * 100
+    ((confidence, share, count),) = metrics.calibration_bins(confidences=[0.9] * 1000, right=right)
+    assert [confidence, share, count] == pytest.approx([0.9, 0.9, 1000])
+    assert metrics.calibration_error(confidences=[0.9] * 1000, right=right) == pytest.approx(0)
+    # whichever of the equal ones come first: the edge after two would part the three
+    for order in ([True, False, False], [False, False, True]):
+        found = metrics.calibration_bins(confidences=[0.2, 0.6, 0.6, 0.6, 0.9], right=[False, *order, True], bins=2)
+        assert found == [(pytest.approx(0.5), 0.25, 4), (0.9, 1.0, 1)]
+
+
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 1000))
 def test_what_is_drawn_from_its_confidence_is_calibrated(seed: int) -> None:
@@ -42,6 +53,7 @@ def test_what_is_drawn_from_its_confidence_is_calibrated(seed: int) -> None:
 def test_risk_and_coverage_by_hand() -> None:
     points = metrics.risk_coverage(confidences=[0.9, 0.5, 0.5, 0.1], right=[True, True, False, False])
     assert points == [(0.25, 0.0), (0.75, pytest.approx(1 / 3)), (1.0, 0.5)]
+    assert metrics.risk_coverage(confidences=[0.5, 0.5], right=[False, True]) == [(1.0, 0.5)], "taken in together"
     assert metrics.risk_coverage(confidences=[], right=[]) == []
     found = account([0.9, 0.5, 0.5, 0.1], [True, True, False, False])
     assert found["area_under_risk_coverage"] == pytest.approx(0.25 * 0 + 0.5 / 3 + 0.25 * 0.5)

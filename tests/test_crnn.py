@@ -206,6 +206,10 @@ FAULTS: list[tuple[str, str | None, Any]] = [  # section, key in it, value; the 
     *(("preprocessing", key, value) for key in ("stretch", "least_std") for value in (None, False, "1", [1], -1, 99)),
     *(("preprocessing", key, float("nan")) for key in ("height", "stretch", "least_std")),
     *(("calibration", "temperature", value) for value in ("MISSING", None, True, "1", 0, -1, 1000, float("inf"))),
+    # whole numbers of JSON have no end, and no float comes near these
+    *((s, key, 10**400) for s, key in (("calibration", "temperature"), ("language", "ngrams"))),
+    *(("preprocessing", key, -(10**400)) for key in ("height", "stretch")),
+    ("calibration", "ranges", [[0, 10**400]]),
     ("vocabulary", None, ""),
     ("vocabulary", None, "abca"),
 ]

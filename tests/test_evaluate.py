@@ -82,6 +82,14 @@ def report_of(model: str, dataset: str, out: Path, *more: str) -> dict[str, Any]
     return report
 
 
+def space_precision_recall(predictions: list[str], targets: list[str]) -> tuple[float, float]:
+    """Of the spaces written the share that are there, of those that are there the share written; 1 where none is."""
+    pairs = zip(predictions, targets, strict=True)
+    right = sum(metrics.right_spaces(prediction=p, target=t) for p, t in pairs)
+    written, there = "".join(predictions).count(" "), "".join(targets).count(" ")
+    return right / written if written else 1.0, right / there if there else 1.0
+
+
 def test_figures_are_those_of_metrics_on_what_recognize_gives(
     network: CRNN, model: str, corpus: str, tmp_path: Path
 ) -> None:
@@ -90,7 +98,7 @@ def test_figures_are_those_of_metrics_on_what_recognize_gives(
     predictions = [line.text for line in recognize_carefully(for_inference(network), images)]
     assert any(predictions)
     pair: dict[str, Any] = {"predictions": predictions, "targets": TEXTS}
-    precision, recall = metrics.space_precision_recall(**pair)
+    precision, recall = space_precision_recall(predictions, TEXTS)
     expected = {
         "cer": metrics.cer(**pair),
         "cer_caseless": metrics.cer(predictions=[p.lower() for p in predictions], targets=[t.lower() for t in TEXTS]),
@@ -177,7 +185,7 @@ def test_summed_counts_give_what_metrics_gives(data: st.DataObject, targets: lis
     for name in metrics.NORMALISATIONS:
         assert float(found[f"exact_{name}"]) == pytest.approx(metrics.exact_match(**pair, normalisation=name))
     spaces = (float(found["space_precision"]), float(found["space_recall"]))
-    assert spaces == pytest.approx(metrics.space_precision_recall(**pair))
+    assert spaces == pytest.approx(space_precision_recall(predictions, targets))
 
 
 def test_bootstrap_is_deterministic_contains_the_figure_and_is_as_wide_as_theory_says() -> None:

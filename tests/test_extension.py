@@ -5,7 +5,7 @@ import torch
 
 from simpleocr import CRNN, Vocabulary
 from simpleocr.config import CRNNConfig
-from simpleocr.extension import LOOK_ALIKES, extended, look_alike
+from simpleocr.extension import LOOK_ALIKES, RARELY, extended, look_alike
 from simpleocr.vocabulary import VOCABULARIES, VocabularyError
 from tests.test_inference import trained
 from tests.test_onnx import line
@@ -18,6 +18,9 @@ def test_old_ids_stay_and_nothing_comes_twice() -> None:
     assert new.characters == old.characters + "éß"
     assert new.encode("abc") == old.encode("abc")
     assert old.extend("abc") == old
+    assert VOCABULARIES["digits"].extend(" a").characters == "0123456789 a", "a space is a character like any other"
+    with pytest.raises(VocabularyError, match="control"):
+        old.extend("é\n")
     with pytest.raises(VocabularyError, match="surrogate"):
         old.extend("\ud800")
 
@@ -40,6 +43,8 @@ def test_new_characters_start_near_what_they_look_like() -> None:
         (own,), (other,) = larger.vocabulary.encode(character), larger.vocabulary.encode(like)
         far = [(weight[own] - row).norm().item() for row in weight[1 : network.vocabulary.num_classes]]
         assert 1 + far.index(min(far)) == other
+        # but what is new is less likely at first: it should not take the other's place unlearned
+        assert larger.classifier.bias[own].item() == pytest.approx(larger.classifier.bias[other].item() - RARELY)
     assert look_alike("Å") == "A"
     assert look_alike("ø") == "o"
     assert look_alike("한") not in network.vocabulary.characters

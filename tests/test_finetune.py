@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import sys
 import zipfile
 from argparse import Namespace
 from pathlib import Path
@@ -14,10 +15,10 @@ from PIL import Image, ImageDraw, ImageFont
 from simpleocr import CRNN
 from simpleocr.config import CRNNConfig
 from simpleocr.onnx_runtime import OnnxCRNN
-from simpleocr.vocabulary import VOCABULARIES
+from simpleocr.vocabulary import VOCABULARIES, VocabularyError
 from training import finetune, train
 from training.data import open_corpus
-from training.finetune import blended, split_own
+from training.finetune import blended, lacking, split_own
 from training.outcome import Figures, measured
 from training.settings import parse
 from training.teaching import Corrections, TeachingError, card, learn
@@ -121,6 +122,15 @@ def test_a_model_that_lost_too_much_is_mixed_with_the_old_or_refused(
         )
 
 
+def test_a_model_without_a_space_learns_it_from_texts_that_have_one() -> None:
+    digits = VOCABULARIES["digits"]
+    assert lacking(digits, "", ["1 2", "1\ue000", "é"]) == " é", "what no vocabulary can have is passed over in texts"
+    assert lacking(digits, "ß é", ["12", "éa"]) == "ß éa"
+    assert lacking(VOCABULARIES["ascii"], "a b", ["1 2"]) == ""
+    with pytest.raises(VocabularyError, match="nothing to draw"):
+        lacking(digits, "\ue000", [])
+
+
 def test_what_the_user_can_mend_is_one_sentence(tmp_path: Path, tiny: str) -> None:
     for bad in ([str(tmp_path / "nowhere")], [str(folder_of(tmp_path / "x", ["a"])), "--init", "nothing"]):
         with pytest.raises(SystemExit, match=r"training\.finetune: .*no such"):
@@ -215,9 +225,20 @@ def test_learning_in_a_process_tells_how_it_stands_and_what_went_wrong(tmp_path:
     assert "no such corpus" in last.what
 
 
+def test_learning_is_not_kept_waiting_by_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    talks = tmp_path / "python"
+    talks.write_text("#!/bin/sh\nhead -c 300000 /dev/zero\necho 'training.finetune: no more' >&2\nexit 2\n")
+    talks.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(talks))
+    (last,) = list(learn(tmp_path, tmp_path / "out", init="english"))
+    assert last.what == "no more"
+
+
 def test_the_card_says_what_was_measured(tiny: str) -> None:
     figures = {"samples": 5, "cer": 0.25, "accuracy": 0.5}
     report = {f"{kind}_{when}": figures for kind in ("own", "general") for when in ("before", "after")}
     text = card(CRNN.from_pretrained(tiny), {**report, "own_held_out": True, "trained_on": 20}, "user/mine")
     assert "corrected lines, held out | 5 | 0.2500" in text
     assert "not measured" not in text
+    assert "Taught by 20 corrected lines." in text
+    assert "not measured" in CRNN.from_pretrained(tiny).model_card()

@@ -43,6 +43,10 @@ def test_patterns_are_expanded(tree: Path) -> None:
 def test_no_two_have_one_name(tree: Path) -> None:
     found = names("a.png", "a.jpg", "sub/a.png", "other/a.png", "sub", "other")
     assert len(found) == len(set(found)) == 7
+    for folder in ("p", "q", "r"):
+        (tree / folder).mkdir()
+    given = ["p/a.png", "q/a.png", "r/a.png-2", "r/a.png"]  # the third is called as the second would be
+    assert names(*given) == ["a.png", "a.png-3", "a.png-2", "a.png-4"]
 
 
 @pytest.mark.parametrize(("given", "says"), [("none", "no pictures in"), ("*.gif", "nothing fits")])
@@ -50,6 +54,13 @@ def test_what_gives_nothing_is_said(tree: Path, given: str, says: str) -> None:
     assert tree
     with pytest.raises(ValueError, match=says):
         find_inputs([given])
+
+
+def test_an_empty_name_is_not_the_current_folder(tree: Path) -> None:
+    assert tree
+    with pytest.raises(ValueError, match="without a name"):
+        find_inputs(["b.TIF", ""])
+    assert names(".")
 
 
 def test_a_name_with_brackets_that_is_there_is_no_pattern(tree: Path) -> None:

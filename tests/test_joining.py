@@ -5,12 +5,13 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from simpleocr.image import ground
 from simpleocr.preprocessing import Preprocessing
 from simpleocr.vocabulary import VOCABULARIES
 from tests.test_data import ENGLISH, PLAIN, png, table
 from training.batches import Batch, Lines
 from training.checking import Checker, columns_needed
-from training.joining import ALONE, GAP, draw_seconds, ground, join
+from training.joining import ALONE, GAP, draw_seconds, join
 
 pytestmark = pytest.mark.usefixtures("apart")
 

@@ -1,6 +1,7 @@
 """training.labels: labels that may be wrong come first, pictures without one are read, the least sure first."""
 
 import csv
+import re
 from pathlib import Path
 
 import pytest
@@ -58,8 +59,8 @@ def test_a_corpus_is_checked_and_shown(tmp_path: Path, capsys: pytest.CaptureFix
             table.writerow((f"{number}.png", label))
         (tmp_path / "4.png").write_bytes(b"no picture")
         table.writerow(("4.png", "what"))
-    found, images, count = check_labels(english, open_corpus(str(tmp_path), "train"))
-    assert (count, [one.name for one in found], set(images)) == (4, ["1.png"], {f"{i}.png" for i in range(4)})
+    found, images = check_labels(english, open_corpus(str(tmp_path), "train"))
+    assert ([one.name for one in found], len(images)) == (["1.png"], 4)
     main([str(tmp_path), "--out", str(tmp_path / "doubtful.html")])
     said = capsys.readouterr().out
     assert "4 labels, 1 of them" in said
@@ -67,6 +68,19 @@ def test_a_corpus_is_checked_and_shown(tmp_path: Path, capsys: pytest.CaptureFix
     html = (tmp_path / "doubtful.html").read_text(encoding="utf-8")
     assert "<b>" not in html.split("<body>")[1].replace("<br/>", "")
     assert html.count("<img ") == 1
+
+
+def test_each_of_one_name_is_shown_with_its_own_picture(tmp_path: Path, english: CRNN) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    (tmp_path / "a" / "0.png").write_bytes(b"no picture")
+    line(SAYS[0]).save(tmp_path / "a" / "1.png")
+    line(SAYS[1]).save(tmp_path / "b" / "1.png")
+    (tmp_path / "metadata.csv").write_text("file_name,text\na/0.png,x\na/1.png,Wrong\nb/1.png,Label\n")
+    found, images = check_labels(english, open_corpus(str(tmp_path), "train"))
+    assert {one.read: images[one.number].size for one in found} == {text: line(text).size for text in SAYS[:2]}
+    html = labels.page(found, images)
+    assert len(set(re.findall('src="[^"]*"', html))) == 2
 
 
 def test_pictures_without_labels_are_read_the_least_sure_first(

@@ -46,6 +46,14 @@ def test_it_knows_what_it_has_read() -> None:
     assert language.log_next((), VOCABULARY.encode("~")[0]) < -8
 
 
+def test_it_does_not_remember_all_it_was_ever_asked() -> None:
+    language = english()
+    value = language.log_next((1,), 2)
+    language._known = {((0, i), 1): 0.0 for i in range(200_001)}
+    assert language.log_next((1,), 2) == value
+    assert len(language._known) == 1
+
+
 def test_counts_by_hand() -> None:
     ones, twos = count_ngrams([[1, 2], [1]], 2)
     assert ones == {(1,): 2, (2,): 1, (0,): 2}

@@ -56,6 +56,7 @@ def test_saved_and_loaded_it_is_the_same_file(tmp_path: Path) -> None:
     ("change", "says"),
     [
         ({"calibration": {"threshold": "high"}}, "not a number"),
+        ({"calibration": {"threshold": 10**400}}, "not a number"),
         ({"calibration": {"threshold": 2.0}}, "not in 0.05"),
         ({"calibration": {}}, "has the keys"),
         ({"architecture": {"name": "linenet", "size": "huge"}}, "no size 'huge'"),

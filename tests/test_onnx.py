@@ -32,6 +32,7 @@ from simpleocr.shapes import crnn_shapes, linenet_shapes
 from simpleocr.vocabulary import VOCABULARIES
 from tests.test_inference import trained
 from training import ranges, runtimes
+from training.data import DataError
 from training.language import count_ngrams, estimate
 from training.ranges import with_ranges
 
@@ -145,6 +146,32 @@ def test_whole_numbers_need_ranges_and_read_nearly_the_same(tmp_path: Path) -> N
     assert single_numbers(onnx.load(tmp_path / "8.onnx")) > 10
     with pytest.raises(SystemExit, match="no such"):
         ranges.main(["--model", str(tmp_path / "no"), "--dataset", str(folder), "--out", str(tmp_path / "x")])
+
+
+def test_ranges_of_nothing_are_not_stored(tmp_path: Path) -> None:
+    network = trained("tiny")
+    with pytest.raises(ValueError, match="no picture"):
+        with_ranges(network, [])
+    assert not network.config.ranges
+    (tmp_path / "metadata.csv").write_text("file_name,text\nnot_there.png,a\n")
+    given = ["--model", str(stored(tmp_path, network)), "--dataset", str(tmp_path), "--split", "train"]
+    with pytest.raises(SystemExit, match=r"training\.ranges: no picture"):
+        ranges.main([*given, "--out", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()
+
+
+def test_ranges_of_pages_that_are_files_and_the_row_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (96, 96), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "page.png")
+    rows = [{"image": {"bytes": None, "path": str(tmp_path / "page.png")}}, {"image": None}]
+    monkeypatch.setattr(ranges, "open_pages", lambda *_: rows[:1])
+    path = stored(tmp_path, any_line_net("tiny"))
+    assert ranges.of_pages(path, ["pages"], "train", 5).config.ranges
+    monkeypatch.setattr(ranges, "open_pages", lambda *_: rows)
+    with pytest.raises(DataError, match="pages, row 1: the row has no picture"):
+        ranges.of_pages(path, ["pages"], "train", 5)
 
 
 def test_a_first_convolution_of_four_rows_at_once_is_the_plain_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,6 +295,28 @@ def test_it_reads_without_torch_and_without_asking_the_hub() -> None:
     assert done.stdout.strip()
 
 
+def test_memory_of_every_width_is_not_kept(tmp_path: Path) -> None:
+    network = OnnxCRNN.load(stored(tmp_path, trained("tiny")))
+    for running in (network._session, network._single):
+        assert running.get_session_options().enable_cpu_mem_arena is False
+
+
+@pytest.mark.parametrize("missing", ["onnx", "onnxruntime"])
+def test_a_package_that_is_not_installed_is_one_clear_error(
+    missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = stored(tmp_path, trained("tiny"))
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(ModelError, match="pip install onnx onnxruntime") as caught:
+        OnnxCRNN.load(path)
+    assert str(path) not in str(caught.value), "the file is not at fault"
+    with pytest.raises(ModelError, match="pip install onnx onnxruntime"):
+        OnnxLineNet.load(stored(tmp_path, any_line_net("tiny")))
+    if missing == "onnx":
+        with pytest.raises(ModelError, match="pip install onnx onnxruntime"):
+            export_onnx(path, tmp_path / "m.onnx")
+
+
 def test_a_damaged_file_is_refused_without_torch_as_with_it(tmp_path: Path) -> None:
     path = stored(tmp_path, trained("tiny"))
     good = path.read_bytes()
@@ -281,6 +330,7 @@ def test_a_damaged_file_is_refused_without_torch_as_with_it(tmp_path: Path) -> N
         {"preprocessing": {}},
         {"architecture": {"name": "crnn", "backbone": "huge"}},
         {"more": 1},
+        {"calibration": {"temperature": 10**400}},
     ]
     for change in changes:
         write_model(path, {**own, **change}, tensors)

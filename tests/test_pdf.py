@@ -101,6 +101,18 @@ def test_a_page_of_another_picture_is_refused() -> None:
         PdfWriter(BytesIO()).add(Image.new("L", (10, 10)), Page((), (11, 10)))
 
 
+def test_a_picture_longer_than_any_jpeg_is_reduced() -> None:
+    size = (70_000, 50)
+    image = Image.new("L", size, 255)
+    image.paste(0, (35_000, 0, 70_000, 50))
+    document = written((image, Page((line("far", 100, 10), line("away", 69_900, 10)), size)))
+    assert text_of(document[0]).split() == ["far", "away"]
+    assert document[0].get_size()[0] == pytest.approx(70_000 * 72 / DOTS_PER_INCH, abs=1)
+    seen = np.asarray(document[0].render(scale=0.1).to_pil().convert("L")).mean(axis=0)
+    assert seen[: len(seen) // 2 - 5].min() > 250
+    assert seen[len(seen) // 2 + 5 :].max() < 60
+
+
 def test_letters_without_room_do_no_harm() -> None:
     flat = Line((Char("a", 0.5, "", 0.0, ((5, 5), (5, 5), (5, 5), (5, 5))),), ((5, 5), (5, 5), (5, 5), (5, 5)), 0.5)
     assert text_of(written((Image.new("L", SIZE, 255), Page((flat,), SIZE)))[0]) in ("", "a")

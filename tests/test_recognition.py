@@ -232,9 +232,9 @@ def test_within_a_constraint_each_character_has_its_own_doubt() -> None:
     first, second = reading.line.chars
     assert first.confidence == pytest.approx(1)  # nothing else may come first
     assert second.confidence < 1
-    assert reading.line.confidence == pytest.approx(
-        first.confidence * second.confidence * np.exp(reading.decoded.allowed.log_end), rel=1e-6
-    )
+    nothing_follows = np.exp(reading.decoded.allowed.log_prob - sum(reading.decoded.allowed.log_chars))
+    assert nothing_follows == pytest.approx(1)
+    assert reading.line.confidence == pytest.approx(first.confidence * second.confidence, rel=1e-6)
 
 
 def test_log_probabilities_of_a_batch_have_each_lines_length(network: CRNN) -> None:

@@ -157,6 +157,47 @@ def test_views_that_favour_a_text_say_no_more_than_one_thing() -> None:
     assert [one.confidence for one in weighed] == pytest.approx([0.7, 0.1, 0.2], abs=1e-4)
 
 
+def test_one_letter_lying_or_on_its_head_is_none() -> None:
+    vocabulary, grey = Vocabulary("ab"), Image.new("L", (40, 20))
+    seen = [reading((0.3, 0.4, 0.3), (1.0, 1e-9, 1e-9))]
+    turn = retry.Turn(TURNS["upside down"].turn, 1.0, quarter=False)
+    one = reading((0.01, 0.01, 0.98), (1.0, 1e-9, 1e-9))
+    two = reading((0.01, 0.01, 0.98), (0.01, 0.98, 0.01))
+    assert retry._decided(vocabulary, grey, seen, [(turn, one)]).line.text == "a", "however sure that is"
+    assert retry._decided(vocabulary, grey, seen, [(turn, one), (turn, two)]).line.text == "ba"
+
+
+def spelled(text: str, sure: float, timesteps: int) -> Reading:
+    """Of a picture that says a text of "a" and "b", each letter so surely, and then nothing."""
+    other = (1 - sure) / 2
+    rows = [tuple(sure if place == "-ab".index(c) else other for place in range(3)) for c in text]
+    return reading(*rows, *[(1.0, 1e-9, 1e-9)] * (timesteps - len(text)))
+
+
+def test_a_long_text_is_not_given_up_for_one_of_less_than_half_its_length() -> None:
+    vocabulary, long = Vocabulary("ab"), "ab" * (retry.LONG // 2)
+    first = spelled(long, 0.6, retry.LONG)
+    for short, text in (("ba" * 2, long), ("ba" * 3, "ba" * 3)):
+        assert agreed(vocabulary, [first, spelled(short, 0.98, retry.LONG)]).decoded.text == text
+    shorter = "ab" * (retry.LONG // 2 - 1)
+    assert agreed(vocabulary, [spelled(shorter, 0.6, 12), spelled("b", 0.98, 12)]).decoded.text == "b"
+
+
+def test_a_long_text_is_not_given_up_for_one_that_convinces_nobody() -> None:
+    vocabulary, long, other = Vocabulary("ab"), "ab" * (retry.LONG // 2), "ba" * (retry.LONG // 2)
+    first = spelled(long, 0.6, retry.LONG)
+    for sure, text in ((0.7, long), (0.95, other)):
+        seen = [first, spelled(other, sure, retry.LONG)]
+        of_long, of_other = weigh(vocabulary, seen, [vocabulary.encode(long), vocabulary.encode(other)])
+        assert of_long.confidence < of_other.confidence
+        assert (of_other.confidence < retry.CONVINCING) == (text == long)
+        assert agreed(vocabulary, seen).decoded.text == text
+    # a short one is: of a few letters the likeliest text is mostly right in most
+    short = agreed(vocabulary, [spelled("ababa", 0.4, 5), spelled("babab", 0.5, 5)])
+    assert short.decoded.text == "babab"
+    assert short.line.confidence < retry.CONVINCING
+
+
 @pytest.mark.parametrize("length", [60, 120])
 def test_a_long_line_is_not_given_up_for_a_mark(length: int) -> None:
     """Turned a little, a long line is a thin streak; whatever is read there must not win."""

@@ -119,6 +119,49 @@ def test_a_fault_is_of_those_alone_whose_lines_are_at_fault() -> None:
             assert rows[0][0, 0] == call[0].max()
 
 
+def test_what_ends_one_thread_is_not_the_fault_of_those_in_its_batch() -> None:
+    class Interrupted(Fake):
+        def log_probs(self, lines: Sequence[Lines]) -> list[LogProbs]:
+            found = super().log_probs(lines)
+            if len(self.batches) == 2:
+                raise KeyboardInterrupt
+            return found
+
+    fake = Interrupted(0.1)
+    shared = Shared(fake)
+
+    def ask(value: int) -> float | None:
+        try:
+            return float(shared.log_probs([line(64, value)])[0][0, 0])
+        except KeyboardInterrupt:
+            return None
+
+    with ThreadPoolExecutor(5) as pool:
+        first = pool.submit(ask, 9)
+        time.sleep(0.05)
+        others = [pool.submit(ask, value) for value in range(4)]
+        assert first.result() == 9
+        found = [one.result() for one in others]
+    assert found.count(None) == 1
+    assert all(one in (None, value) for value, one in enumerate(found))
+    assert fake.batches == [[64], [64] * 4, [64] * 3], "who was interrupted wants nothing any more"
+    assert ask(5) == 5
+
+
+def test_who_is_interrupted_while_waiting_wants_nothing_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = Shared(fake := Fake())
+
+    def interrupt(_: object) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shared._changed, "wait_for", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            shared.log_probs([line(64)])
+    assert len(shared.log_probs([line(32)])) == 1
+    assert fake.batches == [[32]]
+
+
 def test_after_a_fault_it_goes_on() -> None:
     shared = Shared(Fake())
     for _ in range(3):

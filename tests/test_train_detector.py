@@ -1,16 +1,20 @@
 """training.train_detector: it learns, is resumed, and says what is wrong in one sentence."""
 
+import csv
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import cv2
 import datasets
 import pytest
 import torch
+from torch import nn
 
 from simpleocr.linenet import LineNet
 from tests.test_pages import made_page
-from training import train_detector
+from training import checkpoint, train, train_detector
 from training.train_detector import join_pages, map_loss
 
 
@@ -32,6 +36,18 @@ def arguments(corpus: str, out: Path, *more: str) -> list[str]:
     return ["--dataset", corpus, "--out", str(out), *fixed, *more]
 
 
+def interrupted_at(step: int) -> Callable[..., None]:
+    """update_average() that fails once, at this step."""
+    steps = count(1)
+
+    def update(average: nn.Module, network: nn.Module, decay: float) -> None:
+        if next(steps) == step:
+            raise OSError("a disk is full")
+        train.update_average(average, network, decay)
+
+    return update
+
+
 def test_a_run_gives_a_model_and_goes_on(corpus: str, tmp_path: Path) -> None:
     out = tmp_path / "run"
     train_detector.main(arguments(corpus, out, "--max_steps", "4"))
@@ -41,7 +57,32 @@ def test_a_run_gives_a_model_and_goes_on(corpus: str, tmp_path: Path) -> None:
         train_detector.main(arguments(corpus, out, "--max_steps", "8"))
     train_detector.main(arguments(corpus, out, "--max_steps", "8", "--resume"))
     assert LineNet.from_pretrained(out / "final").training_summary["samples"] == 16
-    assert len((out / "metrics.csv").read_text().splitlines()) == 2
+    with (out / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["step"], row["samples"]) for row in rows] == [("4", "8"), ("8", "16")]
+    assert float(rows[1]["seconds"]) >= float(rows[0]["seconds"])
+    assert all(0 <= float(row["overlap"]) <= 1 and float(row["held_out"]) > 0 for row in rows)
+    assert (out / "curves.png").exists()
+    # a checkpoint is of the run that made it
+    with pytest.raises(SystemExit, match=r"of another run: lr: 0\.002 then, 0\.1 now; seed: 0 then, 3 now"):
+        train_detector.main(arguments(corpus, out, "--max_steps", "12", "--resume", "--lr", "0.1", "--seed", "3"))
+    network = LineNet.from_pretrained("lines")  # of a checkpoint as they were before they said so
+    checkpoint.save_checkpoint(
+        out / "last.safetensors", {"network": network}, torch.optim.AdamW(network.parameters()), {"step": 8}
+    )
+    with pytest.raises(SystemExit, match="does not say of which run"):
+        train_detector.main(arguments(corpus, out, "--max_steps", "12", "--resume"))
+
+
+def test_a_final_model_is_there_only_at_the_end(corpus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "run"
+    monkeypatch.setattr(train_detector, "update_average", interrupted_at(6))
+    with pytest.raises(SystemExit, match="a disk is full"):
+        train_detector.main(arguments(corpus, out, "--max_steps", "8"))
+    assert (out / "last.safetensors").exists(), "of step 4"
+    assert not (out / "final").exists()
+    train_detector.main(arguments(corpus, out, "--max_steps", "8", "--resume"))
+    assert LineNet.from_pretrained(out / "final").training_summary["samples"] == 16
 
 
 def test_pages_of_several_corpora_are_drawn(corpus: str, tmp_path: Path) -> None:

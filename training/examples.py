@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from simpleocr.geometry import Transform
 from simpleocr.options import Parser
 from training.fonts import find_fonts
 
@@ -127,12 +128,8 @@ def photo(fonts: Fonts) -> Image.Image:
     pen.text((350, 118), "Harbour Street", "white", font=_font(fonts, "DejaVuSans-Bold.ttf", 76), anchor="mm")
     pen.text((350, 232), "No parking 7-18", (255, 214, 74), font=_font(fonts, "DejaVuSans.ttf", 56), anchor="mm")
     # where the board's corners are in the photo: top left, top right, bottom right, bottom left
-    corners = np.array([(140, 150), (810, 190), (800, 470), (150, 500)], np.float64)
-    rows = []
-    for (u, v), (x, y) in zip(((0, 0), (700, 0), (700, 330), (0, 330)), corners, strict=True):
-        rows += [(x, y, 1, 0, 0, 0, -u * x, -u * y, u), (0, 0, 0, x, y, 1, -v * x, -v * y, v)]
-    system = np.array(rows, np.float64)
-    back = tuple(np.linalg.solve(system[:, :8], system[:, 8]))
+    seen_at = Transform.from_corners(board.size, ((140, 150), (810, 190), (800, 470), (150, 500)))
+    back = seen_at.invert().coefficients
     bicubic, way = Image.Resampling.BICUBIC, Image.Transform.PERSPECTIVE
     seen = np.asarray(board.transform((width, height), way, back, bicubic), np.float32)
     covered = np.asarray(Image.new("L", board.size, 255).transform((width, height), way, back, bicubic), np.float32)

@@ -112,6 +112,17 @@ def can_write(character: str) -> bool:
     return True
 
 
+def lacking(vocabulary: Vocabulary, asked: str, texts: Sequence[str]) -> str:
+    """What a vocabulary lacks of the characters that are asked for, then of normalised texts; a space, too.
+
+    Raises:
+        VocabularyError: a character that is asked for, and that no vocabulary can have.
+    """
+    # in a text it is said of its row when the rows are checked, and does not stop the others
+    of_texts = [c for c in vocabulary.unknown("".join(texts)) if can_write(c)]
+    return vocabulary.extend(asked + "".join(of_texts)).characters[len(vocabulary) :]
+
+
 def render_replay(old: CRNN, work: Path, args: argparse.Namespace) -> str:
     """A rendered corpus in the old characters: to be trained on beside one's own, and the general set."""
     folder = work / "replay"
@@ -133,9 +144,7 @@ def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
     old = CRNN.from_pretrained(args.init)
     corpus = open_corpus(args.folder, args.split)
     texts = [normalize(text) for text in corpus["text"][:] if isinstance(text, str)]
-    # what no vocabulary can have is said of its row when the rows are checked, and does not stop the others
-    lacking = [c for c in old.vocabulary.unknown("".join(texts)) if c != " " and can_write(c)]
-    new_characters = "".join(old.vocabulary.unknown(normalize(args.characters).replace(" ", "") + "".join(lacking)))
+    new_characters = lacking(old.vocabulary, args.characters, texts)
     start = extended(old, new_characters) if new_characters else old
     start.save_pretrained(work / "start", dtype=torch.float32)
     old.save_pretrained(work / "old", dtype=torch.float32)

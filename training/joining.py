@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
+from simpleocr.image import ground
+
 GAP = (0.2, 0.45)  # widths of a space, as multiples of a line's height
 ALONE = -1  # the number of the second line where there is none
 TRIES = 8  # lines that are drawn for a second one before the first stays alone
@@ -38,12 +40,6 @@ def draw_seconds(
         drawn = lines[rng.integers(len(lines), size=TRIES)].tolist()
         seconds[place] = next((second for second in drawn if fits(first, second)), ALONE)
     return seconds
-
-
-def ground(grey: Image.Image) -> float:
-    """The grey of most of a picture's edge."""
-    pixels = np.asarray(grey)
-    return float(np.median(np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])))
 
 
 def join(pictures: Sequence[Image.Image], height: int, rng: np.random.Generator) -> Image.Image:

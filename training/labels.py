@@ -46,6 +46,7 @@ class Doubt:
     """One label that may be wrong.
 
     Args:
+        number: of its picture among those that were read; names may come twice.
         name: of its picture.
         label: what it is said to say.
         read: what the model reads.
@@ -53,6 +54,7 @@ class Doubt:
         confidence: of the reading.
     """
 
+    number: int
     name: str
     label: str
     read: str
@@ -74,13 +76,14 @@ def doubts(network: CRNN, names: Sequence[str], images: Sequence[Image.Image], l
     found = []
     for start in range(0, len(images), CHUNK):
         part = slice(start, start + CHUNK)
-        for name, label, reading in zip(names[part], labels[part], readings(reader, images[part]), strict=True):
+        read = zip(names[part], labels[part], readings(reader, images[part]), strict=True)
+        for number, (name, label, reading) in enumerate(read, start):
             gap = -NEVER
             if not vocabulary.unknown(label):
                 (said,) = likelihoods([reading.log_probs], [vocabulary.encode(label)], vocabulary.space)
                 gap = min(reading.likelihood.log_prob - said.log_prob, -NEVER)
             if normalize(reading.decoded.text) != label and gap > DOUBT:
-                found.append(Doubt(name, label, reading.decoded.text, gap, math.exp(reading.log_confidence)))
+                found.append(Doubt(number, name, label, reading.decoded.text, gap, math.exp(reading.log_confidence)))
     return sorted(found, key=lambda one: one.gap, reverse=True)
 
 
@@ -120,8 +123,8 @@ def name_of(row: dict[str, Any], number: int) -> str:
     return Path(path).name if path else f"row {number}"
 
 
-def check_labels(network: CRNN, corpus: Any) -> tuple[list[Doubt], dict[str, Image.Image], int]:
-    """doubts() of a corpus, their pictures by name, and how many rows there were that can be read."""
+def check_labels(network: CRNN, corpus: Any) -> tuple[list[Doubt], list[Image.Image]]:
+    """doubts() of a corpus, and the pictures of all rows that can be read."""
     names, images, labels = [], [], []
     for number, row in enumerate(corpus):
         try:
@@ -133,15 +136,14 @@ def check_labels(network: CRNN, corpus: Any) -> tuple[list[Doubt], dict[str, Ima
             names.append(name_of(row, number))
             images.append(image)
             labels.append(normalize(row["text"]))
-    found = doubts(network, names, images, labels)
-    return found, dict(zip(names, images, strict=True)), len(images)
+    return doubts(network, names, images, labels), images
 
 
-def page(found: Sequence[Doubt], images: dict[str, Image.Image]) -> str:
+def page(found: Sequence[Doubt], images: Sequence[Image.Image]) -> str:
     """The doubtful labels as HTML, with their pictures."""
     rows = []
     for one in found:
-        small, file = images[one.name].convert("RGB"), BytesIO()
+        small, file = images[one.number].convert("RGB"), BytesIO()
         small.thumbnail(THUMBNAIL)
         small.save(file, "PNG")
         rows.append(Misread(one.name, one.label, one.read, one.confidence, file.getvalue()))
@@ -169,8 +171,8 @@ def run(args: argparse.Namespace) -> None:
     network, folder = CRNN.from_pretrained(args.model), Path(args.folder)
     files = pictures_in(folder) if folder.is_dir() and not label_file(folder) else []
     if not files:
-        found, images, count = check_labels(network, open_corpus(args.folder, args.split))
-        print(f"{count} labels, {len(found)} of them a hundred times less likely than what is read")
+        found, images = check_labels(network, open_corpus(args.folder, args.split))
+        print(f"{len(images)} labels, {len(found)} of them a hundred times less likely than what is read")
         for one in found[: args.top]:
             print(f"  {one}")
         if args.out:

@@ -20,11 +20,14 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
@@ -211,6 +214,32 @@ def report(run: Run, warm: float) -> None:
         print(f"  {fault}")
 
 
+@contextmanager
+def started(command: Sequence[str], stderr: TextIO) -> Iterator["subprocess.Popen[str]"]:
+    """A program of this repository that has said its first line; it is ended afterwards.
+
+    What else it says is thrown away, and what it complains of is in the file `stderr`: a pipe that nobody reads fills,
+    and then whoever writes to it waits for ever.
+
+    Raises:
+        SystemExit: it has ended without a word.
+    """
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, text=True) as process:  # noqa: S603
+        assert process.stdout
+        has_spoken = bool(process.stdout.readline())
+        listener = threading.Thread(target=deque, args=(process.stdout, 0), daemon=True)
+        listener.start()
+        try:
+            if not has_spoken:
+                stderr.seek(0)
+                sys.exit(f"training.load: the demo did not start: {stderr.read().strip()[-600:]}")
+            yield process
+        finally:
+            process.terminate()
+            process.wait(timeout=PATIENCE)
+            listener.join(PATIENCE)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Start the demo, let the users at it, and say what they met."""
     parser = Parser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
@@ -226,16 +255,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     before = {path.name for path in temp.glob("simpleocr-*")}
     command = [sys.executable, "app.py", "--port", str(port), *(["--runtime", args.runtime] if args.runtime else [])]
     seconds, sessions = (1e6, args.sessions) if args.sessions else (args.seconds, sys.maxsize)
-    with subprocess.Popen(  # noqa: S603 - the demo of this repository
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout
-        if not process.stdout.readline():
-            sys.exit("training.load: the demo did not start")
-        warmed = asyncio.run(crowd(port, process.pid, args.users, WARM_SECONDS, WARM_SESSIONS))
-        run = asyncio.run(crowd(port, process.pid, args.users, seconds, sessions))
-        process.terminate()
-        _, complaints = process.communicate(timeout=PATIENCE)
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as stderr:
+        with started(command, stderr) as process:
+            warmed = asyncio.run(crowd(port, process.pid, args.users, WARM_SECONDS, WARM_SESSIONS))
+            run = asyncio.run(crowd(port, process.pid, args.users, seconds, sessions))
+        stderr.seek(0)
+        complaints = stderr.read()
     report(run, warmed.memory)
     left = sorted({path.name for path in temp.glob("simpleocr-*")} - before)
     print(f"temporary folders left: {left or 'none'}")

@@ -9,14 +9,17 @@ from matplotlib.figure import Figure
 
 from simpleocr.modelfile import write_atomically
 
+COLUMNS = ("step", "epoch", "samples", "seconds", "lr", "loss", "cer", "accuracy")
+TITLES = {"cer": "CER", "accuracy": "exact match", "held_out": "loss, held out"}
+"""Of curves that are not called as their column is."""
 
-def plot(rows: Sequence[Mapping[str, str]], path: Path) -> None:
-    """Loss, CER and accuracy over samples seen."""
+
+def plot(rows: Sequence[Mapping[str, str]], columns: Sequence[str], path: Path) -> None:
+    """Three columns over samples seen."""
     figure = Figure(figsize=(10, 3.2), layout="constrained")
-    titles = {"loss": "loss", "cer": "CER", "accuracy": "exact match"}
-    for axes, (column, title) in zip(figure.subplots(1, 3), titles.items(), strict=True):
+    for axes, column in zip(figure.subplots(1, 3), columns, strict=True):
         axes.plot([int(row["samples"]) for row in rows], [float(row[column]) for row in rows], marker=".")
-        axes.set(title=title, xlabel="samples seen")
+        axes.set(title=TITLES.get(column, column), xlabel="samples seen")
         axes.grid(alpha=0.3)
     figure.savefig(path, dpi=120)
 
@@ -27,12 +30,11 @@ class MetricsLog:
     Args:
         path: of the CSV; rows after `step` are cut, for a resumed run writes them again.
         step: where the run stands.
+        columns: of the CSV; the last three are drawn.
     """
 
-    columns = ("step", "epoch", "samples", "seconds", "lr", "loss", "cer", "accuracy")
-
-    def __init__(self, path: Path, step: int) -> None:
-        self.path = path
+    def __init__(self, path: Path, step: int, columns: Sequence[str] = COLUMNS) -> None:
+        self.path, self.columns = path, columns
         self.rows: list[dict[str, str]] = []
         if step and path.exists():
             with path.open(newline="") as file:
@@ -40,7 +42,14 @@ class MetricsLog:
                 self.rows = [row for row in csv.DictReader(file) if row[self.columns[-1]] and int(row["step"]) <= step]
 
     def add(self, state: Mapping[str, float], loss: float, rate: float, figures: Mapping[str, float]) -> None:
-        """Append one validation and draw the curves anew."""
+        """Append one validation and draw the curves anew.
+
+        Args:
+            state: where the run stands, with its seconds.
+            loss: the mean since the last validation.
+            rate: of learning.
+            figures: of the validation.
+        """
         values: dict[str, object] = {
             **state,
             "seconds": round(state["seconds"], 1),
@@ -54,4 +63,4 @@ class MetricsLog:
         writer.writeheader()
         writer.writerows(self.rows)
         write_atomically(self.path, file.getvalue().encode())
-        plot(self.rows, self.path.with_name("curves.png"))
+        plot(self.rows, self.columns[-3:], self.path.with_name("curves.png"))

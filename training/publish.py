@@ -24,7 +24,7 @@ from huggingface_hub import EvalResult, HfApi, ModelCard, ModelCardData
 from simpleocr.crnn import CRNN
 from simpleocr.hub import FAULTS
 from simpleocr.linenet import LineNet
-from simpleocr.modelfile import ModelError, read_header
+from simpleocr.modelfile import ModelError, architecture_of, read_header
 from simpleocr.models import MODEL_FILE
 from simpleocr.options import Parser
 from training.detector_card import pages_table, render_detector_card
@@ -155,16 +155,6 @@ def render_card(network: CRNN, model_file: Path, reports: Sequence[dict[str, Any
     return str(card)
 
 
-def is_detector(model_file: Path) -> bool:
-    """Whether the file holds a LineNet.
-
-    Raises:
-        ModelError: it is none.
-    """
-    architecture = read_header(model_file).get("architecture")
-    return isinstance(architecture, dict) and architecture.get("name") == LineNet.architecture
-
-
 def push_space(folder: Path, repo_id: str, *, private: bool) -> str:
     """Upload a Space that write_space() wrote; returns its address.
 
@@ -249,7 +239,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         model_file = args.model / MODEL_FILE
         sha256, name = hashlib.sha256(model_file.read_bytes()).hexdigest(), args.push or getattr(args.out, "name", "")
         network: CRNN | LineNet
-        if is_detector(model_file):
+        if architecture_of(read_header(model_file)) == LineNet.architecture:
             network = LineNet.from_pretrained(args.model)
             reports = read_reports(args.reports, sha256, pages=True)
             card, figures, marks = (

@@ -18,16 +18,16 @@ from PIL import Image
 
 from simpleocr.crnn import CRNN
 from simpleocr.detection import detect_lines
-from simpleocr.image import load_image
+from simpleocr.image import InputError
 from simpleocr.linenet import LineNet
-from simpleocr.modelfile import ModelError, read_header
+from simpleocr.modelfile import ModelError, architecture_of, read_header
 from simpleocr.models import locate
 from simpleocr.onnx_graph import crnn_graph, linenet_graph
 from simpleocr.onnx_runtime import measured_ranges, read_linenet
 from simpleocr.options import Parser
 from simpleocr.preprocessing import Lines, line_to_tensor
 from training.crops import open_samples
-from training.data import DataError, open_pages
+from training.data import DataError, open_pages, picture
 
 
 class Watched:
@@ -66,7 +66,10 @@ def of_pages(path: Path, datasets: Sequence[str], split: str, limit: int) -> Lin
     for name in datasets:
         corpus = open_pages(name, split)
         for i in np.linspace(0, len(corpus) - 1, min(limit, len(corpus))).astype(int).tolist():
-            detect_lines(watched, load_image(corpus[i]["image"]["bytes"]))
+            try:
+                detect_lines(watched, picture(corpus[i]))
+            except InputError as error:
+                raise DataError(f"{name}, row {i}: {error}") from error
     images = (page[None, None] for page in watched.pages)
     network.config = replace(network.config, ranges=measured_ranges(linenet_graph(config, tensors), images))
     return network
@@ -85,11 +88,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error("--limit must be at least 1")
     try:
         path = locate(args.model)
-        architecture = read_header(path).get("architecture")
-        pages = isinstance(architecture, dict) and architecture.get("name") == "linenet"
+        pages = architecture_of(read_header(path)) == LineNet.architecture
         network = (of_pages if pages else of_lines)(path, args.dataset, args.split, args.limit)
         network.save_pretrained(args.out)
-    except (ModelError, DataError, OSError) as error:
+    except (ModelError, DataError, InputError, ValueError, OSError) as error:
         sys.exit(f"training.ranges: {error}")
     print(f"{len(network.config.ranges)} ranges; written to {args.out}")
 

@@ -159,7 +159,7 @@ def learn(folder: Path, out: Path, *, init: str, settings: Sequence[str] = ()) -
     command = [sys.executable, "-m", "training.finetune", str(folder), "--init", init, "--out", str(out), *settings]
     root = Path(__file__).parent.parent
     with subprocess.Popen(  # noqa: S603 - our own module
-        command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", errors="replace"
+        command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8", errors="replace"
     ) as process:
         assert process.stderr is not None
         try:
@@ -211,6 +211,5 @@ def card(network: "CRNN", report: dict[str, Any], name: str) -> str:
             f" {before['accuracy']:.4f} | {after['accuracy']:.4f} |"
         )
     table = "\n".join(rows)
-    text = network.model_card(name)
-    measured = f"## What teaching brought\n\nTaught by {report['trained_on']} corrected lines.\n\n{table}\n"
-    return text.replace("Its accuracy was not measured when this card was written. What", f"{measured}\nWhat")
+    measured = f"## What teaching brought\n\nTaught by {report['trained_on']} corrected lines.\n\n{table}"
+    return network.model_card(name, measured)

@@ -3,12 +3,11 @@
     python -m training.train_detector --dataset corpora/pages --backgrounds FOLDER --max_steps 4000 --out runs/lines
     torchrun --nproc_per_node 2 -m training.train_detector ...      one process a core: gradients are averaged
 
-Writes OUT/last.safetensors (checkpoint), OUT/final (model) and OUT/metrics.csv.
+Writes OUT/last.safetensors (checkpoint), OUT/metrics.csv and OUT/curves.png, and in the end OUT/final (model).
 """
 
 import argparse
 import copy
-import csv
 import math
 import os
 import sys
@@ -35,13 +34,17 @@ from simpleocr.linenet import LineNet
 from simpleocr.modelfile import ModelError
 from simpleocr.options import Parser
 from training.backgrounds import Grey, load_photos
-from training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from training.checkpoint import CheckpointError, load_checkpoint, read_state, save_checkpoint
 from training.data import DataError, open_pages, picture
 from training.page_crops import PageCrop, crop_page
+from training.progress import MetricsLog
 from training.train import learning_rate, update_average
 
 CROPS_A_PAGE = 4  # in a row, from one decoding of it
 PAGES_AT_HAND = 24  # from which a crop is drawn at a time, so that a batch is of several pages
+COLUMNS = ("step", "samples", "seconds", "lr", "loss", "held_out", "overlap")  # of metrics.csv
+# what must be the same for a run to be the same run; the rest (how long it is, when to save) may change from stop to stop
+RUN_SETTINGS = ("dataset", "backgrounds", "init", "size", "crop", "batch_size", "lr", "ema", "seed", "processes")
 
 
 class PageCrops(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
@@ -140,6 +143,28 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
+def settings(args: argparse.Namespace, world: int) -> dict[str, Any]:
+    """What a checkpoint must agree on with the run that goes on from it."""
+    values = {**vars(args), "processes": world, "backgrounds": [str(path) for path in args.backgrounds]}
+    return {name: values[name] for name in RUN_SETTINGS}
+
+
+def resumed(
+    checkpoint: Path, now: dict[str, Any], modules: dict[str, nn.Module], optimizer: torch.optim.Optimizer
+) -> dict[str, Any]:
+    """Fill modules and optimizer from a checkpoint of the run with these settings; returns where it stands.
+
+    Raises:
+        CheckpointError: no checkpoint, or one of a run with other settings; names them.
+    """
+    then = read_state(checkpoint).get("settings")
+    if not isinstance(then, dict):
+        raise CheckpointError(f"{checkpoint} does not say of which run it is")
+    if differing := [f"{name}: {then.get(name)} then, {now[name]} now" for name in now if then.get(name) != now[name]]:
+        raise CheckpointError(f"{checkpoint} is of another run: {'; '.join(differing)}")
+    return load_checkpoint(checkpoint, modules, optimizer)
+
+
 def run(args: argparse.Namespace) -> LineNet:
     """Train as `args` say; returns the averaged network.
 
@@ -161,10 +186,10 @@ def run(args: argparse.Namespace) -> LineNet:
     network.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(network.parameters(), lr=args.lr, betas=(0.9, 0.99), weight_decay=0.01)
     modules: dict[str, nn.Module] = {"network": network, "average": average}
-    checkpoint, step, samples = args.out / "last.safetensors", 0, 0
+    checkpoint, step, samples, seconds = args.out / "last.safetensors", 0, 0, 0.0
     if args.resume:
-        state = load_checkpoint(checkpoint, modules, optimizer)
-        step, samples = int(state["step"]), int(state["samples"])
+        state = resumed(checkpoint, settings(args, world), modules, optimizer)
+        step, samples, seconds = state["step"], state["samples"], state["seconds"]
     elif checkpoint.exists():
         raise CheckpointError(f"{checkpoint} is there already: --resume goes on from it, another --out starts anew")
     # a run that goes on sees new crops, so that no state of the crops need be kept
@@ -173,8 +198,8 @@ def run(args: argparse.Namespace) -> LineNet:
     held_out = iter(PageCrops(join_pages(args.dataset, "validation"), photos, args.crop, "held out"))
     crops = [next(held_out) for _ in range(args.eval_samples)] if is_main else []
     wrapped, optimizer = accelerator.prepare(network, optimizer)
-    log = (args.out / "metrics.csv").open("a", newline="")
-    started, began, losses = time.perf_counter(), step, []
+    log = MetricsLog(args.out / "metrics.csv", step, COLUMNS)
+    started, began, losses = time.perf_counter() - seconds, samples, []
     bar = tqdm(total=args.max_steps, initial=step, unit="step", disable=not is_main)
     for images, maps, weights in loader:
         if step >= args.max_steps:
@@ -196,24 +221,28 @@ def run(args: argparse.Namespace) -> LineNet:
         samples += len(images) * world
         update_average(average, network, min(args.ema, step / (step + 10)))
         losses.append(loss.item())
-        rate = (step - began) * args.batch_size * world / (time.perf_counter() - started)
+        now = time.perf_counter() - started
+        rate = (samples - began) / (now - seconds)
         bar.set_postfix(loss=f"{loss.item():.3f}", rate=f"{rate:.1f}/s", refresh=False)
         bar.update()
         if is_main and (step % args.eval_every == 0 or step >= args.max_steps):
             figures = validate(average, crops)
-            row = [step, samples, round(sum(losses) / len(losses), 4), *(round(v, 4) for v in figures.values())]
-            csv.writer(log).writerow(row)
-            log.flush()
-            bar.write(f"step {step}: loss {row[2]}, held out {figures['loss']:.4f}, overlap {figures['overlap']:.4f}")
+            mean_loss = sum(losses) / len(losses)
+            state = {"step": step, "samples": samples, "seconds": now}
+            shown = {"held_out": figures["loss"], "overlap": figures["overlap"]}
+            log.add(state, mean_loss, learning_rate(step, args.max_steps, args.lr), shown)
+            bar.write(
+                f"step {step}: loss {mean_loss:.4f}, held out {figures['loss']:.4f}, overlap {figures['overlap']:.4f}"
+            )
             losses = []
-            save_checkpoint(checkpoint, modules, optimizer.optimizer, {"step": step, "samples": samples})
-            average.training_summary = {
-                "samples": began_with + samples,
-                "validation": {k: round(v, 5) for k, v in figures.items()},
-            }
-            average.save_pretrained(args.out / "final", dtype=torch.float16)
+            if step >= args.max_steps:  # before the checkpoint: a run that says it is over has its model
+                average.training_summary = {
+                    "samples": began_with + samples,
+                    "validation": {k: round(v, 5) for k, v in figures.items()},
+                }
+                average.save_pretrained(args.out / "final", dtype=torch.float16)
+            save_checkpoint(checkpoint, modules, optimizer.optimizer, {**state, "settings": settings(args, world)})
     bar.close()
-    log.close()
     accelerator.wait_for_everyone()
     return average
 
