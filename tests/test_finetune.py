@@ -161,7 +161,7 @@ def test_frozen_stages_stay_and_patience_ends_a_run(tmp_path: Path, tiny: str, m
     more = ["--max_steps", "9", "--freeze", "2", "--patience", "1", "--eval_every", "1", "--batch_size", "4"]
     args = parse(["--dataset", str(folder), "--init", tiny, "--out", str(tmp_path / "run"), *more, "--lr", "1e-9"])
     steps: list[int] = []
-    monkeypatch.setattr(train, "validate", lambda *_: {"cer": 0.5, "accuracy": 0.0})
+    monkeypatch.setattr(train, "measured", lambda *_: Figures(1, 0.5, 0.0))
     train.run(args, lambda step, *_: steps.append(step))
     assert steps == [1, 2]  # the second validation is no better than the first
     after = CRNN.from_pretrained(tmp_path / "run" / "final").state_dict()
