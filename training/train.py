@@ -201,7 +201,7 @@ def hold_out(args: argparse.Namespace, lines: Lines | None, accelerator: Acceler
     if accelerator.is_main_process:
         count = len(held) + len(lines.trained_on(numbers[0]))
         doubt = "; the CER of so few says little" * (len(held) < HELD_OUT)
-        print(
+        tqdm.write(
             f"{name} has no validation split: {len(held)} of its {count} usable lines, evenly spread, are held out:"
             f" to validate on, not to train on{doubt}"
         )
@@ -327,15 +327,16 @@ def tell_at_the_end(lines: Lines | StreamedLines | FreshLines, accelerator: Acce
     elif isinstance(lines, StreamedLines) and (news := lines.report.seen > 0):
         lines.report.refuse_over(max_bad)
     if news and accelerator.is_main_process:
-        print(lines.report)
+        tqdm.write(str(lines.report))
 
 
-def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lambda *_: None) -> CRNN:
+def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] | None = None) -> CRNN:
     """Train as `args` say; returns the averaged network.
 
     Args:
         args: as parse() gives them.
         tell: called after each step with its number, how many there will be, and the loss; with --minutes, in seconds.
+            Whoever is told shows how far it is: no bar is drawn then.
 
     Raises:
         SettingError, DataError, ModelError, CheckpointError: what was given cannot be used.
@@ -382,7 +383,7 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
     if isinstance(lines, Lines) and not (steps or args.minutes):
         steps = args.epochs * lines.steps(args.batch_size, args.seed, args.weights, world)
     if own and is_main:
-        print(own.report)
+        tqdm.write(str(own.report))
 
     frozen = first_stages(network, args.freeze)
     for module in frozen:
@@ -431,7 +432,7 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
         return now >= end
 
     started: float | None = None
-    bar = tqdm(total=steps or None, initial=state.step, unit="step", disable=not is_main)
+    bar = tqdm(total=steps or None, initial=state.step, unit="step", disable=tell is not None or not is_main)
     done = ended()
     while not done:
         wrapped.train()
@@ -475,7 +476,8 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
             bar.set_postfix(loss=f"{value:.3f}", rate=f"{state.samples / state.seconds:.0f}/s", refresh=False)
             bar.update()
             now, end = schedule()
-            tell(round(now), round(end), value)
+            if tell:
+                tell(round(now), round(end), value)
 
             # once in a while: read held-out lines as they will be read, keep the best
             done = ended()
