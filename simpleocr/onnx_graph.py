@@ -114,7 +114,7 @@ def optional_packages() -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise ModelError(f"ONNX needs two more packages, pip install onnx onnxruntime: {error}") from error
+        raise ModelError("ONNX needs two libraries: pip install onnx onnxruntime") from error
 
 
 @dataclass(frozen=True)

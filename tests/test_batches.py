@@ -385,3 +385,38 @@ def test_a_stream_counts_all_rows_from_the_start_of_the_epoch_it_goes_on_with() 
     list(lines.batches(4, 0, 1, [1.0], skip=3))
     list(other.batches(4, 0, 1, [1.0]))
     assert str(lines.report) == str(other.report)
+
+
+def test_lines_that_are_held_out_are_trained_on_in_no_way() -> None:
+    pictures = [b"nonsense" if 0 < i < 19 else png(str(i), (120, 32)) for i in range(40)]
+    texts = [f"n{i:03d}" for i in range(40)]
+    lines = Lines([table(texts, pictures, sized=True), table(["other"] * 3)], PLAIN, max_bad=0.9, joined=1.0)
+    whole = lines.steps(4, 0, [1.0, 1.0])
+    held = lines.hold_out(0, 1000).tolist()
+    assert held == [0, 10, 20, 30]
+    assert lines.trained_on(0).tolist() == [i for i in range(40) if i not in held]
+    assert lines.trained_on(1).tolist() == [40, 41, 42]
+    seen: Counter[int] = Counter()
+    beside: set[int] = set()
+    for epoch in range(3):
+        for _, rows in lines.plan(4, 0, epoch, [1.0, 1.0]):
+            seen.update(rows[:, 0].tolist())
+            beside.update(rows[:, 1].tolist())
+    assert seen == Counter({i: 3 for i in range(43) if i not in held})
+    assert len(beside) > 20
+    assert not beside & set(held), "nor beside another line"
+    assert lines.steps(4, 0, [1.0, 1.0]) < whole
+    # one of a batch that cannot be read gives its place to the nearest that is trained on
+    batch = lines.batch(128, np.array([[1, ALONE]]), 0, 0)
+    assert "row 19" in batch.names[0]
+    assert lines.report.seen == 43
+    assert lines.report.dropped.total() == 18 - 1
+
+
+def test_pictures_of_a_corpus_that_tells_sizes_are_opened_at_once_where_that_is_asked() -> None:
+    corpus = table([f"n{i:03d}" for i in range(4)], [png("a"), b"nonsense", png("c"), png("d")], sized=True)
+    lines = Lines([corpus], PLAIN, max_bad=0.5, opened=True)
+    assert lines.origins[:, 1].tolist() == [0, 2, 3]
+    assert "1 dropped: no readable picture: row 1 'n001'" in str(lines.report)
+    with pytest.raises(DataError, match="1 of 4 rows cannot be used"):
+        Lines([corpus], PLAIN, opened=True)

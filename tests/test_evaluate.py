@@ -122,6 +122,32 @@ def test_without_retry_it_is_what_one_look_gives(network: CRNN, model: str, corp
     assert report["model"]["retry"] is False
 
 
+def test_lines_that_may_have_been_trained_on_are_warned_of(
+    model: str, corpus: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluate.main(["--model", model, "--dataset", corpus])
+    assert f"warning: {corpus} has no test or validation split" in capsys.readouterr().err
+    evaluate.main(["--model", model, "--dataset", corpus, "--split", "train"])
+    assert "warning" not in capsys.readouterr().err, "asked for"
+    split = write_corpus(tmp_path / "split" / "test", [("a.png", "a")])
+    write_corpus(tmp_path / "split" / "train", [("b.png", "b")])
+    evaluate.main(["--model", model, "--dataset", str(Path(split).parent)])
+    assert "warning" not in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("exact")
+def test_any_runtime_may_compute_the_model(
+    model: str, corpus: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch_report = report_of(model, corpus, tmp_path / "torch")
+    onnx_report = report_of(model, corpus, tmp_path / "onnx", "--runtime", "onnx")
+    assert (torch_report["model"].pop("runtime"), onnx_report["model"].pop("runtime")) == ("torch", "onnx")
+    assert torch_report["model"] == onnx_report["model"]
+    assert onnx_report["figures"]["cer"] == torch_report["figures"]["cer"]
+    with pytest.raises(SystemExit, match=r"training\.evaluate: .*ranges"):
+        evaluate.main(["--model", model, "--dataset", corpus, "--runtime", "onnx-int8"])
+
+
 def test_the_report_says_where_it_is_from(model: str, corpus: str, tmp_path: Path) -> None:
     report = report_of(model, corpus, tmp_path / "out")
     assert report["samples"] == len(TEXTS)

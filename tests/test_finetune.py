@@ -131,6 +131,39 @@ def test_a_model_without_a_space_learns_it_from_texts_that_have_one() -> None:
         lacking(digits, "\ue000", [])
 
 
+def test_where_all_is_read_already_it_ends_before_anything_is_rendered(
+    tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> str:
+        raise AssertionError("lines are rendered")
+
+    monkeypatch.setattr(finetune, "measured", lambda _, samples: Figures(len(samples), 0.0, 1.0))
+    monkeypatch.setattr(finetune, "render_replay", refuse)
+    for texts, what in (("abcdef", "all 2 held-out lines"), ("ab", "all 2 lines")):
+        folder = folder_of(tmp_path / texts, list(texts))
+        with pytest.raises(SystemExit) as caught:
+            finetune.main([str(folder), "--init", tiny, "--out", str(tmp_path / "out")])
+        assert str(caught.value).startswith(
+            f"training.finetune: {tiny} reads {what} without an error: there is nothing"
+        )
+    assert not (tmp_path / "out" / "model").exists()
+
+
+@pytest.mark.usefixtures("apart", "at_once")
+def test_what_is_printed_while_it_learns_does_not_write_over_how_far_it_is(
+    tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(finetune, "GENERAL", 24)
+    folder = folder_of(tmp_path / "own", ["abc", "abd", "b", "c", "a"])
+    small = ["--replay_lines", "40", "--general_lines", "5", "--max_steps", "2", "--batch_size", "4"]
+    with pytest.raises(SystemExit):
+        finetune.main([str(folder), "--init", tiny, "--out", str(tmp_path / "out"), "--processes", "1", *small])
+    shown = capsys.readouterr()
+    assert "step/s" not in shown.err, "one bar"
+    assert "% learning, loss" in shown.err
+    assert "step 2: loss" in shown.out
+
+
 def test_what_the_user_can_mend_is_one_sentence(tmp_path: Path, tiny: str) -> None:
     for bad in ([str(tmp_path / "nowhere")], [str(folder_of(tmp_path / "x", ["a"])), "--init", "nothing"]):
         with pytest.raises(SystemExit, match=r"training\.finetune: .*no such"):
@@ -171,7 +204,7 @@ def test_frozen_stages_stay_and_patience_ends_a_run(tmp_path: Path, tiny: str, m
     more = ["--max_steps", "9", "--freeze", "2", "--patience", "1", "--eval_every", "1", "--batch_size", "4"]
     args = parse(["--dataset", str(folder), "--init", tiny, "--out", str(tmp_path / "run"), *more, "--lr", "1e-9"])
     steps: list[int] = []
-    monkeypatch.setattr(train, "validate", lambda *_: {"cer": 0.5, "accuracy": 0.0})
+    monkeypatch.setattr(train, "measured", lambda *_: Figures(1, 0.5, 0.0))
     train.run(args, lambda step, *_: steps.append(step))
     assert steps == [1, 2]  # the second validation is no better than the first
     after = CRNN.from_pretrained(tmp_path / "run" / "final").state_dict()

@@ -19,6 +19,7 @@ import torch
 
 from simpleocr.preprocessing import Preprocessing, grey_to_tensor
 from simpleocr.vocabulary import VOCABULARIES
+from tests.test_data import png, table
 from training import fresh, synth, train
 from training.batches import BUCKET, batch_lines
 from training.checking import Checker, columns_needed
@@ -268,6 +269,32 @@ def test_a_run_renders_what_it_trains_on(
     assert (tmp_path / "final" / "model.safetensors").exists()
     assert "lines rendered, each seen" in capsys.readouterr().out
     assert not any(isinstance(thread, Renderer) for thread in threading.enumerate())
+
+
+def test_pictures_of_a_corpus_among_rendered_lines_are_counted_and_its_held_out_lines_not_trained_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipes: list[Recipe] = []
+    whole = FreshLines.__init__
+
+    def noted(lines: FreshLines, recipe: Recipe, *rest: Any) -> None:
+        recipes.append(recipe)
+        whole(lines, recipe, *rest)
+
+    monkeypatch.setattr(multiprocessing, "get_context", lambda _: Context)
+    monkeypatch.setattr(FreshLines, "__init__", noted)
+    pictures: list[bytes | None] = [png(f"n{i:03d}") for i in range(30)]
+    pictures[7] = b"nonsense"
+    table([f"n{i:03d}" for i in range(30)], pictures, sized=True).to_parquet(tmp_path / "own.parquet")
+    own = ("--render", "0.5", "--dataset", str(tmp_path / "own.parquet"), "--out", str(tmp_path / "out"))
+    main([*RUN, *own, "--max_bad", "0.1", "--eval_samples", "10"])
+    printed = capsys.readouterr().out
+    assert "30 rows, 29 used" in printed
+    assert "1 dropped: no readable picture: row 7 'n007'" in printed
+    assert "2 of its 29 usable lines" in printed
+    assert recipes[0].usable == [[i for i in range(30) if i not in (0, 7, 15)]]
+    with pytest.raises(SystemExit, match="1 of 30 rows cannot be used"):
+        main([*RUN, *own[:-1], str(tmp_path / "b")])
 
 
 def test_a_schedule_may_be_in_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,5 +42,4 @@ def test_only_names_change() -> None:
 def test_every_option_of_every_command_is_declared_in_one_spelling(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert not re.findall(r"add_argument\(\s*\"--\w+-", text)
-    if path.stem != "evaluate":  # whose author sees to it
-        assert "argparse.ArgumentParser(" not in text, "Parser() understands both spellings"
+    assert "argparse.ArgumentParser(" not in text, "Parser() understands both spellings"

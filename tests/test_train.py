@@ -29,10 +29,11 @@ from simpleocr.inference import has_bf16
 from simpleocr.preprocessing import Preprocessing, to_grey
 from simpleocr.recognition import recognize
 from simpleocr.vocabulary import VOCABULARIES
-from training import batches, train
+from training import batches, synth, train
 from training.batches import Batch
 from training.checkpoint import CheckpointError, load_checkpoint, read_state, save_checkpoint
 from training.data import picture
+from training.outcome import Figures
 from training.progress import MetricsLog
 from training.settings import parse, settings
 from training.train import Trainee, ctc_loss, learning_rate, main, update_average
@@ -384,7 +385,7 @@ def test_eight_lines_are_learned_by_heart(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(batches, "load_line", plain)
     monkeypatch.setattr(batches, "plan_widths", lambda widths, *_: -(-widths // batches.BUCKET) * batches.BUCKET)
-    lines = write_lines(tmp_path / "lines", BY_HEART)
+    lines, again = (write_lines(tmp_path / name, BY_HEART) for name in ("lines", "again"))
     more = [
         "--max_steps",
         "200",
@@ -398,6 +399,8 @@ def test_eight_lines_are_learned_by_heart(tmp_path: Path, monkeypatch: pytest.Mo
         __import__("os").environ.get("SEED", "0"),
         "--batch_size",
         "8",
+        "--validation",
+        str(again),
     ]
     main(arguments(lines, tmp_path / "out", *more))
     rows = log_of(tmp_path / "out")
@@ -601,7 +604,7 @@ def test_a_loss_that_is_no_number_names_the_lines(
     monkeypatch.setattr(train, "ctc_loss", poisoned)
     message = refusal(arguments(corpus, tmp_path / "out", "--max_steps", "12", "--save_every", "2"))
     assert "the loss is nan at step 3" in message
-    assert sum(repr(text) in message for text in TEXTS) in (2, 4)
+    assert sum(repr(text) in message for text in TEXTS) in (1, 4)
     assert "corpus 0 row" in message
     assert read_state(tmp_path / "out" / "last.safetensors")["step"] == 2
     assert all(torch.isfinite(t).all() for t in load_file(tmp_path / "out" / "last.safetensors").values())
@@ -707,9 +710,10 @@ def test_a_model_can_be_started_from(parquet: Path, tmp_path: Path) -> None:
 def test_a_model_started_from_belongs_to_the_run(parquet: Path, tmp_path: Path) -> None:
     config = CRNNConfig(DIGITS, "tiny", Preprocessing(stretch=2.0))
     CRNN(config).save_pretrained(tmp_path / "first")
+    CRNN(config).save_pretrained(tmp_path / "other")
     argv = arguments(parquet, tmp_path / "out", "--max_steps", "2", "--save_every", "1")
     main([*argv, "--init", str(tmp_path / "first")])
-    refusal([*argv, "--resume"])
+    assert "first then" in refusal([*argv, "--resume", "--init", str(tmp_path / "other")])
 
 
 @pytest.mark.parametrize(
@@ -798,18 +802,173 @@ def test_a_validation_picture_too_wide_is_passed_over(corpus: Path, tmp_path: Pa
     main(arguments(corpus, tmp_path / "out", "--max_steps", "1", "--validation", str(path)))
 
 
-def test_the_last_lines_validate_where_there_is_no_split(
-    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
+    """What runs are told to validate on, and what they train on."""
+    seen: dict[str, set[str]] = {"validated": set(), "trained": set()}
+
+    def measured(_: CRNN, samples: list[tuple[Any, str]]) -> Figures:
+        seen["validated"].update(target for _, target in samples)
+        return Figures(len(samples), 1.0, 0.0)
+
+    def loss(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+        ids = torch.split(batch.targets, batch.target_lengths.tolist())
+        seen["trained"].update(DIGITS.decode(row.tolist()) for row in ids)
+        return ctc_loss(logits, batch)
+
+    monkeypatch.setattr(train, "measured", measured)
+    monkeypatch.setattr(train, "ctc_loss", loss)
+    return seen
+
+
+MANY = [str(number) for number in range(1000, 1040)]
+
+
+@pytest.mark.parametrize(
+    ("more", "held"),
+    [
+        ([], MANY[::10]),
+        (["--eval_samples", "2"], MANY[::20]),
+        (["--batch_size", "3", "--seed", "5", "--weights", "1.5"], MANY[::10]),
+    ],
+    ids=["a tenth", "at most --eval_samples", "whatever the batches"],
+)
+def test_what_validates_is_not_trained_on_where_there_is_no_split(
+    tmp_path: Path, watched: dict[str, set[str]], capsys: pytest.CaptureFixture[str], more: list[str], held: list[str]
 ) -> None:
-    seen: list[list[str]] = []
+    lines = write_lines(tmp_path / "lines", MANY)
+    main(arguments(lines, tmp_path / "out", "--epochs", "2", *more))
+    assert watched["validated"] == set(held)
+    assert watched["trained"] == set(MANY) - set(held)
+    printed = capsys.readouterr().out
+    assert f"{lines} has no validation split: {len(held)} of its 40 usable lines" in printed
+    assert "40 rows, 40 used" in printed
+    assert read_state(tmp_path / "out" / "last.safetensors")["held_out"] == len(held)
 
-    def watched(_: CRNN, samples: list[tuple[Any, str]]) -> dict[str, float]:
-        seen.append([target for _, target in samples])
-        return {"cer": 1.0, "accuracy": 0.0}
 
-    monkeypatch.setattr(train, "validate", watched)
-    main(arguments(corpus, tmp_path / "out", "--max_steps", "1", "--eval_samples", "3"))
-    assert seen == [TEXTS[-3:]]
+def test_of_few_lines_one_validates_and_that_is_said(
+    tmp_path: Path, watched: dict[str, set[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = write_lines(tmp_path / "lines", EIGHT[:2])
+    main(arguments(lines, tmp_path / "out", "--max_steps", "2"))
+    assert (watched["validated"], watched["trained"]) == ({EIGHT[0]}, {EIGHT[1]})
+    assert "1 of its 2 usable lines" in (printed := capsys.readouterr().out)
+    assert "the CER of so few says little" in printed
+    assert "--validation" in refusal(arguments(write_lines(tmp_path / "one", ["1"]), tmp_path / "b", *SHORT))
+
+
+def test_a_corpus_that_is_named_to_validate_on_or_given_twice_spares_its_lines(
+    corpus: Path, tmp_path: Path, watched: dict[str, set[str]]
+) -> None:
+    lines = write_lines(tmp_path / "lines", MANY)
+    argv = [
+        "--dataset",
+        str(corpus),
+        f"{lines}/",
+        str(lines),
+        "--validation",
+        str(lines),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    main([*argv, *BASE, "--epochs", "1"])
+    assert watched["validated"] == set(MANY[::10])
+    assert watched["trained"] == {*TEXTS, *MANY} - set(MANY[::10])
+
+
+def test_a_validation_split_leaves_every_line_to_train_on(
+    parquet: Path, tmp_path: Path, watched: dict[str, set[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(arguments(parquet, tmp_path / "out", "--epochs", "1"))
+    assert (watched["validated"], watched["trained"]) == (set(EIGHT[:3]), set(TEXTS))
+    assert "no validation split" not in capsys.readouterr().out
+
+
+def test_a_stream_without_a_validation_split_asks_for_one(corpus: Path, tmp_path: Path) -> None:
+    message = refusal(arguments(corpus, tmp_path / "out", "--streaming", *SHORT))
+    assert "has no validation split" in message
+    assert "--validation" in message
+
+
+def test_a_broken_line_that_is_held_out_is_counted(
+    tmp_path: Path, watched: dict[str, set[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures = [png(draw(text)) for text in MANY]
+    pictures[10] = b"nonsense"
+    path = write_parquet(tmp_path / "lines.parquet", MANY, pictures, [draw(text).size for text in MANY])
+    main(arguments(path, tmp_path / "out", "--epochs", "1", "--max_bad", "0.1"))
+    assert watched["validated"] == {MANY[0], MANY[20], MANY[30]}
+    assert watched["trained"] == set(MANY) - set(MANY[::10])
+    printed = capsys.readouterr().out
+    assert "40 rows, 39 used" in printed
+    assert "no readable picture: corpus 0 row 10 '1010': " in printed
+    assert "no line that can be read to validate on" in refusal(
+        arguments(tmp_path / "lines.parquet", tmp_path / "b", *SHORT, "--validation", str(nothing_readable(tmp_path)))
+    )
+
+
+def nothing_readable(folder: Path) -> Path:
+    return write_parquet(folder / "nothing.parquet", ["1"], [b"nonsense"])
+
+
+# going on with what a run began with --------------------------------------------------------------------------------
+
+
+def test_a_run_goes_on_with_the_settings_of_its_checkpoint(
+    corpus: Path, tmp_path: Path, unbroken: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise AssertionError("a corpus is rendered")
+
+    monkeypatch.setattr(synth, "main", refuse)
+    run_to(10, arguments(corpus, tmp_path / "out", *SHORT))
+    main(["--resume", "--out", str(tmp_path / "out")])
+    assert_same_run(tmp_path / "out", unbroken)
+
+
+def test_what_contradicts_a_run_is_named_before_anything_else(
+    unbroken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise AssertionError("a run began")
+
+    monkeypatch.setattr(train, "run", refuse)
+    message = refusal(["--resume", "--out", str(unbroken), "--dataset", "a", "b", "--lr", "0.5"])
+    assert "is of another run: dataset: [" in message
+    assert "then, ['a', 'b'] now; lr: 0.001 then, 0.5 now" in message
+    assert "strength: 1.0 then, 0.5 now" in refusal(["--resume", "--out", str(unbroken), "--strength", "0.5"])
+
+
+def test_what_may_change_may_change_and_another_end_takes_the_place_of_the_old(unbroken: Path) -> None:
+    def now(*more: str) -> Any:
+        return parse(["--resume", "--out", str(unbroken), *more])
+
+    kept = now()
+    assert (kept.max_steps, kept.eval_every, kept.threads, kept.fonts) == (12, 4, 1, [])
+    changed = now("--save_every", "2", "--threads", "2", "--max_bad", "0.5")
+    assert (changed.save_every, changed.threads, changed.max_bad, changed.max_steps) == (2, 2, 0.5, 12)
+    longer = now("--epochs", "5")
+    assert (longer.epochs, longer.max_steps, longer.minutes) == (5, None, None)
+    assert (now("--minutes", "5").max_steps, now("--minutes", "5").minutes) == (None, 5.0)
+
+
+def test_paths_come_back_as_paths(tmp_path: Path) -> None:
+    args = parse(["--render", "1", "--max_steps", "1", "--fonts", "a", "b", "--out", str(tmp_path)])
+    module, optimizer = trained()
+    state = {"settings": settings(args, 1)}
+    save_checkpoint(tmp_path / "last.safetensors", {"net": module}, optimizer, state)
+    again = parse(["--resume", "--out", str(tmp_path)])
+    assert again.fonts == [Path("a"), Path("b")]
+    assert {**vars(again), "resume": False} == vars(args)
+
+
+def test_other_lines_held_out_are_another_run(corpus: Path, parquet: Path, tmp_path: Path) -> None:
+    lines = write_lines(tmp_path / "lines", MANY)
+    main(arguments(lines, tmp_path / "out", "--max_steps", "2", "--save_every", "1"))
+    for more in (["--validation", str(corpus)], ["--eval_samples", "2"]):
+        message = refusal(["--resume", "--out", str(tmp_path / "out"), *more])
+        assert "4 lines of --dataset were held out then" in message
+        assert more[0] in message
 
 
 @pytest.mark.slow

@@ -16,11 +16,13 @@ from simpleocr.image import InputError
 from simpleocr.preprocessing import Preprocessing, grey_to_tensor, to_grey
 from simpleocr.vocabulary import Vocabulary
 from training.checking import Checker, Report, columns_needed
+from training.crops import spread
 from training.data import DataError, picture
 from training.joining import ALONE, GAP, draw_seconds, join
 
 BUCKET = 32  # columns: batches are as wide as a multiple of this, and their lines are stretched or padded to fit
 LARGEST_STRETCH = 1.5  # a line in a bucket that is wider still gets room beside it instead
+HELD_OUT = 10  # of so many lines of a corpus without a validation split, one validates
 AREA_WIDTH = 384  # columns: a wider bucket has fewer lines a batch, so that a step's cost and memory stay bounded
 
 
@@ -164,20 +166,29 @@ class Lines:
         max_bad: the share of unusable rows above which the corpus is refused, also in the middle of an epoch: pictures
             whose rows tell their sizes are not opened before they are trained on.
         joined: the share of an epoch's lines that get another one of their corpus beside them, where one fits.
+        opened: open every picture at once, also of rows that tell its size.
 
     Raises:
         DataError: too many rows are bad.
     """
 
-    def __init__(self, corpora: Sequence[Any], checker: Checker, max_bad: float = 0.01, joined: float = 0.0) -> None:
+    def __init__(
+        self,
+        corpora: Sequence[Any],
+        checker: Checker,
+        max_bad: float = 0.01,
+        joined: float = 0.0,
+        *,
+        opened: bool = False,
+    ) -> None:
         self.corpora, self.checker, self.max_bad, self.joined = corpora, checker, max_bad, joined
         self.broken: dict[int, str] = {}  # what is wrong with the pictures of lines that were found out later
         self.report = Report()
         origins, targets, widths = [], [], []
         for number, corpus in enumerate(corpora):
             columns = [c for c in ("text", "width", "height") if c in corpus.column_names]
-            sized = len(columns) == 3  # then pictures need not be opened before they are trained on
-            rows = corpus.select_columns(columns) if sized else corpus
+            told = len(columns) == 3 and not opened  # then pictures need not be opened before they are trained on
+            rows = corpus.select_columns(columns) if told else corpus.select_columns(["image", "text"])
             for i, row in enumerate(rows):
                 if (found := checker.check({"image": None, **row}, i, self.report)) is not None:
                     origins.append((number, i))
@@ -188,9 +199,36 @@ class Lines:
         self.targets = targets
         self.widths = np.array(widths, dtype=np.int64)
         self.needed = np.array([columns_needed(target) for target in targets], dtype=np.int64)
+        self.held_out = np.zeros(len(targets), dtype=np.bool_)  # lines that are not trained on
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    def hold_out(self, number: int, most: int) -> npt.NDArray[np.int64]:
+        """Spare lines of corpus `number` from training, to validate on.
+
+        The same ones whenever the corpus has the same usable lines: a run that goes on, and every process, knows them.
+
+        Args:
+            number: of the corpus.
+            most: lines at most.
+
+        Returns:
+            Which lines: one of HELD_OUT, evenly spread over the corpus, but at least one.
+
+        Raises:
+            DataError: there are not two lines.
+        """
+        own = self.trained_on(number)
+        if len(own) < 2:
+            raise DataError(f"{len(own)} lines are too few to hold one out: --validation names what to validate on")
+        held = np.array(spread(own.tolist(), min(most, max(1, len(own) // HELD_OUT))), dtype=np.int64)
+        self.held_out[held] = True
+        return held
+
+    def trained_on(self, number: int) -> npt.NDArray[np.int64]:
+        """The lines of corpus `number` that are not held out."""
+        return np.flatnonzero((self.origins[:, 0] == number) & ~self.held_out)
 
     def row(self, index: int) -> dict[str, Any]:
         """The row of line `index`."""
@@ -282,16 +320,17 @@ class Lines:
 
     def _others(self, index: int, width: int) -> list[tuple[int, int]]:
         """Lines of the same corpus that fit into `width`, those of about that width first."""
-        fitting = np.flatnonzero((self.origins[:, 0] == self.origins[index, 0]) & (self.needed <= width))
+        own = self.trained_on(int(self.origins[index, 0]))
+        fitting = own[self.needed[own] <= width]
         nearest = fitting[np.argsort(abs(self.widths[fitting] - width), kind="stable")]
         return [(i, ALONE) for i in nearest.tolist()]
 
     def epoch(self, seed: int, epoch: int, weights: Sequence[float]) -> npt.NDArray[np.int64]:
-        """Lines of one epoch: every line of a corpus as often as its weight says, a fraction by lot."""
+        """Lines of one epoch: all of a corpus that are trained on as often as its weight says, a fraction by lot."""
         rng = np.random.default_rng((seed, epoch, 1))
         chosen = []
         for number, weight in enumerate(weights):
-            own = np.flatnonzero(self.origins[:, 0] == number)
+            own = self.trained_on(number)
             chosen += [own] * int(weight) + [rng.permutation(own)[: round(len(own) * (weight % 1))]]
         return np.concatenate(chosen)
 
@@ -301,7 +340,8 @@ class Lines:
         """The batches of an epoch as (width, lines); each line a row (first, second), the second ALONE as a rule."""
         firsts = self.epoch(seed, epoch, weights)
         rng = np.random.default_rng((seed, epoch, 2))
-        seconds = draw_seconds(firsts, self.origins[:, 0], self.fit, self.joined, rng)
+        of = np.where(self.held_out, -1, self.origins[:, 0])  # what is held out stands beside no line, either
+        seconds = draw_seconds(firsts, of, self.fit, self.joined, rng)
         widths, needed = self.widths[firsts], self.needed[firsts]
         for place in np.flatnonzero(seconds != ALONE):
             pair = int(firsts[place]), int(seconds[place])

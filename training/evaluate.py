@@ -3,7 +3,8 @@
     python -m training.evaluate --model runs/mine/best --dataset FOLDER user/lines --out reports
 
 Prints each set's figures with 95 % bootstrap intervals; writes OUT/<set>.json, which has them all, and OUT/<set>.html,
-in which the worst errors can be looked at. Every sample counts: what cannot be read is an error.
+in which the worst errors can be looked at. Every sample counts: what cannot be read is an error. Of a corpus without a
+test or validation split all is read, with a warning: a model that was trained on it reads it better than anything else.
 """
 
 import argparse
@@ -24,12 +25,14 @@ from PIL import Image
 from tqdm import tqdm
 
 from simpleocr import hub, metrics
-from simpleocr.crnn import CRNN
 from simpleocr.decoding import DECODERS, Decoder, greedy
 from simpleocr.inference import for_inference
 from simpleocr.models import MODEL_FILE, SHIPPED
+from simpleocr.options import Parser
 from simpleocr.reader import OCR
+from simpleocr.recognition import Recognizer
 from simpleocr.retry import DOUBT, looks
+from simpleocr.runtimes import RUNTIMES
 from training.calibration import account, confidences
 from training.crops import LEVELS, Sample, Samples, open_samples
 from training.report import examples, summary, table, write
@@ -56,9 +59,9 @@ class Reading:
     fault: str
 
 
-def chunks(samples: Iterable[Sample], network: CRNN) -> Iterator[list[Sample]]:
+def chunks(samples: Iterable[Sample], network: Recognizer) -> Iterator[list[Sample]]:
     """As many samples at a time as memory should hold; too wide ones turned into faults."""
-    preprocessing = network.config.preprocessing
+    preprocessing = network.preprocessing
     chunk: list[Sample] = []
     size = 0
     for sample in samples:
@@ -78,10 +81,10 @@ def chunks(samples: Iterable[Sample], network: CRNN) -> Iterator[list[Sample]]:
         yield chunk
 
 
-def read_chunk(network: CRNN, chunk: list[Sample], decoder: Decoder, *, retry: bool) -> list[Reading]:
+def read_chunk(network: Recognizer, chunk: list[Sample], decoder: Decoder, *, retry: bool) -> list[Reading]:
     """What a reader makes of samples, one line each; of those with a fault, nothing."""
     readable = [sample.image for sample in chunk if sample.image is not None]
-    found = looks(for_inference(network), readable, decoder, DOUBT if retry else 0.0)
+    found = looks(network, readable, decoder, DOUBT if retry else 0.0)
     sure = {name: confidences(found, network.vocabulary, name) for name in metrics.NORMALISATIONS}
     texts = iter([(look.line.text, {name: sure[name][i] for name in sure}) for i, look in enumerate(found)])
     nothing = ("", dict.fromkeys(metrics.NORMALISATIONS, 0.0))
@@ -125,7 +128,7 @@ class WorstErrors:
 
 
 def evaluate(
-    network: CRNN, samples: Samples, decoder: Decoder = greedy, *, retry: bool = True
+    network: Recognizer, samples: Samples, decoder: Decoder = greedy, *, retry: bool = True
 ) -> tuple[dict[str, Any], list[Misread]]:
     """Read a set and compare.
 
@@ -196,16 +199,17 @@ def file_sha256(model: str) -> str:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Command line -> settings."""
-    parser = argparse.ArgumentParser(description="Measure a model on labelled pictures.")
+    parser = Parser(description="Measure a model on labelled pictures.")
     parser.add_argument("--model", required=True, help="a folder, a file, a shipped model or a Hub repository")
     parser.add_argument(
         "--dataset", nargs="+", required=True, help="corpora as training takes them, or folders with pages.jsonl"
     )
-    parser.add_argument("--split", help="of corpora; default test, else validation, else train")
+    parser.add_argument("--split", help="of corpora; default test, else validation, else train, with a warning")
     parser.add_argument("--limit", type=int, help="samples of each set, evenly spread over it; default all")
     parser.add_argument("--level", choices=sorted(LEVELS), help="what is cut out of pages; default what they have")
     parser.add_argument("--decoder", choices=sorted(DECODERS), default="greedy")
     parser.add_argument("--language_weight", type=float, default=0.0, help="how much the model's language has to say")
+    parser.add_argument("--runtime", choices=[*RUNTIMES], default="torch", help="what computes the model")
     parser.add_argument("--no_retry", action="store_true", help="do not look at doubtful lines again")
     parser.add_argument("--out", type=Path, help="folder for <set>.json and <set>.html")
     args = parser.parse_args(argv)
@@ -222,17 +226,26 @@ def run(args: argparse.Namespace, command: str) -> list[dict[str, Any]]:
         DataError, ModelError: a set or the model cannot be opened; said before anything is read.
         OSError: the reports cannot be written.
     """
-    network = CRNN.from_pretrained(args.model)
-    decoder = OCR(network, decoder=args.decoder, language_weight=args.language_weight).decoder
+    network: Any = RUNTIMES[args.runtime].recognizer(args.model)
+    decoder = OCR(network, decoder=args.decoder, language_weight=args.language_weight, detector=None).decoder
     model = {
         "name": args.model,
         "sha256": file_sha256(args.model),
         "backbone": network.config.backbone,
+        "runtime": args.runtime,
         "decoder": args.decoder,
         "language_weight": args.language_weight,
         "retry": not args.no_retry,
     }
     sets = [open_samples(name, split=args.split, level=args.level, limit=args.limit) for name in args.dataset]
+    for samples in sets:
+        if not args.split and samples.split == "train":
+            print(
+                f"warning: {samples.name} has no test or validation split: the model may have been trained on these lines",
+                file=sys.stderr,
+            )
+    if args.runtime == "torch":
+        network = for_inference(network)
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
     reports: list[dict[str, Any]] = []

@@ -6,9 +6,10 @@
 The folder has pictures of lines and metadata.csv (file_name,text), or is any corpus that training.train takes. A fifth of
 it is held out. Rendered lines, most of them in many fonts, are trained on beside it so that nothing is unlearned, and a
 thousand others, in fonts never seen, say whether that worked: the general set. Where it lost more than half a point, the
-new weights are mixed with the old until it has not; where even that does not help, nothing is written.
+new weights are mixed with the old until it has not; where even that does not help, no model is written. Where every line
+that was held out is read already, nothing could be gained on them, and it ends at once, before anything is rendered.
 
-Writes OUT/model (the model), OUT/report.json, and in OUT/work what training.train leaves.
+Exit status: 0 a model was written, 1 none was, 2 the arguments mean nothing. Writes OUT/model (the model), OUT/report.json, and in OUT/work what training.train leaves.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tqdm import tqdm
 
 from simpleocr.crnn import CRNN
 from simpleocr.extension import extended
@@ -136,7 +138,7 @@ def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
     """Fine-tune as `args` say, and write the model if it is better.
 
     Raises:
-        DataError, ModelError, VocabularyError, ValueError: what was given cannot be used.
+        DataError, ModelError, VocabularyError, ValueError: what was given cannot be used, or all of it is read already.
     """
     work = args.out / "work"
     work.mkdir(parents=True, exist_ok=True)
@@ -149,18 +151,27 @@ def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
     start.save_pretrained(work / "start", dtype=torch.float32)
     old.save_pretrained(work / "old", dtype=torch.float32)
 
-    tell(0.02, "rendering lines so that nothing is unlearned")
     own_folder, own_train, own_kept = split_own(corpus, work)
+    own = read_samples(own_kept, start, 10_000)
+    if not own:
+        raise DataError("no line that can be read to measure on")
+    tell(0.02, "reading before")
+    own_before = measured(old, own)
+    if not own_before.cer:
+        which = "held-out lines" if len(corpus) >= HELD_OUT else "lines"
+        raise DataError(f"{args.init} reads all {len(own)} {which} without an error: there is nothing to gain on them")
+
+    tell(0.04, "rendering lines so that nothing is unlearned")
     replay = args.replay or render_replay(old, work, args)
     try:
         general_rows = open_corpus(args.general or replay, "validation")
     except DataError:
         general_rows = open_corpus(args.general or replay, "train")
-    own, general = read_samples(own_kept, start, 10_000), read_samples(general_rows, start, args.general_lines)
-    if not own or not general:
+    general = read_samples(general_rows, start, args.general_lines)
+    if not general:
         raise DataError("no line that can be read to measure on")
     tell(0.1, "reading before")
-    own_before, general_before = measured(old, own), measured(old, general)
+    general_before = measured(old, general)
 
     replay_count = len(open_corpus(replay, "train"))
     repeats = max(1.0, OWN_SHARE / (1 - OWN_SHARE) * replay_count / max(1, len(own_train)))
@@ -226,7 +237,11 @@ def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Command line -> settings."""
-    parser = Parser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = Parser(
+        description=__doc__.splitlines()[0],
+        epilog="exit status: 0 a model was written, 1 none was, 2 the arguments mean nothing",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     parser.add_argument("folder", help="your lines: a folder with metadata.csv, a CSV of file,text, or any corpus")
     parser.add_argument("--split", default="train", help="of a corpus that has several")
     parser.add_argument("--init", default="english", help="the model to begin with")
@@ -261,15 +276,21 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the arguments, fine-tune, print the table."""
-    args = parse(argv)
+    from datasets import disable_progress_bars
 
-    def tell(done: float, what: str) -> None:
-        print(f"\r{done:4.0%} {what:60}", end="\n" if done == 1 else "", file=sys.stderr, flush=True)
+    args = parse(argv)
+    disable_progress_bars()  # of the parquet files that are written and read: one bar is enough
 
     try:
-        outcome = finetune(args, tell)
+        # a bar of tqdm, so that what training prints goes above it
+        with tqdm(total=1, bar_format="{percentage:3.0f}% {desc}") as bar:
+
+            def tell(done: float, what: str) -> None:
+                bar.n = done
+                bar.set_description_str(what)
+
+            outcome = finetune(args, tell)
     except (DataError, ModelError, VocabularyError, InputError, FloatingPointError, ValueError, OSError) as error:
-        print(file=sys.stderr)  # the line that says how far it is ends here
         sys.exit(f"training.finetune: {error}")
     print(outcome.table())
     if not outcome.accepted:

@@ -10,6 +10,9 @@ from simpleocr.config import BACKBONES
 from simpleocr.options import Parser
 from simpleocr.preprocessing import Preprocessing
 from simpleocr.vocabulary import VOCABULARIES
+from training.checkpoint import CheckpointError, read_state
+
+CHECKPOINT = "last.safetensors"  # in --out
 
 # what must be the same for a run to be the same run; the rest (threads, when to save) may change from stop to stop
 RUN_SETTINGS = (
@@ -33,12 +36,22 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 
 
+ENDS = ("epochs", "max_steps", "minutes")  # one given anew stands for all
+PATHS = ("fonts", "text", "backgrounds")  # lists of them
+
+
 class SettingError(ValueError):
     """A setting with which nothing can be trained."""
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Command line -> settings; ends with one sentence and status 2 where they mean nothing."""
+    """Command line -> settings; ends with one sentence and status 2 where they mean nothing.
+
+    With --resume, what is not given is as in the checkpoint.
+
+    Raises:
+        CheckpointError: with --resume, no checkpoint, or one of a run with other settings than those given; names them.
+    """
     parser = Parser(
         description="Train a recognizer.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -55,10 +68,16 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="how often an epoch sees each corpus; default once. With --render, their shares",
     )
     data.add_argument(
-        "--validation", help="corpus to validate on; default the validation split of the first, or a part of it"
+        "--validation",
+        help="corpus to validate on; default the validation split of the first --dataset, or where it has none a tenth of"
+        " its lines, which are not trained on then",
     )
-    data.add_argument("--eval_samples", type=int, default=1000, help="lines of it that are read each time")
-    data.add_argument("--streaming", action="store_true", help="read rows as they come; needs --max_steps or --minutes")
+    data.add_argument("--eval_samples", type=int, default=1000, help="lines to validate on, at most")
+    data.add_argument(
+        "--streaming",
+        action="store_true",
+        help="read rows as they come; needs --max_steps or --minutes, and --validation where the first corpus has no such split",
+    )
     data.add_argument(
         "--unknown", choices=("drop", "strip"), default="drop", help="lines with characters the vocabulary lacks"
     )
@@ -126,11 +145,22 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     run.add_argument("--seed", type=int, default=0)
     out = parser.add_argument_group("output")
     out.add_argument("--out", type=Path, default=Path("runs/default"))
-    out.add_argument("--resume", action="store_true", help="go on from OUT/last.safetensors")
+    out.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from OUT/last.safetensors, with its settings where no others are given: those that make another run"
+        " are refused",
+    )
     out.add_argument("--eval_every", type=int, default=500, help="steps between validations")
     out.add_argument("--save_every", type=int, default=200, help="steps between checkpoints")
     args = parser.parse_args(argv)
+    then: dict[str, Any] = {}
+    if args.resume:
+        then = settings_then(args.out / CHECKPOINT)
+        args = continued(parser, argv, then)
     args.weights = args.weights or [1.0] * len(args.dataset or [""])
+    if args.resume:
+        require_same_run(args.out / CHECKPOINT, then, settings(args, then.get("processes", 1)))
     for fault in (*wrong_numbers(args), *contradictions(args)):
         parser.error(fault)
     return args
@@ -169,7 +199,44 @@ def contradictions(args: argparse.Namespace) -> Iterator[str]:
 
 
 def settings(args: argparse.Namespace, world: int) -> dict[str, Any]:
-    """What a checkpoint must agree on with the run that goes on from it."""
-    values = {**vars(args), "processes": world}
-    values |= {name: [str(path) for path in values[name]] for name in ("fonts", "text", "backgrounds")}
-    return {name: values[name] for name in RUN_SETTINGS}
+    """What a checkpoint says of its run, for one that goes on from it; JSON values.
+
+    Args:
+        args: as parse() gives them.
+        world: processes that train.
+    """
+    values = {name: value for name, value in vars(args).items() if name not in ("out", "resume")}
+    return values | {name: [str(path) for path in values[name]] for name in PATHS} | {"processes": world}
+
+
+def settings_then(checkpoint: Path) -> dict[str, Any]:
+    """What settings() gave when a checkpoint was written.
+
+    Raises:
+        CheckpointError: no checkpoint, or it does not say.
+    """
+    then = read_state(checkpoint).get("settings")
+    if not isinstance(then, dict):
+        raise CheckpointError(f"{checkpoint} does not say of which run it is")
+    return then
+
+
+def require_same_run(checkpoint: Path, then: dict[str, Any], now: dict[str, Any]) -> None:
+    """Compare RUN_SETTINGS; what a checkpoint does not know came later, and was as by default.
+
+    Raises:
+        CheckpointError: names all that differ.
+    """
+    then = {**settings(parse([]), now["processes"]), **then}
+    if differing := [f"{name}: {then[name]} then, {now[name]} now" for name in RUN_SETTINGS if then[name] != now[name]]:
+        raise CheckpointError(f"{checkpoint} is of another run: {'; '.join(differing)}")
+
+
+def continued(parser: argparse.ArgumentParser, argv: Sequence[str] | None, then: dict[str, Any]) -> argparse.Namespace:
+    """Command line -> settings, with those of `then` in place of defaults."""
+    known = {name: value for name, value in then.items() if name in vars(parser.parse_args(argv))}
+    known |= {name: [Path(path) for path in known[name]] for name in PATHS if name in known}
+    given = parser.parse_args(argv, argparse.Namespace(**dict.fromkeys(ENDS)))
+    if any(getattr(given, name) is not None for name in ENDS):
+        known = {name: value for name, value in known.items() if name not in ENDS}
+    return parser.parse_args(argv, argparse.Namespace(**known))

@@ -2,9 +2,12 @@
 
     python -m training.train --batch_size 32 --epochs 10            renders a corpus first
     python -m training.train --dataset FOLDER user/lines --weights 3 1 --init english --out runs/mine
-    python -m training.train --resume --out runs/mine               goes on after any stop; bit for bit without --render
+    python -m training.train --resume --out runs/mine               goes on after any stop, with the settings that it
+                                                                    began with; bit for bit without --render
     python -m training.train --render 1 --fonts DIR --minutes 600   other processes render while it trains; no corpus
     torchrun --nproc_per_node 2 -m training.train ...               one process a core: gradients are averaged
+
+Of a first corpus without a validation split a tenth of the lines, spread over it, validates and is not trained on.
 
 Writes OUT/last.safetensors (checkpoint), OUT/best and OUT/final (models), OUT/metrics.csv and OUT/curves.png.
 """
@@ -27,25 +30,24 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from tqdm import tqdm
 
-from simpleocr import metrics
 from simpleocr.config import CRNNConfig
 from simpleocr.crnn import CRNN
 from simpleocr.image import InputError
-from simpleocr.inference import for_inference, has_bf16
+from simpleocr.inference import has_bf16
 from simpleocr.modelfile import ModelError
-from simpleocr.preprocessing import Preprocessing, line_to_tensor
-from simpleocr.recognition import recognize
+from simpleocr.preprocessing import Preprocessing
 from simpleocr.vocabulary import VOCABULARIES, normalize
 from training import synth
-from training.batches import Batch, Lines
+from training.batches import HELD_OUT, Batch, Lines
 from training.checking import Checker
-from training.checkpoint import CheckpointError, load_checkpoint, read_state, save_checkpoint
+from training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from training.data import DataError, open_corpus, picture
 from training.distillation import taught_loss
 from training.fresh import FreshLines, Recipe, rendered_samples
+from training.outcome import Figures, Samples, measured, read_samples
 from training.progress import MetricsLog
 from training.render import Source
-from training.settings import RUN_SETTINGS, SettingError, parse, settings
+from training.settings import CHECKPOINT, SettingError, parse, require_same_run, settings, settings_then
 from training.streaming import StreamedLines
 
 DEFAULT_CORPUS = Path("corpora/default")
@@ -63,6 +65,7 @@ class State:
         seconds: time spent.
         best: the lowest CER so far.
         losses, loss_steps: sum of the losses since the last validation, and of how many steps.
+        held_out: lines of --dataset that validate and are not trained on.
     """
 
     step: int = 0
@@ -74,6 +77,7 @@ class State:
     best: float = 1e9
     losses: float = 0.0
     loss_steps: int = 0
+    held_out: int = 0
 
 
 class Trainee(nn.Module):
@@ -126,16 +130,6 @@ def update_average(average: nn.Module, current: nn.Module, decay: float) -> None
             mean.copy_(value)
 
 
-def validate(network: CRNN, samples: Sequence[tuple[Any, str]]) -> dict[str, float]:
-    """CER and exact match on (picture, target) pairs, read the way pictures are read after training."""
-    predictions = [line.text for line in recognize(for_inference(network), [image for image, _ in samples])]
-    targets = [target for _, target in samples]
-    return {
-        "cer": metrics.cer(predictions=predictions, targets=targets),
-        "accuracy": metrics.exact_match(predictions=predictions, targets=targets, normalisation="raw"),
-    }
-
-
 def sources(args: argparse.Namespace, network: CRNN) -> dict[str, Source]:
     """What --render draws lines from.
 
@@ -148,50 +142,85 @@ def sources(args: argparse.Namespace, network: CRNN) -> dict[str, Source]:
         raise SettingError(str(error)) from error
 
 
-def rendered_lines(args: argparse.Namespace, network: CRNN, checker: Checker, accelerator: Accelerator) -> FreshLines:
-    """The lines of --render, with those of --dataset among them, each corpus as often as its weight says."""
-    corpora = [open_corpus(name, "train") for name in args.dataset or []]
-    usable: list[list[int]] = []
-    for corpus in corpora:
-        lines = Lines([corpus], checker, args.max_bad)
-        usable.append(lines.origins[:, 1].tolist())
-        if accelerator.is_main_process:
-            print(lines.report)
+def rendered_lines(
+    args: argparse.Namespace, network: CRNN, checker: Checker, own: Lines | None, accelerator: Accelerator
+) -> FreshLines:
+    """The lines of --render, with `own` of --dataset among them, each corpus as often as its weight says.
+
+    Raises:
+        DataError: a corpus of which no row can be trained on.
+    """
+    usable = [own.origins[own.trained_on(i), 1].tolist() for i in range(len(own.corpora))] if own else []
+    if not all(usable):
+        raise DataError(f"{args.dataset[usable.index([])]} has no row that can be trained on")
     recipe = Recipe(
         sources(args, network)["train"],
         checker,
         args.batch_size,
-        corpora,
+        own.corpora if own else [],
         usable,
-        [(1 - args.render) * weight / sum(args.weights) for weight in args.weights[: len(corpora)]],
+        [(1 - args.render) * weight / sum(args.weights) for weight in args.weights[: len(usable)]],
         args.seed,
     )
     cores = (os.cpu_count() or 1) // accelerator.num_processes
     return FreshLines(recipe, args.renderers or max(1, cores - 1), accelerator.device)
 
 
-def validation_samples(args: argparse.Namespace, network: CRNN) -> list[tuple[Any, str]]:
-    """Pictures and targets to validate on; of a corpus without a validation split, its last lines."""
-    if not args.validation and not args.dataset:
-        return rendered_samples(sources(args, network)["validation"], args.seed, args.eval_samples)
-    preprocessing = network.preprocessing
+def validation_corpus(args: argparse.Namespace) -> Any:
+    """Rows to validate on that are not trained on; None where --dataset has no others, or there are none.
+
+    Those of a split "validation" of --validation or of the first corpus. A --validation without one is all used, but
+    for one that is trained on.
+    """
+    if not (args.validation or args.dataset):
+        return None
+    name = args.validation or args.dataset[0]
     try:
-        corpus = open_corpus(args.validation or args.dataset[0], "validation", streaming=args.streaming)
+        corpus = open_corpus(name, "validation", streaming=args.streaming)
     except DataError:
-        corpus = open_corpus(args.validation or args.dataset[0], "train", streaming=args.streaming)
-    if not args.streaming:
-        corpus = corpus.select(range(max(0, len(corpus) - args.eval_samples), len(corpus)))
-    samples: list[tuple[Any, str]] = []
-    for row in corpus:
-        if len(samples) == args.eval_samples:
-            break
-        if isinstance(row["text"], str):
-            try:
-                image = picture(row)
-                line_to_tensor(image, preprocessing)  # a line that is too wide is refused here, not at each validation
-            except InputError:
-                continue
-            samples.append((image, normalize(row["text"])))
+        if Path(name) in map(Path, args.dataset or []):
+            return None
+        corpus = open_corpus(name, "train", streaming=args.streaming)
+    return corpus if args.streaming else corpus.select(range(max(0, len(corpus) - args.eval_samples), len(corpus)))
+
+
+def hold_out(args: argparse.Namespace, lines: Lines | None, accelerator: Accelerator) -> list[int]:
+    """Spare lines of --validation, or of the first corpus, from training, and say so; returns which.
+
+    Raises:
+        SettingError: a stream, of which nobody knows how many rows there are.
+        DataError: there are too few.
+    """
+    name = args.validation or args.dataset[0]
+    if lines is None:
+        raise SettingError(f"{name} has no validation split, and of a stream no rows are held out: give --validation")
+    # a corpus that is given twice must not bring back the lines it spares
+    numbers = [number for number, other in enumerate(args.dataset) if Path(other) == Path(name)]
+    of_each = [lines.hold_out(number, args.eval_samples) for number in numbers]
+    held: list[int] = of_each[0].tolist()
+    if accelerator.is_main_process:
+        count = len(held) + len(lines.trained_on(numbers[0]))
+        doubt = "; the CER of so few says little" * (len(held) < HELD_OUT)
+        tqdm.write(
+            f"{name} has no validation split: {len(held)} of its {count} usable lines, evenly spread, are held out:"
+            f" to validate on, not to train on{doubt}"
+        )
+    return held
+
+
+def held_out_samples(lines: Lines, held: Sequence[int]) -> Samples:
+    """Pictures and targets of lines that are not trained on; those that cannot be opened are counted in the report.
+
+    Raises:
+        DataError: these are too many.
+    """
+    samples: Samples = []
+    for index in held:
+        row = lines.row(index)
+        try:
+            samples.append((picture(row), normalize(row["text"])))
+        except InputError as error:
+            lines.leave_out(index, str(error))
     return samples
 
 
@@ -215,22 +244,22 @@ def resumed(
     world: int,
     modules: dict[str, nn.Module],
     optimizer: torch.optim.Optimizer,
+    held_out: int = 0,
 ) -> State:
     """Fill modules and optimizer from a checkpoint of the same run, and say where it stands.
 
     Raises:
-        CheckpointError: no checkpoint, or one of a run with other settings; names them.
+        CheckpointError: no checkpoint, or one of a run with other settings, or with other lines held out; names them.
     """
-    then, now = read_state(checkpoint).get("settings"), settings(args, world)
-    if not isinstance(then, dict):
-        raise CheckpointError(f"{checkpoint} does not say of which run it is")
-    then = {**settings(parse([]), world), **then}  # settings that it does not know came later, and were as by default
-    if differing := [
-        f"{name}: {then.get(name)} then, {now[name]} now" for name in RUN_SETTINGS if then.get(name) != now[name]
-    ]:
-        raise CheckpointError(f"{checkpoint} is of another run: {'; '.join(differing)}")
+    require_same_run(checkpoint, settings_then(checkpoint), settings(args, world))
     values = load_checkpoint(checkpoint, modules, optimizer)
-    return State(**{name: value for name, value in values.items() if name != "settings"})
+    state = State(**{name: value for name, value in values.items() if name != "settings"})
+    if state.held_out != held_out:
+        raise CheckpointError(
+            f"{checkpoint} is of another run: {state.held_out} lines of --dataset were held out then, {held_out} now,"
+            " which --validation and --eval_samples decide"
+        )
+    return state
 
 
 def ensure_corpus(args: argparse.Namespace, accelerator: Accelerator) -> None:
@@ -298,15 +327,16 @@ def tell_at_the_end(lines: Lines | StreamedLines | FreshLines, accelerator: Acce
     elif isinstance(lines, StreamedLines) and (news := lines.report.seen > 0):
         lines.report.refuse_over(max_bad)
     if news and accelerator.is_main_process:
-        print(lines.report)
+        tqdm.write(str(lines.report))
 
 
-def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lambda *_: None) -> CRNN:
+def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] | None = None) -> CRNN:
     """Train as `args` say; returns the averaged network.
 
     Args:
         args: as parse() gives them.
         tell: called after each step with its number, how many there will be, and the loss; with --minutes, in seconds.
+            Whoever is told shows how far it is: no bar is drawn then.
 
     Raises:
         SettingError, DataError, ModelError, CheckpointError: what was given cannot be used.
@@ -326,24 +356,34 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
 
     network = build(args)
     checker = Checker(network.vocabulary, network.config.preprocessing, args.unknown, args.max_columns)
+    corpora = [open_corpus(name, "train", streaming=args.streaming) for name in args.dataset or []]
+    if args.join and network.vocabulary.unknown(" "):
+        raise SettingError("--join puts a space between two lines, which the vocabulary lacks")
+    indexed = bool(corpora) and not args.streaming
+    # other processes, those of --render, could tell nobody of a picture that they cannot open
+    own = Lines(corpora, checker, args.max_bad, args.join, opened=args.render > 0) if indexed else None
+    spared = validation_corpus(args)
+    held = hold_out(args, own, accelerator) if corpora and spared is None else []
+    samples: Samples = []
+    if is_main:
+        if spared is not None:
+            samples = read_samples(spared, network, args.eval_samples)
+        elif own:
+            samples = held_out_samples(own, held)
+        else:
+            samples = rendered_samples(sources(args, network)["validation"], args.seed, args.eval_samples)
+        if not samples:
+            raise DataError("no line that can be read to validate on")
     lines: Lines | StreamedLines | FreshLines
     if args.render:
-        lines = rendered_lines(args, network, checker, accelerator)
+        lines = rendered_lines(args, network, checker, own, accelerator)
     else:
-        corpora = [open_corpus(name, "train", streaming=args.streaming) for name in args.dataset]
-        if args.join and network.vocabulary.unknown(" "):
-            raise SettingError("--join puts a space between two lines, which the vocabulary lacks")
-        if args.streaming:
-            lines = StreamedLines(corpora, checker, args.max_bad)
-        else:
-            lines = Lines(corpora, checker, args.max_bad, args.join)
-    samples = validation_samples(args, network) if is_main else []
+        lines = own or StreamedLines(corpora, checker, args.max_bad)
     steps = args.max_steps or 0
-    if isinstance(lines, Lines):
-        if not (steps or args.minutes):
-            steps = args.epochs * lines.steps(args.batch_size, args.seed, args.weights, world)
-        if is_main:
-            print(lines.report)
+    if isinstance(lines, Lines) and not (steps or args.minutes):
+        steps = args.epochs * lines.steps(args.batch_size, args.seed, args.weights, world)
+    if own and is_main:
+        tqdm.write(str(own.report))
 
     frozen = first_stages(network, args.freeze)
     for module in frozen:
@@ -366,18 +406,20 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
         fused=accelerator.device.type == "cuda",
     )
     modules: dict[str, nn.Module] = {"trainee": trainee, "average": average}
-    checkpoint = args.out / "last.safetensors"
-    state = resumed(checkpoint, args, world, modules, optimizer) if args.resume else State()
+    checkpoint = args.out / CHECKPOINT
+    state = State(held_out=len(held))
+    if args.resume:
+        state = resumed(checkpoint, args, world, modules, optimizer, len(held))
     if not args.resume and checkpoint.exists():
         raise CheckpointError(f"{checkpoint} is there already: --resume goes on from it, another --out starts anew")
     wrapped, optimizer = accelerator.prepare(trainee, optimizer)
     log = MetricsLog(args.out / "metrics.csv", state.step)
     began_with = dict(network.training_summary)
 
-    def save(folder: str, figures: dict[str, float]) -> None:
+    def save(folder: str, figures: Figures) -> None:
         average.training_summary = {
             "samples": began_with.get("samples", 0) + state.samples,
-            "validation": {name: round(value, 5) for name, value in figures.items()},
+            "validation": {"cer": round(figures.cer, 5), "accuracy": round(figures.accuracy, 5)},
         }
         average.save_pretrained(args.out / folder, dtype=torch.float16)
 
@@ -390,7 +432,7 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
         return now >= end
 
     started: float | None = None
-    bar = tqdm(total=steps or None, initial=state.step, unit="step", disable=not is_main)
+    bar = tqdm(total=steps or None, initial=state.step, unit="step", disable=tell is not None or not is_main)
     done = ended()
     while not done:
         wrapped.train()
@@ -434,19 +476,21 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
             bar.set_postfix(loss=f"{value:.3f}", rate=f"{state.samples / state.seconds:.0f}/s", refresh=False)
             bar.update()
             now, end = schedule()
-            tell(round(now), round(end), value)
+            if tell:
+                tell(round(now), round(end), value)
 
             # once in a while: read held-out lines as they will be read, keep the best
             done = ended()
             if is_main and (done or state.step % args.eval_every == 0):
-                figures = validate(average, samples)
+                figures = measured(average, samples)
                 mean_loss = state.losses / state.loss_steps
-                log.add(asdict(state), mean_loss, learning_rate(now, end, args.lr), figures)
+                scores = {"cer": figures.cer, "accuracy": figures.accuracy}
+                log.add(asdict(state), mean_loss, learning_rate(now, end, args.lr), scores)
                 bar.write(
-                    f"step {state.step}: loss {mean_loss:.4f}, CER {figures['cer']:.4f}, exact {figures['accuracy']:.4f}"
+                    f"step {state.step}: loss {mean_loss:.4f}, CER {figures.cer:.4f}, exact {figures.accuracy:.4f}"
                 )
-                if figures["cer"] < state.best:
-                    state.best, state.worse = figures["cer"], 0
+                if figures.cer < state.best:
+                    state.best, state.worse = figures.cer, 0
                     save("best", figures)
                 else:
                     state.worse += 1
@@ -479,9 +523,8 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] = lamb
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the arguments, train, and turn what the user can mend into one sentence."""
-    args = parse(argv)
     try:
-        run(args)
+        run(parse(argv))
     except (SettingError, DataError, ModelError, CheckpointError, InputError, FloatingPointError, OSError) as error:
         sys.exit(f"training.train: {error}")
 
