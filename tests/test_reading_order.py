@@ -1,12 +1,15 @@
 """simpleocr.reading_order: columns, tables, receipts, headings, pages that are turned a little."""
 
 import math
+import time
+from itertools import combinations
 from random import Random
 
 import pytest
 
-from simpleocr.geometry import Polygon, Transform, box_to_polygon
-from simpleocr.reading_order import reading_order
+from simpleocr.columns import Beside
+from simpleocr.geometry import Box, Polygon, Transform, box_to_polygon
+from simpleocr.reading_order import GUTTER, _are_columns, _columns, _groups, _most_apart, reading_order
 
 
 def boxes_in_order(text: str) -> list[Polygon]:
@@ -110,3 +113,47 @@ def test_lines_that_reach_beyond_their_letters_are_columns_still() -> None:
 def test_nothing_and_one_line() -> None:
     assert reading_order([]) == []
     assert reading_order([box_to_polygon((0, 0, 10, 10))]) == [0]
+
+
+def cells(rows: int, columns: int, *, long: bool, wrapped: frozenset[int] = frozenset()) -> list[Polygon]:
+    """A table, row by row; the first cell of the wrapped rows has three lines."""
+    found = []
+    for row in range(rows):
+        top, count = 30.0 * row, 3 if row in wrapped else 1
+        found += [box_to_polygon((0, top + 7 * i, 90, top + 7 * i + 18 / count)) for i in range(count)]
+        for column in range(1, columns):
+            found.append(box_to_polygon((300.0 * column, top, 300.0 * column + (200 if long else 90), top + 18)))
+    return found
+
+
+@pytest.mark.parametrize(
+    "table",
+    [cells(400, 4, long=False), cells(400, 2, long=True), cells(200, 4, long=False, wrapped=frozenset({100}))],
+    ids=["of numbers", "with one column of text", "with a cell of several lines"],
+)
+def test_a_long_table_takes_no_longer_than_its_cells_are_many(table: list[Polygon]) -> None:
+    start = time.perf_counter()
+    order = reading_order(table)
+    assert time.perf_counter() - start < 10  # seconds, on a busy machine; it was minutes
+    assert order == list(range(len(table)))
+
+
+def test_whether_there_are_columns_is_known_without_looking_for_them() -> None:
+    rng = Random(5)
+    for _ in range(200):
+        boxes: list[Box] = []
+        for row, left in ((row, left) for row in range(rng.randint(3, 12)) for left in (0, 200, 400)):
+            tops = [24.0 * row + 6 * i for i in range(rng.choice([1, 1, 1, 3]))] if rng.random() < 0.9 else []
+            boxes += [(left, top, left + rng.choice([60, 170, 180, 190]), top + 18 / len(tops)) for top in tops]
+        height = 18.0
+        bands = _groups(boxes, range(len(boxes)), axis=1, gap=0.0)
+        for start, end in combinations(range(len(bands) + 1), 2):
+            members = [i for band in bands[start:end] for i in band]
+            groups = _groups(boxes, members, axis=0, gap=GUTTER * height)
+            beside = Beside(GUTTER * height)
+            for number in range(start, end):
+                for i in bands[number]:
+                    beside.add(boxes[i], number)
+            crowd = 0.4 * sum(max(0, _most_apart(boxes, band) - 2) for band in bands[start:end])
+            assert len(beside.columns) == len(groups)
+            assert _are_columns(boxes, bands[start:end], beside, crowd) == bool(_columns(boxes, groups))
