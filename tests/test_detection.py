@@ -14,7 +14,7 @@ from simpleocr.config import LineNetConfig
 from simpleocr.detection import _levels, crop_line, detect_lines, text_maps
 from simpleocr.geometry import Polygon, box_to_polygon, polygon_to_box
 from simpleocr.linenet import LineNet
-from simpleocr.regions import MULTIPLE, STRIDE, WORD_ENDS, regions, without
+from simpleocr.regions import MULTIPLE, STRIDE, WORD_ENDS, Region, regions, without
 from training.page_crops import draw_maps
 
 BOXES = [[40.0, 30.0, 400.0, 52.0], [60.0, 70.0, 180.0, 84.0], [220.0, 66.0, 470.0, 95.0], [30.0, 130.0, 66.0, 160.0]]
@@ -98,6 +98,24 @@ def test_a_page_of_any_size_gives_polygons_in_its_pixels(size: tuple[int, int]) 
     assert middle[0] == pytest.approx((box[0] + box[2]) / 2, abs=0.02 * width)
     assert middle[1] == pytest.approx((box[1] + box[3]) / 2, abs=0.02 * height)
     assert 1.2 < (bottom - top) / (box[3] - box[1]) < 4.5  # the bar is the core, half of the line
+
+
+def test_lines_of_a_tall_narrow_page_lie_where_they_are_down_to_its_end() -> None:
+    boxes = [(20, top, 380, top + 20) for top in range(30, 3960, 100)]
+    found = detect_lines(DarkNet(), bars((402, 4000), *boxes))
+    middles = sorted(sum(y for _, y in polygon) / 4 for polygon in found)
+    assert middles == pytest.approx([top + 10 for _, top, _, _ in boxes], abs=3)
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.2, -0.3])
+def test_a_region_in_a_picture_that_is_wider_or_higher(slope: float) -> None:
+    region = Region(x=50.0, y=40.0, length=60.0, height=10.0, slope=slope, score=0.9)
+    scaled = region.scaled(2.0, 3.0)
+    assert (scaled.x, scaled.y, scaled.score) == (100.0, 120.0, 0.9)
+    for side in (0, 1):  # the ends of its middle line go where those points go; the area is 2 * 3 times as large
+        (a, d), (e, h) = ((p.polygon[side], p.polygon[3 - side]) for p in (region, scaled))
+        assert [(e[0] + h[0]) / 2, (e[1] + h[1]) / 2] == pytest.approx([a[0] + d[0], 1.5 * (a[1] + d[1])])
+    assert scaled.length * scaled.height == pytest.approx(6 * 600)
 
 
 class UnsureNet(DarkNet):
