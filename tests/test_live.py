@@ -117,3 +117,10 @@ def test_frames_of_any_kind(ocr: OCR) -> None:
     assert live.see(np.zeros((2000, 3000, 3), dtype=np.uint8)).page.size == (1280, 853)
     with pytest.raises(InputError):
         live.see(b"")
+
+
+def test_a_frame_may_be_as_large_as_the_reader_allows() -> None:
+    live = Live(OCR(retry=False, max_pixels=100 * 100))
+    assert live.see(Image.new("RGB", (100, 100), "white")).page.size == (100, 100)
+    with pytest.raises(InputError, match="too large"):
+        live.see(Image.new("RGB", (100, 101), "white"))
