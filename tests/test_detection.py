@@ -134,6 +134,21 @@ def test_a_page_is_looked_at_larger_for_small_lines_and_not_for_specks() -> None
     assert max(unsure.seen) == first
 
 
+@pytest.mark.parametrize("rows", [3, 0])
+def test_rows_that_look_like_one_line_from_afar_stay_rows(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    near = [Region(x=300, y=150 + 34 * row, length=300, height=24, slope=0, score=0.9) for row in range(rows)]
+    letters = [Region(x=x, y=y, length=30, height=24, slope=0, score=0.9) for x in (200, 400) for y in (160, 210)]
+    large = Region(x=300, y=184, length=320, height=100, slope=0, score=0.9)
+
+    def seen(_: LineNet, grey: Image.Image, scale: float) -> list[Region]:
+        return [large] if scale * max(grey.size) < 0.5 * detection.SIDE else near or letters
+
+    monkeypatch.setattr(detection, "find_regions", seen)
+    monkeypatch.setattr(detection, "mend_lines", lambda regions, grey: regions)
+    found = detect_lines(DarkNet(), Image.new("L", (600, 400), 250))
+    assert found == [region.polygon for region in near or [large]]
+
+
 def test_an_empty_page_has_no_lines() -> None:
     assert detect_lines(DarkNet(), Image.new("RGB", (500, 300), "white")) == []
     assert detect_lines(DarkNet(), Image.new("RGB", (1, 1))) == []
