@@ -88,7 +88,7 @@ def test_lines_are_told_apart_by_their_place_while_the_camera_moves() -> None:
 def test_another_picture_is_no_motion_that_carries_lines_away() -> None:
     stays = box_to_polygon((10, 10, 110, 40))
     before = [seen_at("one", stays), *(seen_at("two", box_to_polygon((10, y, 110, y + 30))) for y in (110, 210))]
-    now = [seen_at("one", stays), *(seen_at("six", box_to_polygon((410, y, 510, y + 30))) for y in (110, 210))]
+    now = [seen_at("one", stays), *(seen_at("six", box_to_polygon((310, y, 410, y + 30))) for y in (110, 210))]
     tracks = after(before, now)
     assert [(track.line.text, track.wins, track.missed) for track in tracks] == [
         ("one", 2, 0),

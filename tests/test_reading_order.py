@@ -2,14 +2,15 @@
 
 import math
 import time
-from itertools import combinations
+from collections import Counter
+from itertools import combinations, product
 from random import Random
 
 import pytest
 
 from simpleocr.columns import Beside
-from simpleocr.geometry import Box, Polygon, Transform, box_to_polygon
-from simpleocr.reading_order import GUTTER, _are_columns, _columns, _groups, _most_apart, reading_order
+from simpleocr.geometry import Box, Polygon, Transform, box_to_polygon, polygon_to_box
+from simpleocr.reading_order import IN_ROWS, _are_columns, _columns, _groups, _most_apart, _starts, reading_order
 
 
 def boxes_in_order(text: str) -> list[Polygon]:
@@ -139,22 +140,40 @@ def test_a_long_table_takes_no_longer_than_its_cells_are_many(table: list[Polygo
     assert order == list(range(len(table)))
 
 
+def test_long_tables_without_columns_of_text_are_told_at_once() -> None:
+    def starts(polygons: list[Polygon]) -> int:
+        boxes = [polygon_to_box(polygon) for polygon in polygons]
+        bands = _groups(boxes, range(len(boxes)), axis=1, gap=0.0)
+        return _starts(boxes, bands, [_most_apart(boxes, band) - 1 for band in bands], 18.0)
+
+    assert starts(cells(9, 4, long=False)) == starts(cells(9, 2, long=True)) == 0
+    assert starts(cells(9, 3, long=True)) == 8  # two lines of two columns, the last, may be text
+    assert starts(cells(9, 4, long=False, wrapped=frozenset({2, 5}))) == 6
+
+
 def test_whether_there_are_columns_is_known_without_looking_for_them() -> None:
     rng = Random(5)
-    for _ in range(200):
+    said = Counter[tuple[bool, bool]]()
+    for _ in range(120):
         boxes: list[Box] = []
-        for row, left in ((row, left) for row in range(rng.randint(3, 12)) for left in (0, 200, 400)):
-            tops = [24.0 * row + 6 * i for i in range(rng.choice([1, 1, 1, 3]))] if rng.random() < 0.9 else []
-            boxes += [(left, top, left + rng.choice([60, 170, 180, 190]), top + 18 / len(tops)) for top in tops]
-        height = 18.0
+        crowded, shift, widths = rng.choice([0, 0.2, 0.9]), rng.choice([0, 4]), rng.choice([[60, 170], [170, 180, 190]])
+        for row, column in product(range(rng.randint(3, 10)), range(3)):
+            # three lines in a row with three others that lie a little lower are one band: that is no table
+            count = 3 if rng.random() < crowded else rng.choice([0, 1, 1, 1, 1])
+            for i in range(count):
+                left, top = 200.0 * column, 30.0 * row + 8 * i + shift * (column % 2) * (count == 3)
+                boxes.append((left, top, left + rng.choice(widths), top + (6 if count == 3 else 18)))
         bands = _groups(boxes, range(len(boxes)), axis=1, gap=0.0)
         for start, end in combinations(range(len(bands) + 1), 2):
             members = [i for band in bands[start:end] for i in band]
-            groups = _groups(boxes, members, axis=0, gap=GUTTER * height)
-            beside = Beside(GUTTER * height)
+            groups = _groups(boxes, members, axis=0, gap=-3.0)
+            beside = Beside(-3.0)
             for number in range(start, end):
                 for i in bands[number]:
                     beside.add(boxes[i], number)
-            crowd = 0.4 * sum(max(0, _most_apart(boxes, band) - 2) for band in bands[start:end])
-            assert len(beside.columns) == len(groups)
-            assert _are_columns(boxes, bands[start:end], beside, crowd) == bool(_columns(boxes, groups))
+            crowd = IN_ROWS * sum(max(0, _most_apart(boxes, band) - 2) for band in bands[start:end])
+            are_columns = _are_columns(boxes, bands[start:end], beside, crowd)
+            assert are_columns == bool(_columns(boxes, groups))
+            said[are_columns, crowd > 0] += 1
+    assert min(said.values()) > 50
+    assert len(said) == 4
