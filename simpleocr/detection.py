@@ -95,11 +95,11 @@ def find_regions(network: Detector, grey: Image.Image, scale: float) -> list[Reg
     """The lines of a page that is looked at in another size; in pixels of the page."""
     size = (max(1, round(grey.width * scale)), max(1, round(grey.height * scale)))
     maps = text_maps(network, grey.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0))
-    factor = grey.width / size[0]
+    across, down = grey.width / size[0], grey.height / size[1]  # not the same: a side is a whole number of pixels
     found = regions(maps[LINES], network.threshold)
     alone = without(maps[WORDS], maps[LINES] > network.threshold, ALONE)
     found += regions(alone, ALONE, ends=WORD_ENDS, doubtful=ALONE)
-    return [region.scaled(factor) for region in found]
+    return [region.scaled(across, down) for region in found]
 
 
 def text_maps(network: Detector, grey: Image.Image) -> Map:

@@ -1,7 +1,7 @@
 """Documents: every page of a picture file, a multi-page TIFF or a PDF, one at a time."""
 
 from collections.abc import Iterator
-from threading import Lock
+from threading import RLock
 
 from PIL import Image, TiffImagePlugin
 
@@ -16,7 +16,9 @@ from simpleocr.image import (
 )
 
 PDF_DPI = 200.0  # dots an inch at which a PDF's pages are drawn: print of 6 points is 12 pixels high
-PDFIUM = Lock()  # the library is not made for several threads; the command line reads with several
+# the library is not made for several threads; the command line reads with several. One that holds it may need it again:
+# the garbage collector closes a document that was left half read, whenever it runs
+PDFIUM = RLock()
 MAX_PAGES = 10_000  # of a document; more is a trap or a mistake
 
 

@@ -31,6 +31,8 @@ INK = 0.3  # of the range of greys: what differs by more from the ground is ink
 
 Gap = tuple[float, float]
 """Where white begins and ends along the lines."""
+Indices = npt.NDArray[np.intp]
+ALL = slice(None)
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,41 @@ class Level:
         """Of the line."""
         return self.bottom - self.top
 
-    def beside(self, other: "Level") -> bool:
-        """Whether both stand in one row."""
-        shared = min(self.bottom, other.bottom) - max(self.top, other.top)
-        return shared > SAME_ROW * min(self.height, other.height)
+
+class Rows:
+    """What stands beside, above and below a line: numpy compares it with all, which would take minutes for a long table.
+
+    Args:
+        lines: of one page.
+    """
+
+    def __init__(self, lines: Sequence[Level]) -> None:
+        self.lines = lines
+        sides = np.array([(line.left, line.right, line.top, line.bottom) for line in lines], dtype=np.float64)
+        self.left, self.right, self.top, self.bottom = sides.reshape(-1, 4).T.copy()
+        self.height = self.bottom - self.top
+
+    def beside(self, line: Level, among: Indices | slice = ALL) -> npt.NDArray[np.bool_]:
+        """Which of some lines stand in one row with a line."""
+        shared = np.minimum(self.bottom[among], line.bottom) - np.maximum(self.top[among], line.top)
+        return np.asarray(shared > SAME_ROW * np.minimum(self.height[among], line.height))
+
+    def around(self, line: Level) -> list[list[Level]]:
+        """The nearest rows above and below a line."""
+        rows = []
+        twice = self.top + self.bottom  # as far down as the middle
+        for sign in (-1, 1):
+            apart = sign * (twice - line.top - line.bottom) / 2
+            near = np.flatnonzero((apart > 0) & (apart < REACH * line.height))
+            near = near[~self.beside(line, near)]
+            near = near[np.argsort(sign * twice[near], kind="stable")]
+            for _ in range(ROWS):
+                if not len(near):
+                    break
+                row = self.beside(self.lines[near[0]], near)
+                rows.append([self.lines[i] for i in near[row]])
+                near = near[~row]
+        return rows
 
 
 def mend_lines(regions: Sequence[Region], grey: Image.Image) -> list[Region]:
@@ -76,7 +109,8 @@ def mend_lines(regions: Sequence[Region], grey: Image.Image) -> list[Region]:
     uncut = 0
     while uncut != len(lines):  # what is cut tells of the gutter to the rows beyond it
         uncut = len(lines)
-        lines = [piece for line in lines for piece in _cut(line, lines, slope)]
+        rows = Rows(lines)
+        lines = [piece for line in lines for piece in _cut(line, rows, slope)]
     return _joined(lines)
 
 
@@ -89,35 +123,15 @@ def _levelled(region: Region, slope: float) -> Level:
 
 def _without_thin(lines: list[Level]) -> list[Level]:
     """Without what is much lower than the words to its left and right: traces of the white between them."""
+    rows = Rows(lines)
     kept = []
     for line in lines:
-        row = [
-            other for other in lines if THIN * other.height > line.height and other is not line and other.beside(line)
-        ]
-        left = any(abs(other.right - line.left) < other.height for other in row)
-        right = any(abs(other.left - line.right) < other.height for other in row)
-        if not (left and right):
+        row = rows.beside(line) & (THIN * rows.height > line.height)
+        left = np.abs(rows.right - line.left) < rows.height
+        right = np.abs(rows.left - line.right) < rows.height
+        if not ((row & left).any() and (row & right).any()):
             kept.append(line)
     return kept
-
-
-def _rows(line: Level, lines: Sequence[Level]) -> list[list[Level]]:
-    """The nearest rows above and below a line, each from left to right."""
-    rows = []
-    for sign in (-1, 1):
-        near = [
-            other
-            for other in lines
-            if 0 < sign * (other.top + other.bottom - line.top - line.bottom) / 2 < REACH * line.height
-            and not other.beside(line)
-        ]
-        near.sort(key=lambda other: sign * (other.top + other.bottom))
-        found: list[list[Level]] = []
-        while near and len(found) < ROWS:
-            found.append([other for other in near if other.beside(near[0])])
-            near = [other for other in near if not other.beside(near[0])]
-        rows += found
-    return [sorted(row, key=lambda other: other.left) for row in rows]
 
 
 def _is_gutter(gap: Gap, rows: Sequence[Sequence[Level]], height: float, *, long: bool) -> bool:
@@ -157,17 +171,17 @@ def _is_short(line: Level) -> bool:
     return line.right - line.left < SHORTEST * line.height
 
 
-def _cut(line: Level, lines: Sequence[Level], slope: float) -> list[Level]:
+def _cut(line: Level, rows: Rows, slope: float) -> list[Level]:
     """A line in pieces, where gutters run through it and it has no ink; the line itself where none does."""
     if not line.blanks:
         return [line]
-    rows = _rows(line, lines)
+    around = rows.around(line)
     length = line.region.length
     cuts = [
         (begin, end)
         for begin, end in line.blanks
         if _is_gutter(
-            (line.left + begin, line.left + end), rows, line.height, long=_are_long(begin, length - end, line.height)
+            (line.left + begin, line.left + end), around, line.height, long=_are_long(begin, length - end, line.height)
         )
     ]
     if not cuts:
@@ -223,12 +237,12 @@ def _level_pixels(region: Region, grey: Image.Image) -> npt.NDArray[np.float32]:
 def _joined(lines: list[Level]) -> list[Region]:
     """Neighbours in a row put together, where no gutter runs between them."""
     lines = sorted(lines, key=lambda line: line.left)
+    rows = Rows(lines)
     partner: dict[int, int] = {}
     for i, line in enumerate(lines):
-        after = [k for k, other in enumerate(lines) if k != i and other.beside(line) and other.left > line.left]
-        nearest = min(after, key=lambda k: lines[k].left, default=None)
-        if nearest is not None and _belong(line, lines[nearest], lines):
-            partner[i] = nearest
+        after = np.flatnonzero(rows.beside(line) & (rows.left > line.left))
+        if len(after) and _belong(line, lines[after[0]], rows):
+            partner[i] = int(after[0])
     taken, found = set(), []
     for i in range(len(lines)):
         if i in taken:
@@ -242,17 +256,17 @@ def _joined(lines: list[Level]) -> list[Region]:
     return found
 
 
-def _belong(line: Level, other: Level, lines: Sequence[Level]) -> bool:
+def _belong(line: Level, other: Level, rows: Rows) -> bool:
     """Whether two neighbours in a row are pieces of one line: a line close above or below runs on where they part."""
     low, high = sorted((line.height, other.height))
     if other.left - line.right > WIDEST_GAP * low or high > ALIKE * low:
         return False
-    rows = _rows(line, lines)
-    over = [rest for row in rows for rest in row if rest.left < line.right - high and rest.right > other.left + high]
+    around = rows.around(line)
+    over = [rest for row in around for rest in row if rest.left < line.right - high and rest.right > other.left + high]
     alike = [rest for rest in over if rest.height < ALIKE * high and _distance(rest, line) < REACH / 2 * high]
     between = (line.right - ENDS * line.height, other.left + ENDS * other.height)
     long = _are_long(line.right - line.left, other.right - other.left, low)
-    return bool(alike) and not _is_gutter(between, rows, low, long=long)
+    return bool(alike) and not _is_gutter(between, around, low, long=long)
 
 
 def _distance(a: Level, b: Level) -> float:

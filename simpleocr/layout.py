@@ -11,14 +11,18 @@ from simpleocr.detection import Detector, detect_lines
 from simpleocr.document import SAME_ROW
 from simpleocr.geometry import Point, Polygon, Transform, box_to_polygon, polygon_to_box, skew
 from simpleocr.outline import find_sheet, flattened, surrounds
-from simpleocr.projection import split_lines
+from simpleocr.projection import FILLED, split_lines
 from simpleocr.reading_order import reading_order
 
-FILLED = 0.45  # of the picture's height: a single row as high as this is a crop of a line, and best read whole
 LEVEL_ENOUGH = 2.0  # degrees up to which lines are found as well as on a level page
 AS_MUCH = 0.9  # of the lines' length that must be found on a levelled page, too, for it to be the better one
 ROOM = 5.0  # heights of a line that are kept around the lines of a page that is levelled
 STEEP = 40.0  # degrees beyond which a page does not lie skewed but on its side
+
+
+def whole(image: Image.Image) -> Polygon:
+    """Around the picture."""
+    return box_to_polygon((0.0, 0.0, float(image.width), float(image.height)))
 
 
 def find_lines(detector: Detector | None, image: Image.Image) -> list[Polygon]:
@@ -36,8 +40,7 @@ def find_lines(detector: Detector | None, image: Image.Image) -> list[Polygon]:
     grey = image.convert("L")
     found = detect_lines(detector, grey)
     if _is_one_line(found, image):
-        width, height = image.size
-        return [box_to_polygon((0.0, 0.0, float(width), float(height)))]
+        return [whole(image)]
     if on_sheet := _on_a_sheet(detector, grey, found):
         return on_sheet
     if LEVEL_ENOUGH < abs(skew(found)) < STEEP:

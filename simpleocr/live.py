@@ -16,6 +16,7 @@ from simpleocr.reader import NO_TEXT, OCR
 from simpleocr.reading_order import reading_order
 from simpleocr.recognition import Reading
 from simpleocr.retry import agreed, weigh
+from simpleocr.sight import mean_confidence
 from simpleocr.vocabulary import Vocabulary, normalize
 
 LONGEST_SIDE = 1280  # pixels of a frame: a camera's letters are no finer
@@ -93,12 +94,12 @@ class Live:
         Raises:
             InputError: the frame cannot be read; what was seen until then is kept.
         """
-        image = load_image(frame)
+        image = load_image(frame, max_pixels=self.ocr.max_pixels)
         image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
         seen = [sight for sight in self.ocr.look_once(image) if sight.reading.decoded.text]
         found = [(sight.polygon, sight.reading, sight.back) for sight in seen]
         self.tracks = followed(self.ocr.network.vocabulary, self.tracks, found)
-        shown = [track for track in self.tracks if _confidence(track.line) >= NO_TEXT]
+        shown = [track for track in self.tracks if mean_confidence([track.line]) >= NO_TEXT]
         order = reading_order([track.polygon for track in shown])
         lines = tuple(shown[i].line for i in order)
         return Seen(Page(lines, image.size), bool(shown) and all(track.settled for track in shown))
@@ -209,9 +210,3 @@ def _distance(a: Polygon, b: Polygon) -> float:
     """Between the middles; what is across counts four times, for rows are close and a line's end is uncertain."""
     (ax, ay), (bx, by) = _middle(a), _middle(b)
     return max(abs(ax - bx) / 4, abs(ay - by))
-
-
-def _confidence(line: Line) -> float:
-    """Of the words, each counted by its letters."""
-    letters = sum(len(word.chars) for word in line.words)
-    return sum(len(word.chars) * word.confidence for word in line.words) / max(1, letters)

@@ -7,7 +7,7 @@ from PIL import Image
 from simpleocr.geometry import Box, Polygon, Transform, box_to_polygon
 
 ANALYSIS_SIDE = 1600  # pixels: a larger page is looked at in this size; lines are still cropped from the original
-FILLED = 0.45  # of the height: a single line as high as this is a crop of it, and best read whole
+FILLED = 0.45  # of the picture's height: a single row as high as this is a crop of a line, and best read whole
 THIN = 0.0005  # of a row: less ink than this is none
 MIN_LINE = 6  # pixels: thinner bands of ink are rules and dust
 

@@ -19,7 +19,7 @@ from simpleocr.document import Line, Page
 from simpleocr.documents import load_pages
 from simpleocr.geometry import Transform
 from simpleocr.image import MAX_PIXELS, ImageSource, InputError, load_image
-from simpleocr.layout import find_lines
+from simpleocr.layout import find_lines, whole
 from simpleocr.memory import NowAndThen
 from simpleocr.patterns import pattern
 from simpleocr.recognition import Recognizer, recognize
@@ -38,7 +38,7 @@ from simpleocr.retry import (
 from simpleocr.runtimes import RUNTIMES, Runtime
 from simpleocr.sharing import Shared
 from simpleocr.sight import Sight, mean_confidence, see, see_page
-from simpleocr.small import are_sure, holds, is_small, whole
+from simpleocr.small import are_sure, holds, is_small
 from simpleocr.vocabulary import Vocabulary, normalize
 
 DEFAULT_MODEL = "english"

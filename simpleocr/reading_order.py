@@ -9,15 +9,13 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from statistics import median
 
+from simpleocr.columns import PROSE, PROSE_LINES, Beside, Column, length
 from simpleocr.document import SAME_ROW
 from simpleocr.geometry import Box, Polygon, levelled, polygon_to_box
 
-PROSE = 8.0  # a column of text has lines that are so many times longer than high, in the middle
-PROSE_LINES = 3  # and so many of them at least
 LEFT, TOP, RIGHT, BOTTOM = range(4)
 Boxes = Sequence[Box]
 """Of all lines of the page; `members` are indices into it. No arrays: of few numbers at a time they are slower."""
-FULL, FULL_LINES = 0.65, 0.75  # of the column's width, that lines with so much of the text fill
 IN_ROWS = 0.4  # of the lines of a column have white above and below that runs on through the other, if they are a table
 WIDE = 0.35  # of the range of gaps, below the widest, that a page is cut at first
 CELL_LINES = 4  # of a cell at most
@@ -96,9 +94,8 @@ def _groups(boxes: Boxes, members: Sequence[int], axis: int, gap: float) -> list
     """Members that no gap runs between: along x (axis 0) or y (axis 1), in that order."""
     if axis == 0:
         spans = sorted((boxes[i][LEFT], boxes[i][RIGHT], i) for i in members)
-    else:  # letters hang into the next line's room: lines are taken a little lower than they are
-        shrunk = ((boxes[i][TOP], HANGING * (boxes[i][BOTTOM] - boxes[i][TOP]), i) for i in members)
-        spans = sorted((top + less, boxes[i][BOTTOM] - less, i) for top, less, i in shrunk)
+    else:
+        spans = sorted((*_within(boxes[i]), i) for i in members)
     groups: list[list[int]] = []
     end = -math.inf
     for low, high, i in spans:
@@ -111,12 +108,19 @@ def _groups(boxes: Boxes, members: Sequence[int], axis: int, gap: float) -> list
     return groups
 
 
+def _within(box: Box) -> tuple[float, float]:
+    """Top and bottom of a line, a little lower than it is: letters hang into the next line's room."""
+    _, top, _, bottom = box
+    less = HANGING * (bottom - top)
+    return top + less, bottom - less
+
+
 def _columns(boxes: Boxes, groups: Sequence[list[int]]) -> list[list[int]]:
     """The groups beside each other as columns to be read one after the other; [] if they are to be read across.
 
     Running text is read column by column; so is what does not stand in rows.
     """
-    prose = [_is_prose(boxes, group) for group in groups]
+    prose = [Column([boxes[i] for i in group]).is_prose for group in groups]
     parts = [list(groups[0])]
     flowing = prose[0]
     for group, text in zip(groups[1:], prose[1:], strict=True):
@@ -144,40 +148,27 @@ def _in_rows(boxes: Boxes, left: Sequence[int], right: Sequence[int]) -> bool:
     return together > IN_ROWS * min(len(_groups(boxes, part, axis=1, gap=0.0)) for part in there)
 
 
-def _is_prose(boxes: Boxes, members: Sequence[int]) -> bool:
-    """Whether lines are running text: long, and close one under the other."""
-    if len(members) < PROSE_LINES:
-        return False
-    lengths = [(boxes[i][2] - boxes[i][0]) / max(1e-6, boxes[i][3] - boxes[i][1]) for i in members]
-    if median(lengths) < PROSE:
-        return False
-    column = _high(boxes, members, RIGHT) - _low(boxes, members, LEFT)
-    widths = [boxes[i][2] - boxes[i][0] for i in members]
-    if sum(width for width in widths if width > FULL * column) < FULL_LINES * sum(widths):
-        return False
-    tops = sorted(members, key=lambda i: boxes[i][1])
-    gaps = [boxes[b][1] - boxes[a][3] for a, b in pairwise(tops)]
-    return median(gaps) < 1.2 * median(boxes[i][3] - boxes[i][1] for i in members)
-
-
 def _joined(boxes: Boxes, bands: Sequence[list[int]], height: float) -> list[list[int]]:
     """Bands put together so far as the same gutter runs through them and they are columns of text; [] if none are.
 
     Columns whose lines stand at the same height are cut into bands of one line each, which would be read across; and a
     column that begins higher than the next has bands to itself.
     """
-    for start in range(len(bands)):
-        members: list[int] = []
+    crowds = [IN_ROWS * max(0, _most_apart(boxes, band) - 2) for band in bands]
+    for start in range(_starts(boxes, bands, crowds, height)):
+        beside = Beside(GUTTER * height)
         last = alone = 0
+        crowd = 0.0
         for end in range(start, len(bands)):
-            members = members + bands[end]
-            groups = _groups(boxes, members, axis=0, gap=GUTTER * height)
-            if len(groups) < 2:
+            for i in bands[end]:
+                beside.add(boxes[i], end)
+            crowd += crowds[end]
+            if len(beside.columns) < 2:
                 alone += 1
                 if alone == end - start + 1 <= HIGHER and _begins_column(boxes, bands[end : end + 2], height):
                     continue
                 break
-            if end - start + 1 >= PROSE_LINES and _columns(boxes, groups):
+            if end - start + 1 >= PROSE_LINES and _are_columns(boxes, bands[start : end + 1], beside, crowd):
                 last = end + 1
             elif alone and not last and end - start > HIGHER + PROSE_LINES:
                 break  # it was no column that begins higher
@@ -185,6 +176,51 @@ def _joined(boxes: Boxes, bands: Sequence[list[int]], height: float) -> list[lis
             last -= _foot(boxes, bands[start:last], height)
             return [*bands[:start], _flat(bands[start:last]), *bands[last:]]
     return []
+
+
+def _starts(boxes: Boxes, bands: Sequence[list[int]], crowds: Sequence[float], height: float) -> int:
+    """With how many of the bands columns of text may begin: there are none where the lines below are too short.
+
+    Most tables have none at all, and a long one would be looked at for long. Columns are read one after the other only
+    if two are prose, which have two long lines each at least, or if they do not stand in rows.
+    """
+    lefts, rights = [-math.inf] * 2, [math.inf] * 2  # of the long lines, the furthest to the right and to the left
+    for start in range(len(bands) - 1, -1, -1):
+        for left, _, right, _ in (boxes[i] for i in bands[start] if length(boxes[i]) >= PROSE):
+            lefts, rights = sorted([*lefts, left])[1:], sorted([*rights, right])[:2]
+        if crowds[start] or rights[1] + GUTTER * height < lefts[0]:
+            return start + 1
+    return 0
+
+
+def _are_columns(boxes: Boxes, bands: Sequence[list[int]], beside: Beside, crowd: float) -> bool:
+    """Whether _columns() finds any in these bands. It is only asked, which takes long, where that is not known without.
+
+    Two columns of prose are some. Without those there are none if each column stands in rows with what is left of it, and
+    so it does by _in_rows(), unless its lines are a `crowd`: each band that it has in common with that is a row at least,
+    and no more than two of its own, but for the crowd.
+    """
+    if sum(column.is_prose for column in beside.columns) >= 2:
+        return True
+    if not crowd:
+        return False
+    first, last = beside.columns[0].bands[0], beside.columns[0].bands[-1]
+    for column in beside.columns[1:]:
+        begin, end = column.bands[0], column.bands[-1]
+        beyond = max(first, begin) - begin + 1 + end - min(last, end) + 1
+        if (1 - 2 * IN_ROWS) * (len(column.bands) - beyond) <= crowd:
+            return bool(_columns(boxes, _groups(boxes, _flat(bands), axis=0, gap=beside.gap)))
+        first, last = min(first, begin), max(last, end)
+    return False
+
+
+def _most_apart(boxes: Boxes, band: Sequence[int]) -> int:
+    """How many lines of a band stand one below the other at most, wherever along x."""
+    count, end = 0, -math.inf
+    for top, bottom in sorted((_within(boxes[i]) for i in band), key=lambda span: span[1]):
+        if top > end:
+            count, end = count + 1, bottom
+    return count
 
 
 def _flat(bands: Sequence[list[int]]) -> list[int]:

@@ -40,10 +40,16 @@ class Region:
     slope: float
     score: float
 
-    def scaled(self, factor: float) -> "Region":
-        """In a picture so many times larger."""
+    def scaled(self, x: float, y: float) -> "Region":
+        """In a picture so many times wider and higher."""
+        longer = math.hypot(x, self.slope * y) / math.hypot(1, self.slope)
         return Region(
-            self.x * factor, self.y * factor, self.length * factor, self.height * factor, self.slope, self.score
+            x=self.x * x,
+            y=self.y * y,
+            length=self.length * longer,
+            height=self.height * x * y / longer,
+            slope=self.slope * y / x,
+            score=self.score,
         )
 
     @property

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from PIL import Image
 
 from simpleocr.document import SAME_ROW, Line
-from simpleocr.geometry import Polygon, box_to_polygon
 from simpleocr.preprocessing import Preprocessing
 from simpleocr.retry import TALL
 from simpleocr.sight import mean_confidence
@@ -23,11 +22,6 @@ SURE_ROWS, SURE_ROW = 0.9, 0.95
 # share of the characters of rows that the whole must have, and how many fewer it may always have: of a small row beside
 # a large one nothing is left in it
 AS_MUCH, FEWER = 0.8, 2
-
-
-def whole(image: Image.Image) -> Polygon:
-    """Around the picture."""
-    return box_to_polygon((0.0, 0.0, float(image.width), float(image.height)))
 
 
 def is_small(image: Image.Image, preprocessing: Preprocessing) -> bool:

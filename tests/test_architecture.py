@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = [  # lowest first; modules to come are named, too
     {"bilstm", "vocabulary", "geometry", "metrics", "components", "guard", "memory", "low_rank", "options"},
-    {"document", "image", "inputs", "modelfile", "likelihood", "language", "regions"},
+    {"document", "image", "inputs", "modelfile", "likelihood", "language", "regions", "columns"},
     {
         "preprocessing",
         "residual",

@@ -46,4 +46,6 @@ def test_skew_by_hand() -> None:
     assert skew([level]) == 0
     assert skew([level, rising]) == pytest.approx(7)  # the longer one has more to say
     assert skew([level, rising, level]) == pytest.approx(0)
+    steep = Transform.rotate(10).apply_polygon(level)
+    assert skew([rising, level, steep]) == pytest.approx(7)  # as many rise more as less
     assert skew([Transform.rotate(170).apply_polygon(level)]) == pytest.approx(170)

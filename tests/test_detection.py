@@ -14,7 +14,7 @@ from simpleocr.config import LineNetConfig
 from simpleocr.detection import _levels, crop_line, detect_lines, text_maps
 from simpleocr.geometry import Polygon, box_to_polygon, polygon_to_box
 from simpleocr.linenet import LineNet
-from simpleocr.regions import MULTIPLE, STRIDE, WORD_ENDS, regions, without
+from simpleocr.regions import MULTIPLE, STRIDE, WORD_ENDS, Region, regions, without
 from training.page_crops import draw_maps
 
 BOXES = [[40.0, 30.0, 400.0, 52.0], [60.0, 70.0, 180.0, 84.0], [220.0, 66.0, 470.0, 95.0], [30.0, 130.0, 66.0, 160.0]]
@@ -100,6 +100,24 @@ def test_a_page_of_any_size_gives_polygons_in_its_pixels(size: tuple[int, int]) 
     assert 1.2 < (bottom - top) / (box[3] - box[1]) < 4.5  # the bar is the core, half of the line
 
 
+def test_lines_of_a_tall_narrow_page_lie_where_they_are_down_to_its_end() -> None:
+    boxes = [(20, top, 380, top + 20) for top in range(30, 3960, 100)]
+    found = detect_lines(DarkNet(), bars((402, 4000), *boxes))
+    middles = sorted(sum(y for _, y in polygon) / 4 for polygon in found)
+    assert middles == pytest.approx([top + 10 for _, top, _, _ in boxes], abs=3)
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.2, -0.3])
+def test_a_region_in_a_picture_that_is_wider_or_higher(slope: float) -> None:
+    region = Region(x=50.0, y=40.0, length=60.0, height=10.0, slope=slope, score=0.9)
+    scaled = region.scaled(2.0, 3.0)
+    assert (scaled.x, scaled.y, scaled.score) == (100.0, 120.0, 0.9)
+    for side in (0, 1):  # the ends of its middle line go where those points go; the area is 2 * 3 times as large
+        (a, d), (e, h) = ((p.polygon[side], p.polygon[3 - side]) for p in (region, scaled))
+        assert [(e[0] + h[0]) / 2, (e[1] + h[1]) / 2] == pytest.approx([a[0] + d[0], 1.5 * (a[1] + d[1])])
+    assert scaled.length * scaled.height == pytest.approx(6 * 600)
+
+
 class UnsureNet(DarkNet):
     """The same, never surer than 0.57."""
 
@@ -114,6 +132,21 @@ def test_a_page_is_looked_at_larger_for_small_lines_and_not_for_specks() -> None
     first = unsure.seen[0]
     assert max(sure.seen) > first
     assert max(unsure.seen) == first
+
+
+@pytest.mark.parametrize("rows", [3, 0])
+def test_rows_that_look_like_one_line_from_afar_stay_rows(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    near = [Region(x=300, y=150 + 34 * row, length=300, height=24, slope=0, score=0.9) for row in range(rows)]
+    letters = [Region(x=x, y=y, length=30, height=24, slope=0, score=0.9) for x in (200, 400) for y in (160, 210)]
+    large = Region(x=300, y=184, length=320, height=100, slope=0, score=0.9)
+
+    def seen(_: LineNet, grey: Image.Image, scale: float) -> list[Region]:
+        return [large] if scale * max(grey.size) < 0.5 * detection.SIDE else near or letters
+
+    monkeypatch.setattr(detection, "find_regions", seen)
+    monkeypatch.setattr(detection, "mend_lines", lambda regions, grey: regions)
+    found = detect_lines(DarkNet(), Image.new("L", (600, 400), 250))
+    assert found == [region.polygon for region in near or [large]]
 
 
 def test_an_empty_page_has_no_lines() -> None:

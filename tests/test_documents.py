@@ -4,6 +4,7 @@ import builtins
 import sys
 from io import BytesIO
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,20 @@ def test_pages_come_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     next(pages)
     assert len(drawn) == 1
     pages.close()  # type: ignore[attr-defined]
+
+
+def test_a_document_left_half_read_may_be_closed_while_another_is_drawn() -> None:
+    pages = load_pages(pdf(*(Image.new("L", (40, 20), grey) for grey in GREYS)))
+    next(pages)
+
+    def collected() -> None:
+        with documents.PDFIUM:
+            pages.close()  # type: ignore[attr-defined]  # as the garbage collector does, whenever it runs
+
+    thread = Thread(target=collected, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 @pytest.mark.parametrize(

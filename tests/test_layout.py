@@ -7,7 +7,7 @@ from PIL import Image
 from simpleocr import layout
 from simpleocr.deskew import DOWNWARDS, UPSIDE_DOWN, UPWARDS, QuarterTurn, deskew
 from simpleocr.detection import crop_line, detect_lines
-from simpleocr.geometry import box_to_polygon, levelled, polygon_to_box, skew
+from simpleocr.geometry import Polygon, Transform, box_to_polygon, levelled, polygon_to_box, skew
 from simpleocr.layout import find_lines, find_turned_lines, other_ways, upside_down
 from tests.test_detection import DarkNet, bars
 from tests.test_projection import LINES, page
@@ -102,3 +102,25 @@ def test_a_levelled_page_is_seen_where_its_lines_are() -> None:
         assert 20 < top < bottom < part.height - 20, "with room above and below"
         inside = part.crop((int(left), int(top), int(right), int(bottom)))
         assert inside.getextrema()[0] < 50  # type: ignore[operator]
+
+
+LEVEL: list[Polygon] = [box_to_polygon((60, top, 460, top + 20)) for top in (80, 180, 280)]
+RISING = [Transform.rotate(5).apply_polygon(polygon) for polygon in LEVEL]
+
+
+def looked_at_twice(first: list[Polygon], second: list[Polygon], monkeypatch: pytest.MonkeyPatch) -> list[Polygon]:
+    """What find_lines() gives where a detector finds some lines at first, and others on the page as it is set right."""
+    looks = iter([first, second])
+    monkeypatch.setattr(layout, "detect_lines", lambda detector, grey: next(looks))
+    return find_lines(DarkNet(), Image.new("L", (600, 400), 250))
+
+
+def test_a_page_is_read_as_it_lies_where_less_is_found_once_it_is_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert looked_at_twice(RISING, LEVEL[:2], monkeypatch) == RISING
+    assert looked_at_twice(RISING, LEVEL, monkeypatch) != RISING
+
+
+def test_a_page_is_read_as_it_lies_where_less_is_found_on_its_sheet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "find_sheet", lambda grey: box_to_polygon((10.0, 10.0, 590.0, 390.0)))
+    assert looked_at_twice(LEVEL, LEVEL[:2], monkeypatch) == LEVEL
+    assert looked_at_twice(LEVEL[:2], LEVEL, monkeypatch) != LEVEL[:2]

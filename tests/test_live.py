@@ -88,6 +88,18 @@ def test_lines_are_told_apart_by_their_place_while_the_camera_moves() -> None:
     assert tracks[0].line.polygon[0] == pytest.approx((10 + 48, 10 + 48))
 
 
+def test_another_picture_is_no_motion_that_carries_lines_away() -> None:
+    stays = box_to_polygon((10, 10, 110, 40))
+    before = [seen_at("one", stays), *(seen_at("two", box_to_polygon((10, y, 110, y + 30))) for y in (110, 210))]
+    now = [seen_at("one", stays), *(seen_at("six", box_to_polygon((310, y, 410, y + 30))) for y in (110, 210))]
+    tracks = after(before, now)
+    assert [(track.line.text, track.wins, track.missed) for track in tracks] == [
+        ("one", 2, 0),
+        *[("two", 1, 1)] * 2,
+        *[("six", 1, 0)] * 2,
+    ]
+
+
 def test_what_is_gone_is_given_up_and_memory_is_bounded() -> None:
     many = after(*[[seen_at("Exit")]] * 50)
     assert len(many[0].seen) == REMEMBERED
@@ -120,3 +132,10 @@ def test_frames_of_any_kind(ocr: OCR) -> None:
     assert live.see(np.zeros((2000, 3000, 3), dtype=np.uint8)).page.size == (1280, 853)
     with pytest.raises(InputError):
         live.see(b"")
+
+
+def test_a_frame_may_be_as_large_as_the_reader_allows() -> None:
+    live = Live(OCR(retry=False, max_pixels=100 * 100))
+    assert live.see(Image.new("RGB", (100, 100), "white")).page.size == (100, 100)
+    with pytest.raises(InputError, match="too large"):
+        live.see(Image.new("RGB", (100, 101), "white"))

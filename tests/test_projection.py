@@ -48,6 +48,19 @@ def test_the_edges_of_a_sheet_do_not_join_its_lines() -> None:
     assert len(split_lines(image)) == len(LINES)
 
 
+def test_marks_above_letters_belong_to_their_line() -> None:
+    image = Image.new("L", (400, 240), 250)
+    draw = ImageDraw.Draw(image)
+    for top in (40, 100, 160):
+        for left in range(40, 340, 12):  # strokes
+            draw.rectangle((left, top, left + 3, top + 23), fill=10)
+    draw.rectangle((100, 91, 130, 94), fill=10)
+    tops = [polygon_to_box(polygon)[1] for polygon in split_lines(image.convert("RGB"))]
+    assert len(tops) == 3
+    assert tops[1] <= 91
+    assert tops[2] > 150
+
+
 @pytest.mark.parametrize("text", ["I", "l", "1111", "Handset", "g", "Hiii"])
 def test_a_tight_crop_of_one_word_is_taken_whole(text: str) -> None:
     image = Image.new("L", (600, 120), 255)

@@ -158,13 +158,13 @@ def test_views_that_favour_a_text_say_no_more_than_one_thing() -> None:
 
 
 def test_one_letter_lying_or_on_its_head_is_none() -> None:
-    vocabulary, grey = Vocabulary("ab"), Image.new("L", (40, 20))
+    vocabulary = Vocabulary("ab")
     seen = [reading((0.3, 0.4, 0.3), (1.0, 1e-9, 1e-9))]
     turn = retry.Turn(TURNS["upside down"].turn, 1.0, quarter=False)
     one = reading((0.01, 0.01, 0.98), (1.0, 1e-9, 1e-9))
     two = reading((0.01, 0.01, 0.98), (0.01, 0.98, 0.01))
-    assert retry._decided(vocabulary, grey, seen, [(turn, one)]).line.text == "a", "however sure that is"
-    assert retry._decided(vocabulary, grey, seen, [(turn, one), (turn, two)]).line.text == "ba"
+    assert retry._decided(vocabulary, (40, 20), 0, seen, [(turn, one)]).line.text == "a", "however sure that is"
+    assert retry._decided(vocabulary, (40, 20), 0, seen, [(turn, one), (turn, two)]).line.text == "ba"
 
 
 def spelled(text: str, sure: float, timesteps: int) -> Reading:
