@@ -38,7 +38,7 @@ from simpleocr.retry import (
 from simpleocr.runtimes import RUNTIMES, Runtime
 from simpleocr.sharing import Shared
 from simpleocr.sight import Sight, mean_confidence, see, see_page
-from simpleocr.small import are_sure, holds, is_small
+from simpleocr.small import are_sure, as_one, holds
 from simpleocr.vocabulary import Vocabulary, normalize
 
 DEFAULT_MODEL = "english"
@@ -327,7 +327,7 @@ class OCR:
         return look
 
     def _lines_of(self, image: Image.Image) -> list[Line]:
-        """What is read on a picture: on a small one, which may be the crop of a line, as lines or as a whole."""
+        """What is read on a picture: on one that may be a line by itself, as lines or as a whole."""
         detector, polygons = self._fast_detector, find_lines(self._fast_detector, image)
         one_line = polygons == [whole(image)]
         if one_line and self.retry:  # which is seen from all sides
@@ -335,9 +335,13 @@ class OCR:
         else:
             found = self._settled(see_page(self._fast, detector, image, polygons, self.decoder))
         found = [line for line in found if line.chars]
-        if detector is None or one_line or not is_small(image, self.network.preprocessing) or are_sure(found):
+        if detector is None or one_line or are_sure(found):
             return found
-        (line,) = self._settled(see(self._fast, image, [whole(image)], self.decoder))
+        one = as_one(image, found, self.network.preprocessing)
+        if one is None:
+            return found
+        (line,) = self._settled(see(self._fast, one, [whole(one)], self.decoder))
+        line = line.moved(Transform.scale(image.width / one.width, image.height / one.height))
         return [line] if holds(line, found, image) else found
 
     def _settled(self, seen: Sequence[Sight]) -> list[Line]:

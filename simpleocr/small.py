@@ -6,14 +6,18 @@ the letters of a word that stands on its end.
 
 from collections.abc import Sequence
 
+import numpy as np
 from PIL import Image
 
 from simpleocr.document import SAME_ROW, Line
+from simpleocr.image import LEAST_CONTRAST
 from simpleocr.preprocessing import Preprocessing
 from simpleocr.retry import TALL
 from simpleocr.sight import mean_confidence
 
-SMALL = 160  # pixels of the shorter side up to which a picture may be the crop of one line
+SMALL = 160  # pixels of the shorter side up to which a picture may be the crop of one line, whatever was found on it
+FEW = 3  # lines found on a larger one that may be
+NEAR, MOST = 0.15, 0.85  # of its contrast: so far from its two greys are so many of its pixels, at most
 # by so much must what was found in one row be surer than the whole, to be preferred; and the whole, surer than rows
 IN_A_ROW, IN_ROWS = 0.3, 0.2
 SURE_ENOUGH = 0.5  # of the words of a picture in which no line was found, for it to say something
@@ -24,9 +28,33 @@ SURE_ROWS, SURE_ROW = 0.9, 0.95
 AS_MUCH, FEWER = 0.8, 2
 
 
-def is_small(image: Image.Image, preprocessing: Preprocessing) -> bool:
-    """Whether a picture may be the crop of one line, which a network can read at once."""
-    return min(image.size) <= SMALL and preprocessing.width(image.size) <= preprocessing.max_width
+def as_one(image: Image.Image, found: Sequence[Line], preprocessing: Preprocessing) -> Image.Image | None:
+    """A picture as it can be read as one line; None where it is none.
+
+    A larger one, on which few lines were found, may be one in letters larger than a detector knows, if it has no more than
+    two greys; it is made smaller.
+
+    Args:
+        image: the picture.
+        found: lines with characters, as a detector found them.
+        preprocessing: of what is to read it.
+    """
+    if preprocessing.width(image.size) > preprocessing.max_width:
+        return None
+    if min(image.size) <= SMALL:
+        return image
+    if len(found) > FEW or image.height > 2 * image.width:
+        return None
+    smaller = image.reduce(min(image.size) // SMALL)
+    return smaller if _has_two_greys(smaller.convert("L")) else None
+
+
+def _has_two_greys(grey: Image.Image) -> bool:
+    """Whether nearly all of a picture is as dark as its darkest or as light as its lightest parts, as letters on a ground are."""
+    pixels = np.asarray(grey, dtype=np.float32)
+    dark, light = pixels.min(), pixels.max()
+    room = NEAR * (light - dark)
+    return bool(light - dark > LEAST_CONTRAST and ((pixels < dark + room) | (pixels > light - room)).mean() > MOST)
 
 
 def are_sure(found: Sequence[Line]) -> bool:

@@ -6,7 +6,7 @@ from PIL import Image
 from simpleocr import OCR
 from simpleocr.document import Char, Line
 from simpleocr.geometry import Polygon, box_to_polygon
-from simpleocr.small import are_sure, holds, is_small
+from simpleocr.small import are_sure, as_one, holds
 from training.simple import MONO, SERIF, line
 
 
@@ -44,7 +44,7 @@ def test_rows_stay_rows(ocr: OCR) -> None:
     picture = Image.new("L", (max(row.width for row in rows) + 20, 3 * 40 + 20), 255)
     for i, row in enumerate(rows):
         picture.paste(row, (10, 10 + 40 * i))
-    assert is_small(picture, ocr.network.preprocessing)
+    assert as_one(picture, [], ocr.network.preprocessing) is picture
     assert ocr(picture).text.split() == ["Milk", "1.20", "Bread", "2.75", "Sum", "3.95"]
 
 
@@ -98,4 +98,32 @@ def test_which_holds_by_hand() -> None:
     [((4000, 160), True), ((161, 4000), False), ((1, 1), True), ((60_000, 1), False), ((1, 900), True)],
 )
 def test_what_may_be_a_crop(ocr: OCR, size: tuple[int, int], small: bool) -> None:
-    assert is_small(Image.new("L", size), ocr.network.preprocessing) == small
+    assert (as_one(Image.new("L", size), [], ocr.network.preprocessing) is not None) == small
+
+
+def test_a_large_picture_may_be_one_where_it_has_two_greys_and_few_lines(ocr: OCR) -> None:
+    picture = Image.new("L", (900, 600), 240)
+    picture.paste(30, (100, 100, 300, 500))
+    line = said("I", 0.5, box_to_polygon((0, 0, 10, 10)))
+    smaller = as_one(picture, [line], ocr.network.preprocessing)
+    assert smaller is not None
+    assert smaller.size == (300, 200)
+    assert as_one(picture, 4 * [line], ocr.network.preprocessing) is None
+    assert as_one(picture.rotate(90, expand=True).resize((400, 900)), [line], ocr.network.preprocessing) is None
+    ramp = Image.linear_gradient("L").resize((900, 600))
+    assert as_one(ramp, [line], ocr.network.preprocessing) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("7", 400), ("42", 500), ("SALE", 400), ("Hello", 500), ("Good morning", 140)]
+)
+def test_letters_of_hundreds_of_pixels(text: str, size: int, ocr: OCR) -> None:
+    """A detector looks for letters larger than it knows in vain: "Good morning" was 5000, "42" an r or nothing."""
+    picture = line(text, SERIF.replace("Serif", "Sans"), size)
+    assert min(picture.size) > 160
+    (found,) = ocr(picture).lines
+    assert found.text == text
+    assert found.confidence > 0.8
+    left, top, right, bottom = found.box
+    assert 0 <= left < right <= picture.width
+    assert 0 <= top < bottom <= picture.height
