@@ -11,8 +11,8 @@ from PIL import Image
 from simpleocr.image import ink
 from simpleocr.preprocessing import Lines
 
-LOOSE = 0.35  # of the height of a picture: ink that is lower is looked at more closely
-ROOM = 0.5  # of the height of the ink that is left above and below it
+LOOSE = 0.4  # of the height of a picture: ink that is lower is looked at more closely
+ROOM = 0.2  # of the height of the ink that is left above and below it
 LEAST = 10  # pixels of ink, in height, from which on that is done: lower is a full stop, a dash or too small to read
 WORD = 1.5  # width over height of ink that may be a word
 SOLID = 0.75  # of the ink's box: with more, it is a dash or a block

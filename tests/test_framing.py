@@ -27,8 +27,8 @@ def block(size: tuple[int, int], box: tuple[int, int, int, int]) -> Image.Image:
 def test_text_far_from_the_edges_is_looked_at_closely() -> None:
     image = drawn((300, 240), (100, 100, "Hello"))
     top, bottom = closer(image)
-    assert 80 < top < 106
-    assert 115 < bottom < 145
+    assert 90 < top < 106
+    assert 115 < bottom < 135
     assert closer(image.convert("RGB")) == (top, bottom)
     assert closer(image.crop((0, top, 300, bottom))) == (0, bottom - top)  # once is enough
 
