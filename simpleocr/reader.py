@@ -49,7 +49,6 @@ HOLES = {"torch": 32 * 2**20}
 NUMBERS = (int, float, np.integer, np.floating)
 NAMES = (str, os.PathLike)  # of models
 NO_TEXT = 0.1  # mean confidence of a line's words below which it is none, on a page with others
-NO_TEXT_ALONE = 0.02  # and where there is no other
 
 
 class OCR:
@@ -211,11 +210,8 @@ class OCR:
         """
         image = load_image(source, max_pixels=self.max_pixels)
         found = tuple(self._lines_of(image))
-        # what hardly reads as anything is a rule, a stain or a face
-        some = tuple(line for line in found if mean_confidence([line]) >= NO_TEXT)
-        if len(found) == 1 or not some:
-            some = tuple(line for line in found if mean_confidence([line]) >= NO_TEXT_ALONE)
-        found = some
+        if len(found) > 1:  # among others, what hardly reads as anything is a rule, a stain or a face
+            found = tuple(line for line in found if mean_confidence([line]) >= NO_TEXT) or found
         self._give_back()
         return Page(found, image.size)
 
