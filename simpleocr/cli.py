@@ -121,6 +121,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(export(args))
     if args.out is None and (args.format == "pdf" or args.visualize):
         top.error("--format pdf and --visualize write files: --out says where")
+    if args.min_confidence is not None and args.format not in ("txt", "json"):
+        top.error(f"--min_confidence goes with the formats txt and json, not with {args.format}")
     if args.jobs < 1:
         top.error("--jobs must be at least 1")
     try:

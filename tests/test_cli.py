@@ -141,6 +141,10 @@ def test_lines_can_be_held_to_something(
     assert set(capsys.readouterr().out) <= set("c\n\t")
     assert run("read", picture, "--model", model, "--min_confidence", "1") == 0
     assert set(capsys.readouterr().out.split()) <= {"unsure"}
+    for other in ("tsv", "hocr", "alto", "html"):  # have the confidence of each word
+        with pytest.raises(SystemExit, match="2"):
+            run("read", picture, "--model", model, "--min_confidence", "0.5", "--format", other)
+        assert "goes with the formats txt and json" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
