@@ -16,7 +16,9 @@ from simpleocr.preprocessing import COLUMN_STRIDE, Lines
 EARLY = 3.5  # columns that a character mostly begins before the timestep that reads it, measured on rendered lines
 STRAY = 0.04  # what a column so far from there, squared, costs of the ink of a usual one
 AROUND = 32  # columns that have one ground
+EVERY = 3  # of their pixels are looked at for it
 SHIFT = 0.2  # of the contrast of a line that its ground may lie off from what it mostly is
+FARTHEST = 6  # columns that it is looked for before there
 FAINT = 0.1  # of the ink of a usual column: what has less is taken for ground
 FULL = 0.4  # of the ink of a usual column: what has more is never taken for ground
 SPLIT = 6  # columns free of ink within a character, as in a quotation mark
@@ -29,19 +31,22 @@ def ink_of(line: Lines) -> Ink:
     """How much differs from the ground in each column of a line tensor (1, H, W): (W,), about 1 in the fullest."""
     grey = line[0]
     ink = np.abs(grey - _ground(grey)).mean(axis=0)
-    ink = np.maximum(0.0, ink - np.quantile(ink, 0.05))
-    full = np.median(ink[ink >= FULL * ink.max()])
-    return np.asarray(ink / max(full, 1e-6), dtype=np.float32)
+    ink = np.maximum(0.0, ink - np.partition(ink, len(ink) // 20)[len(ink) // 20])
+    full = ink[ink >= FULL * ink.max()]
+    usual = float(np.partition(full, len(full) // 2)[len(full) // 2])
+    return np.asarray(ink / max(usual, 1e-6), dtype=np.float32)
 
 
-def _ground(grey: Lines) -> npt.NDArray[np.float64]:
+def _ground(grey: Lines) -> Ink:
     """What lies behind the letters, for each column (W,): the usual grey about there, if it is much like that of all."""
     width = grey.shape[1]
-    everywhere, shift = float(np.median(grey)), SHIFT * float(np.ptp(grey))
-    starts = range(0, width, AROUND)
-    around = np.array([np.median(grey[:, start : start + AROUND]) for start in starts])
+    some = grey[1::EVERY]  # rows tell as much as all
+    everywhere, shift = float(np.median(some[:, ::EVERY])), SHIFT * float(np.ptp(some))
+    blocks = np.pad(some, ((0, 0), (0, -width % AROUND)), mode="edge").reshape(len(some), -1, AROUND)
+    around = np.median(blocks.transpose(1, 0, 2).reshape(blocks.shape[1], -1)[:, ::EVERY], axis=1)
     around[np.abs(around - everywhere) > shift] = everywhere  # a stroke as wide as that
-    return np.asarray(np.interp(np.arange(width), [start + AROUND / 2 for start in starts], around))
+    middles = AROUND * (np.arange(len(around)) + 0.5)
+    return np.interp(np.arange(width), middles, around).astype(np.float32)
 
 
 def extents(texts: Sequence[str], read: Sequence[tuple[int, int]], ink: Ink) -> list[tuple[int, int]]:
@@ -79,7 +84,9 @@ def _between(columns: Sequence[float], before: int, after: int) -> tuple[int, in
     """
     expected = after - min(EARLY, (after - before) / 2)
     first = min(before + 1, after)
-    meet = end = begin = min(range(first, after + 1), key=lambda x: columns[x] + STRAY * (x - expected) ** 2)
+    near = max(first, int(expected) - FARTHEST)
+    costs = [columns[x] + STRAY * (x - expected) ** 2 for x in range(near, after + 1)]
+    meet = end = begin = near + costs.index(min(costs))
     ground = min(columns[meet] + FAINT, FULL)
     while end > first and columns[end - 1] <= ground:
         end -= 1
