@@ -167,6 +167,17 @@ def test_one_letter_lying_or_on_its_head_is_none() -> None:
     assert retry._decided(vocabulary, (40, 20), 0, seen, [(turn, one), (turn, two)]).line.text == "ba"
 
 
+def test_a_turned_picture_that_is_hardly_legible_itself_is_none() -> None:
+    """Where no text is likely, one that is a little less unlikely upside down is no reason to turn it."""
+    vocabulary = Vocabulary("ab")
+    seen = [reading(*[(0.8, 0.01, 0.19)] * 6, (0.3, 0.4, 0.3))]
+    turn = retry.Turn(TURNS["upside down"].turn, 1.0, quarter=False)
+    for sure, text in ((0.5, "a"), (0.8, "ba")):
+        other = reading((1 - sure, 0.0001, sure), (1 - sure, sure, 0.0001))
+        assert other.decoded.text in ("ba", "")
+        assert retry._decided(vocabulary, (40, 20), 0, seen, [(turn, other)]).line.text == text
+
+
 def spelled(text: str, sure: float, timesteps: int) -> Reading:
     """Of a picture that says a text of "a" and "b", each letter so surely, and then nothing."""
     other = (1 - sure) / 2
