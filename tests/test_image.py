@@ -745,6 +745,26 @@ def test_arrays_of_any_layout() -> None:
     np.testing.assert_array_equal(grey(np.asarray(ink_on_nothing("RGBA")).astype(np.uint16) * 257), LEVELS)
 
 
+@pytest.mark.parametrize("peak", [1 + 1e-7, 1.001, 1.2, 1.99])
+def test_floats_that_overshoot_one_by_a_little_are_not_black(peak: float) -> None:
+    np.testing.assert_allclose(grey(LEVELS / 255 * peak).astype(int), LEVELS, atol=1)
+    np.testing.assert_allclose(grey(Image.fromarray((LEVELS / 255 * peak).astype("f4"))).astype(int), LEVELS, atol=1)
+
+
+def test_a_dark_picture_of_floats_up_to_255_stays_dark() -> None:
+    assert grey(np.full((9, 9), 9.0)).max() == 9
+
+
+@pytest.mark.parametrize(("colours", "alphas"), [(255, 1), (1, 255), (1, 1), (255, 255), (255, 1.001)])
+def test_colours_and_alpha_of_floats_have_ranges_of_their_own(colours: float, alphas: float) -> None:
+    picture = np.asarray(ink_on_nothing("RGBA")) / 255
+    picture[:9, :9] = (1, 1, 1, 1)  # white paper tells the range of the colours
+    expected = LEVELS.copy()
+    expected[:9, :9] = 255
+    found = grey(picture * [colours, colours, colours, alphas])
+    np.testing.assert_allclose(found.astype(int), expected, atol=1)
+
+
 BAD_ARRAYS: dict[str, tuple[npt.NDArray[Any], str]] = {
     "0-D": (np.array(5), "shape ()"),
     "1-D": (np.zeros(5), "shape (5,)"),
