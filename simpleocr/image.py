@@ -18,6 +18,7 @@ MAX_PIXELS = 25_000_000  # width times height; an A4 page at 500 dots an inch ha
 MAX_BYTES = 200_000_000  # of an encoded file; 25 million pixels without any compression fit
 # grey levels, and share of the largest difference from the ground: what differs more is ink
 LEAST_CONTRAST, INK_CONTRAST = 16, 0.35
+DARK_SHARE = 0.01  # of light ink: so much may be dark by chance
 OVERSHOOT = 2.0  # floats below are meant to be in 0..1
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # told by content, whatever the file is called
 
@@ -54,6 +55,7 @@ class InputError(ValueError):
 def load_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Any picture as 8-bit RGB: upright by its EXIF orientation, over white where transparent, first page or frame.
 
+    What is drawn in light colours alone on transparent ground comes over black, for white would hide it.
     Grey levels of 16 and 32 bits and floats are scaled, never clipped; `_to_8_bits` says how. A PIL image is taken at
     its current frame, a file object read from its current position to its end; neither it nor an array is changed.
 
@@ -246,12 +248,27 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         image = image.convert("LA")
     if image.has_transparency_data:
         rgba = image.copy().convert("RGBA")  # of a copy: convert() writes the transparency into the palette
-        rgb = Image.new("RGB", image.size, "white")
+        rgb = Image.new("RGB", image.size, "black" if _is_light_ink(rgba) else "white")
         rgb.paste(rgba, mask=rgba)
     else:
         rgb = image.convert("RGB")
     rgb.info = {}
     return rgb
+
+
+def _is_light_ink(rgba: Image.Image) -> bool:
+    """Whether what is on transparent ground is all lighter than mid-grey.
+
+    A sheet with dark ink on it is not, nor is one that reaches the border: its corners or holes are not its ground.
+    """
+    alpha = rgba.getchannel("A")
+    if int(np.asarray(ground(alpha))) > 127:
+        return False
+    covers = np.asarray(alpha)
+    # colours where there is little of them are often left over: of edges blended with black before, or of compression
+    solid = covers >= max(1, 0.75 * int(covers.max()))
+    colours = np.asarray(rgba.convert("RGB").convert("L"))[solid]
+    return bool(colours.size and np.mean(colours < 128) < DARK_SHARE)
 
 
 def _deep_to_grey(image: Image.Image) -> Image.Image:
@@ -260,7 +277,8 @@ def _deep_to_grey(image: Image.Image) -> Image.Image:
     if getattr(image, "tag_v2", {}).get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:
         grey = 255 - grey  # 0 is white, which Pillow sees to at 8 bits but not above
     if (transparent := image.info.get("transparency")) is not None:
-        grey[levels == transparent] = 255
+        opaque = (levels != transparent).astype(np.uint8) * np.uint8(255)
+        return Image.fromarray(np.dstack([grey, opaque]))
     return Image.fromarray(grey)
 
 
