@@ -149,6 +149,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # the reader of a pipe has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(SOME_FAILED)
+    except OSError as error:  # of what is read and written elsewhere, read() and export() say it themselves
+        print(f"simpleocr: standard output cannot be written: {error.strerror or error}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or it would fail again at the exit
+        sys.exit(SOME_FAILED)
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -209,8 +213,7 @@ def _read_one(ocr: OCR, one: Input, args: argparse.Namespace) -> Done:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 if args.format == "pdf":
                     pdf = files.enter_context(PdfWriter(files.enter_context(_whole_file(with_suffix(target, "pdf")))))
-            source = sys.stdin.buffer if one.source == "-" else one.source
-            images = load_pages(source, max_pixels=ocr.max_pixels)
+            images = load_pages(_opened(one), max_pixels=ocr.max_pixels)
             for number, image in enumerate(images, 1):
                 page = ocr(image)
                 pages.append(page)
@@ -245,6 +248,19 @@ def _read_one(ocr: OCR, one: Input, args: argparse.Namespace) -> Done:
         except OSError as error:
             fault = fault or _unwritten(one, error)
     return Done(text, fault)
+
+
+def _opened(one: Input) -> str | BinaryIO:
+    """What load_pages() takes of an input.
+
+    Raises:
+        InputError: it is standard input, and that is closed.
+    """
+    if one.source != "-":
+        return one.source
+    if sys.stdin is None:
+        raise InputError("standard input is closed")
+    return sys.stdin.buffer
 
 
 def _json(one: Input, number: int, page: Page, min_confidence: float | None) -> str:

@@ -18,6 +18,8 @@ MAX_PIXELS = 25_000_000  # width times height; an A4 page at 500 dots an inch ha
 MAX_BYTES = 200_000_000  # of an encoded file; 25 million pixels without any compression fit
 # grey levels, and share of the largest difference from the ground: what differs more is ink
 LEAST_CONTRAST, INK_CONTRAST = 16, 0.35
+DARK_SHARE = 0.01  # of light ink: so much may be dark by chance
+OVERSHOOT = 2.0  # floats below are meant to be in 0..1
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")  # told by content, whatever the file is called
 
 ImageSource = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | npt.NDArray[Any]
@@ -53,13 +55,14 @@ class InputError(ValueError):
 def load_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Any picture as 8-bit RGB: upright by its EXIF orientation, over white where transparent, first page or frame.
 
+    What is drawn in light colours alone on transparent ground comes over black, for white would hide it.
     Grey levels of 16 and 32 bits and floats are scaled, never clipped; `_to_8_bits` says how. A PIL image is taken at
     its current frame, a file object read from its current position to its end; neither it nor an array is changed.
 
     Args:
         source: a path, the bytes of an encoded file, a binary file object, a PIL image, or an array (H, W) or
             (H, W, C) with C = 1, 3 (RGB) or 4 (RGBA). An array holds bools, integers in 0..65535, floats in 0..1, or
-            floats in 0..255.
+            floats in 0..255; of floats, alpha has a range of its own.
         max_pixels: larger pictures are refused before they are decoded.
 
     Returns:
@@ -245,12 +248,27 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         image = image.convert("LA")
     if image.has_transparency_data:
         rgba = image.copy().convert("RGBA")  # of a copy: convert() writes the transparency into the palette
-        rgb = Image.new("RGB", image.size, "white")
+        rgb = Image.new("RGB", image.size, "black" if _is_light_ink(rgba) else "white")
         rgb.paste(rgba, mask=rgba)
     else:
         rgb = image.convert("RGB")
     rgb.info = {}
     return rgb
+
+
+def _is_light_ink(rgba: Image.Image) -> bool:
+    """Whether what is on transparent ground is all lighter than mid-grey.
+
+    A sheet with dark ink on it is not, nor is one that reaches the border: its corners or holes are not its ground.
+    """
+    alpha = rgba.getchannel("A")
+    if int(np.asarray(ground(alpha))) > 127:
+        return False
+    covers = np.asarray(alpha)
+    # colours where there is little of them are often left over: of edges blended with black before, or of compression
+    solid = covers >= max(1, 0.75 * int(covers.max()))
+    colours = np.asarray(rgba.convert("RGB").convert("L"))[solid]
+    return bool(colours.size and np.mean(colours < 128) < DARK_SHARE)
 
 
 def _deep_to_grey(image: Image.Image) -> Image.Image:
@@ -259,14 +277,16 @@ def _deep_to_grey(image: Image.Image) -> Image.Image:
     if getattr(image, "tag_v2", {}).get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:
         grey = 255 - grey  # 0 is white, which Pillow sees to at 8 bits but not above
     if (transparent := image.info.get("transparency")) is not None:
-        grey[levels == transparent] = 255
+        opaque = (levels != transparent).astype(np.uint8) * np.uint8(255)
+        return Image.fromarray(np.dstack([grey, opaque]))
     return Image.fromarray(grey)
 
 
 def _to_8_bits(levels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """Grey levels of any range -> 0..255, same shape.
 
-    White is 1 for floats within 0..1, else the largest level of the fewest bits (8, 10, 12, 14, 16) that hold them
+    White is 1 for floats within 0..1, the greatest where they overshoot that (no picture in 0..255 is so dark that it
+    ends below OVERSHOOT, but filters and resizing lead a little over 1), else the largest level of the fewest bits (8, 10, 12, 14, 16) that hold them
     all: cameras and scanners keep 10 or 12 bits in 16, which `>> 8` would leave nearly black. Where levels are
     negative or above 65535 there is no such convention: the least is black, the greatest white.
     """
@@ -274,8 +294,10 @@ def _to_8_bits(levels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     if not np.isfinite([low, high]).all():
         raise InputError("the picture has NaN or infinite grey levels: finite ones are accepted")
     if low >= 0 and high <= _FULL_SCALES[-1]:
-        scales = (1, *_FULL_SCALES) if levels.dtype.kind == "f" else _FULL_SCALES
-        low, high = 0, next(scale for scale in scales if scale >= high)
+        if levels.dtype.kind == "f" and high < OVERSHOOT:
+            low, high = 0, max(1, high)
+        else:
+            low, high = 0, next(scale for scale in _FULL_SCALES if scale >= high)
     elif low == high:
         return np.full(levels.shape, 255, np.uint8)
     scaled = levels.astype(np.float64)
@@ -297,7 +319,10 @@ def _array_to_image(array: npt.NDArray[Any], max_pixels: int) -> Image.Image:
         limit = 255 if levels.dtype.kind == "f" else 65535
         if not (levels.min() >= 0 and levels.max() <= limit):  # NaN is neither
             raise InputError(f"{name} has values outside 0..{limit}: floats to 1 or 255 and integers to 65535 are read")
-        levels = _to_8_bits(levels)
+        if channels == 4 and levels.dtype.kind == "f":  # colours may be in 0..255 and alpha in 0..1
+            levels = np.dstack([_to_8_bits(levels[:, :, :3]), _to_8_bits(levels[:, :, 3])])
+        else:
+            levels = _to_8_bits(levels)
     return Image.fromarray(np.ascontiguousarray(levels))
 
 

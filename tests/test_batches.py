@@ -6,6 +6,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
@@ -219,6 +220,28 @@ def test_corpora_with_and_without_sizes_go_together() -> None:
     assert [found.row(i)["text"] for i in range(6)] == ["a"] * 3 + ["b"] * 3
     assert found.widths.tolist() == [180] * 6
     assert "corpus 1 row 2 'b'" in found.name(5)
+
+
+@pytest.mark.parametrize("other", ["columns", "decoded", "large_string", "unknown"])
+def test_streams_of_different_columns_and_kinds_go_together(other: str) -> None:
+    second = table(["b"] * 9, [png()] * 9, sized=other == "columns")
+    if other == "decoded":
+        second = second.cast_column("image", datasets.Image(decode=True))
+    if other == "large_string":
+        second = second.cast_column("text", datasets.Value("large_string"))
+    stream = second.to_iterable_dataset()
+    if other == "unknown":
+        stream = stream.map(lambda row: {**row, "source": 1})
+        assert stream.features is None
+    mixed = StreamedLines([table(["a"] * 9, [png()] * 9).to_iterable_dataset(), stream], PLAIN)
+    names = [name.split("'")[1] for batch in mixed.batches(4, 0, 0, [1.0, 1.0]) for name in batch.names]
+    assert names.count("a") >= 9 <= names.count("b")
+
+
+def test_a_stream_of_class_numbers_is_refused() -> None:
+    numbers = table(["a"] * 3).cast_column("text", datasets.ClassLabel(names=["a"])).to_iterable_dataset()
+    with pytest.raises(DataError, match="not strings"):
+        StreamedLines([numbers], PLAIN)
 
 
 def with_broken(count: int, broken: set[int]) -> Lines:

@@ -81,6 +81,20 @@ def test_sizes_are_believed_where_they_are_given_and_pictures_not_opened() -> No
     assert check("a", png(), width=0, height=10)[0] == ("a", 180), "a size that is none"
 
 
+@pytest.mark.parametrize(
+    "width", ["120px", "", float("nan"), float("inf"), 120.0, None, -4, 0, [120], b"120"], ids=repr
+)
+def test_a_size_that_is_no_whole_number_is_asked_of_the_picture(width: Any) -> None:
+    for more in ({"width": width, "height": 40}, {"width": 40, "height": width}):
+        assert check("a", png(), **more)[0] == check("a", png())[0]
+
+
+@pytest.mark.parametrize("widths", [["120px", "9"], [float("nan"), 180.0], [None, 120]], ids=str)
+def test_a_corpus_whose_sizes_are_no_whole_numbers_can_be_trained_on(widths: list[Any]) -> None:
+    lines = Lines([table(["a", "b"]).add_column("width", widths).add_column("height", [32, 32])], PLAIN)
+    assert lines.widths.tolist() == [180, 180]
+
+
 def test_unknown_characters_are_named_or_stripped() -> None:
     strip = Checker(ENGLISH, Preprocessing(), unknown="strip")
     found, report = check("a漢 Ωb", png(), strip)

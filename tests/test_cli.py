@@ -213,3 +213,23 @@ def test_what_does_not_go_together_is_said(
 ) -> None:
     assert run("read", picture, *args) == 2
     assert "usage" in capsys.readouterr().err
+
+
+def shell(line: str, *args: str) -> subprocess.CompletedProcess[str]:
+    """The command with `line` behind it: what its standard input and output are."""
+    command = [sys.executable, "-m", "simpleocr", "read", *args]
+    return subprocess.run(["sh", "-c", f'"$@" {line}', "sh", *command], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+def test_a_closed_standard_input_is_one_sentence(model: str) -> None:
+    done = shell("<&-", "-", "--json", "--model", model)
+    assert (done.returncode, done.stderr) == (1, "simpleocr: standard input is closed\n")
+    assert json.loads(done.stdout) == {"file": "-", "error": "standard input is closed"}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_behind_standard_output_is_one_sentence(model: str, picture: str) -> None:
+    done = shell(">/dev/full", picture, "--model", model)
+    says = "simpleocr: standard output cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, says)

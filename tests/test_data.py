@@ -234,6 +234,11 @@ FAULTS: dict[str, tuple[str, bytes, str]] = {
     "no text column, JSON": ("metadata.jsonl", b'{"file_name": "0.png"}\n', "'file_name'"),
     "not UTF-8": ("metadata.csv", "file_name,text\n0.png,für\n".encode("latin-1"), "not UTF-8: byte 22 is 0xfc"),
     "not UTF-8, JSON": ("metadata.jsonl", b'{"file_name": "0.png", "text": "\xff"}\n', "not UTF-8: byte 32 is 0xff"),
+    "not UTF-8, late": (
+        "metadata.csv",
+        b"\xef\xbb\xbffile_name,text\n" + b"0.png,a\n" * 9000 + b"\xfc",
+        "not UTF-8: byte 72018 is 0xfc",
+    ),
     "only a header": ("metadata.csv", b"file_name,text\n", "no rows"),
     "empty": ("metadata.csv", b"", "no rows"),
     "empty, JSON": ("metadata.jsonl", b"\n\n", "no rows"),

@@ -132,6 +132,74 @@ def frames(kind: str, mode: str = "L", **options: Any) -> bytes:
     )
 
 
+def light_on_nothing(colour: str = "white", under: str = "black") -> Image.Image:
+    """The ink of the picture in a light colour; `under` is what the transparent pixels hold."""
+    alpha = PICTURE.point(lambda level: 255 - level)
+    image = Image.new("RGBA", PICTURE.size, under)
+    image.paste(colour, mask=alpha.point(lambda level: 255 * (level > 0)))
+    image.putalpha(alpha)
+    return image
+
+
+def light_levels() -> bytes:
+    """16 bits, of which only the level of the ground is transparent."""
+    levels = (255 - LEVELS.astype(np.uint16)) * 257
+    return save(Image.fromarray(np.where(levels > 33000, levels, 7967).astype(np.uint16)), transparency=7967)
+
+
+def light_palette() -> bytes:
+    picture = Image.frombytes("P", PICTURE.size, PICTURE.tobytes())
+    picture.putpalette(b"\xff" * 768)
+    return save(picture, transparency=bytes(range(255, -1, -1)))
+
+
+LIGHT: dict[str, Callable[[], Any]] = {
+    "RGBA": light_on_nothing,
+    "on white": lambda: light_on_nothing(under="white"),
+    "yellow": lambda: light_on_nothing("#ffff80"),
+    "png": lambda: save(light_on_nothing()),
+    "LA": lambda: save(light_on_nothing().convert("LA")),
+    "palette": light_palette,
+    "gif": lambda: save(light_on_nothing().convert("P"), "GIF"),
+    "apng": lambda: save(light_on_nothing(), save_all=True, append_images=[Image.new("RGBA", PICTURE.size)]),
+    "webp": lambda: save(light_on_nothing(), "WEBP", quality=60),
+    "webp frames": lambda: save(light_on_nothing(), "WEBP", save_all=True, append_images=[light_on_nothing()]),
+    "I;16 with tRNS": light_levels,
+    "array": lambda: np.asarray(light_on_nothing()),
+    "16 bits": lambda: np.asarray(light_on_nothing()).astype(np.uint16) * 257,
+}
+
+
+@pytest.mark.parametrize("kind", LIGHT)
+def test_light_ink_on_nothing_is_seen(kind: str) -> None:
+    found = grey(LIGHT[kind]()).astype(int)
+    assert found[LEVELS == 255].max() <= 20, "the ground is dark"
+    assert found[LEVELS == 0].min() >= 200
+    if kind in ("RGBA", "on white", "png", "LA", "palette", "array", "16 bits"):
+        np.testing.assert_allclose(found, 255 - LEVELS, atol=1)
+
+
+def test_half_transparent_ink_is_seen_by_its_colour() -> None:
+    for level in (0, 255):
+        faint = ink_on_nothing("LA") if level == 0 else light_on_nothing().convert("LA")
+        faint.putalpha(faint.getchannel("A").point(lambda covers: covers // 3))
+        found = grey(faint)
+        assert (found[LEVELS == 255] == 255 - level).all()
+        assert abs(int(found[LEVELS == 0][0]) - (170 if level == 0 else 85)) <= 1
+
+
+def test_sheets_with_transparent_corners_holes_or_margins_stay_over_white() -> None:
+    sheet = Image.merge("LA", (PICTURE, Image.new("L", PICTURE.size, 255)))
+    for hole in ((0, 0, 5, 5), (9, 9, 30, 20)):
+        holed = sheet.copy()
+        holed.paste((0, 0), hole)
+        assert grey(holed)[hole[1] + 1, hole[0] + 1] == 255
+    wide = Image.new("LA", (PICTURE.width + 40, PICTURE.height + 40))
+    wide.paste(sheet, (20, 20))
+    assert grey(wide)[0, 0] == 255
+    assert (grey(Image.new("RGBA", (20, 20), (255, 255, 255, 0))) == 255).all(), "nothing at all is white"
+
+
 LOSSLESS: dict[str, Callable[[], bytes]] = {
     "png L": lambda: save(PICTURE),
     "png RGB": lambda: save(PICTURE.convert("RGB")),
@@ -743,6 +811,26 @@ def test_arrays_of_any_layout() -> None:
     np.testing.assert_array_equal(grey(np.asarray(ink_on_nothing("RGBA"))), LEVELS)
     np.testing.assert_allclose(grey(np.asarray(ink_on_nothing("RGBA")) / 255).astype(int), LEVELS, atol=1)
     np.testing.assert_array_equal(grey(np.asarray(ink_on_nothing("RGBA")).astype(np.uint16) * 257), LEVELS)
+
+
+@pytest.mark.parametrize("peak", [1 + 1e-7, 1.001, 1.2, 1.99])
+def test_floats_that_overshoot_one_by_a_little_are_not_black(peak: float) -> None:
+    np.testing.assert_allclose(grey(LEVELS / 255 * peak).astype(int), LEVELS, atol=1)
+    np.testing.assert_allclose(grey(Image.fromarray((LEVELS / 255 * peak).astype("f4"))).astype(int), LEVELS, atol=1)
+
+
+def test_a_dark_picture_of_floats_up_to_255_stays_dark() -> None:
+    assert grey(np.full((9, 9), 9.0)).max() == 9
+
+
+@pytest.mark.parametrize(("colours", "alphas"), [(255, 1), (1, 255), (1, 1), (255, 255), (255, 1.001)])
+def test_colours_and_alpha_of_floats_have_ranges_of_their_own(colours: float, alphas: float) -> None:
+    picture = np.asarray(ink_on_nothing("RGBA")) / 255
+    picture[:9, :9] = (1, 1, 1, 1)  # white paper tells the range of the colours
+    expected = LEVELS.copy()
+    expected[:9, :9] = 255
+    found = grey(picture * [colours, colours, colours, alphas])
+    np.testing.assert_allclose(found.astype(int), expected, atol=1)
 
 
 BAD_ARRAYS: dict[str, tuple[npt.NDArray[Any], str]] = {

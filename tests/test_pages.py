@@ -1,6 +1,7 @@
 """training.layouts, pages and page_crops: boxes lie around the words, and follow every view of the page."""
 
 import shutil
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -105,6 +106,9 @@ def test_a_corpus_of_pages_is_read_back(stock: Stock, tmp_path: Path, monkeypatc
     assert [row["lines"][0]["text"] for row in rows if row["lines"]] == [p.lines[0]["text"] for p in again if p.lines]
     with pytest.raises(ValueError, match="another corpus"):
         write_pages(out, {"train": stock}, {"train": 3}, 5, 1)
+    less = replace(stock, fonts=stock.fonts[1:])
+    with pytest.raises(ValueError, match=r"differs in: fonts$"):
+        write_pages(out, {"train": less, "validation": less}, {"train": 2, "validation": 1}, 5, 1)
     with pytest.raises(DataError, match="no such corpus"):
         open_pages(str(tmp_path / "none"), "train")
 

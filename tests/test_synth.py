@@ -1,5 +1,6 @@
 """training.synth, augment and backgrounds: the same seed the same corpus, readable, labelled with what was drawn."""
 
+import json
 import multiprocessing
 import subprocess
 import sys
@@ -562,6 +563,7 @@ def test_an_output_that_is_a_file_is_one_sentence(tmp_path: Path, at_once: None)
 
 
 def test_only_unusable_fonts_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: None) -> None:
+    (tmp_path / "broken.ttf").write_bytes(b"")
     monkeypatch.setattr(synth, "find_fonts", lambda _: [tmp_path / "broken.ttf"])
     monkeypatch.setattr(synth, "Face", unreadable)
     with pytest.raises(SystemExit, match="none of 1 fonts"):
@@ -589,6 +591,44 @@ def test_another_seed_in_the_same_folder_is_not_mixed_in(tmp_path: Path, source:
             return
         found.append(shards(tmp_path))
     assert found[0] != found[1]
+
+
+@pytest.mark.parametrize("other", ["text", "fonts", "backgrounds", "vocabulary", "seed", "strengths", "without"])
+def test_a_corpus_of_other_settings_is_not_mixed_in_and_what_differs_is_named(
+    tmp_path: Path, source: Source, at_once: None, other: str
+) -> None:
+    changed = {
+        "text": replace(source, corpus=replace(source.corpus, running=[*source.corpus.running, "more"])),
+        "fonts": replace(source, fonts=source.fonts[1:]),
+        "backgrounds": replace(source, photos=[np.zeros((9, 9), np.uint8)]),
+        "vocabulary": replace(source, vocabulary=VOCABULARIES["digits"]),
+        "strengths": replace(source, strength=0.25),
+        "without": replace(source, without=frozenset(["sensor"])),
+    }
+    write_corpus(tmp_path, {"train": source}, {"train": 2}, seed=0, processes=1, progress=False)
+    before = shards(tmp_path)
+    note = tmp_path / ".corpus.json"
+    again = {"train": changed.get(other, source)}
+    with pytest.raises(ValueError, match=f"another corpus, which differs in: {other}") as caught:
+        write_corpus(tmp_path, again, {"train": 2}, seed=int(other == "seed"), processes=1, progress=False)
+    assert ";" not in str(caught.value), "nothing else differs"
+    write_corpus(tmp_path, {"train": source}, {"train": 2}, seed=0, processes=1, progress=False)
+    assert shards(tmp_path) == before
+    # older versions told no more than this: what they were made of is taken to be the same
+    told = json.loads(note.read_text())
+    note.write_text(json.dumps({name: told[name] for name in ("seed", "counts", "strengths")}))
+    if other in ("text", "fonts", "backgrounds", "vocabulary"):
+        write_corpus(tmp_path, again, {"train": 2}, seed=0, processes=1, progress=False)
+    else:
+        with pytest.raises(ValueError, match="another corpus"):
+            write_corpus(tmp_path, again, {"train": 2}, seed=int(other == "seed"), processes=1, progress=False)
+
+
+@pytest.mark.parametrize("note", ["", "[1]", "{"])
+def test_a_damaged_claim_is_one_sentence(tmp_path: Path, source: Source, note: str) -> None:
+    (tmp_path / ".corpus.json").write_text(note)
+    with pytest.raises(ValueError, match=r"\.corpus\.json cannot be read"):
+        write_corpus(tmp_path, {"train": source}, {"train": 2}, seed=0, processes=1, progress=False)
 
 
 @pytest.mark.slow

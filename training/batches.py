@@ -15,7 +15,7 @@ from torch import Tensor
 from simpleocr.image import InputError
 from simpleocr.preprocessing import Preprocessing, grey_to_tensor, to_grey
 from simpleocr.vocabulary import Vocabulary
-from training.checking import Checker, Report, columns_needed
+from training.checking import Checker, Report, columns_needed, told_size
 from training.crops import spread
 from training.data import DataError, picture
 from training.joining import ALONE, GAP, draw_seconds, join
@@ -190,6 +190,8 @@ class Lines:
             told = len(columns) == 3 and not opened  # then pictures need not be opened before they are trained on
             rows = corpus.select_columns(columns) if told else corpus.select_columns(["image", "text"])
             for i, row in enumerate(rows):
+                if told and told_size(row) is None:
+                    row = corpus[i]
                 if (found := checker.check({"image": None, **row}, i, self.report)) is not None:
                     origins.append((number, i))
                     targets.append(found[0])

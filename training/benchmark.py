@@ -44,7 +44,7 @@ from training.page_sets import pages_of
 from training.peers import peers, race, shares, table
 from training.render import Source
 from training.timing import durations, machine, repeated, threads
-from training.train import Trainee, ctc_loss
+from training.train import Trainee, ctc_loss, memory_format
 
 Figure = tuple[str, float, str]
 """(what, how much, unit)."""
@@ -86,11 +86,12 @@ def train(args: argparse.Namespace) -> list[Figure]:
 def train_rate(backbone: str, seconds: float) -> float:
     """Lines a second of one network, as training.train makes its steps, with the threads that are set."""
     network = random_network(backbone)
-    trainee = Trainee(network).train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    layout = memory_format(network)
+    trainee = Trainee(network).train().to(memory_format=layout)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(trainee.parameters(), lr=1e-4)
     shape = (TRAIN_LINES, 1, network.config.preprocessing.height, TRAIN_COLUMNS)
     batch = Batch(
-        images=torch.randn(shape).to(memory_format=torch.channels_last),
+        images=torch.randn(shape).to(memory_format=layout),
         targets=torch.randint(1, network.vocabulary.num_classes, (TRAIN_LINES * TRAIN_CHARACTERS,)),
         target_lengths=torch.full((TRAIN_LINES,), TRAIN_CHARACTERS),
         names=[],

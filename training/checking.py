@@ -88,9 +88,7 @@ class Checker:
                 f"{name} {target[:40]!r} has {', '.join(f'{c!r} U+{ord(c):04X}' for c in unknown[:5])}",
             )
             return None
-        if row.get("width") and row.get("height"):
-            size = (int(row["width"]), int(row["height"]))
-        else:
+        if (size := told_size(row)) is None:
             try:
                 size = picture(row).size
             except InputError as error:
@@ -108,6 +106,14 @@ class Checker:
             return None
         report.empty += not target
         return target, width
+
+
+def told_size(row: dict[str, Any]) -> tuple[int, int] | None:
+    """(width, height) in pixels where a row tells them; None where it lacks one, or has no whole number above 0."""
+    width, height = row.get("width"), row.get("height")  # of somebody's own corpus these may be anything
+    if isinstance(width, int) and isinstance(height, int) and min(width, height) > 0:
+        return width, height
+    return None
 
 
 def columns_needed(target: str) -> int:

@@ -1,6 +1,7 @@
 """Data: any labelled corpus, by name, as `datasets` has it."""
 
 import csv
+import io
 import json
 import re
 from collections.abc import Sequence
@@ -126,12 +127,13 @@ def _from_labels(labels: Path, *, streaming: bool) -> Any:
     from datasets import Image as ImageFeature
 
     try:
-        with labels.open(encoding="utf-8-sig", newline="") as file:
-            rows = (
-                list(csv.DictReader(file))
-                if labels.suffix == ".csv"
-                else [json.loads(line) for line in file if line.strip()]
-            )
+        # all at once, for an error counts bytes from where the decoder began: of a piece, or after the byte order mark
+        file = io.StringIO(labels.read_bytes().decode("utf-8").removeprefix("\ufeff"), newline="")
+        rows = (
+            list(csv.DictReader(file))
+            if labels.suffix == ".csv"
+            else [json.loads(line) for line in file if line.strip()]
+        )
     except UnicodeDecodeError as error:
         raise DataError(f"{labels} is not UTF-8: byte {error.start} is {error.object[error.start]:#x}") from error
     except (csv.Error, json.JSONDecodeError) as error:

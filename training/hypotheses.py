@@ -39,7 +39,7 @@ from simpleocr.vocabulary import BLANK, VOCABULARIES, normalize
 from training.batches import Batch, Lines
 from training.checking import Checker
 from training.data import DataError, open_corpus, picture
-from training.train import ctc_loss, learning_rate
+from training.train import ctc_loss, learning_rate, memory_format
 
 EVALUATIONS = 8  # points of a curve
 BESIDE = 0.5  # of the loss of the attention decoder that is trained beside CTC
@@ -210,7 +210,7 @@ def run(args: argparse.Namespace) -> None:
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
     variant = VARIANTS[args.variant](args.backbone).train()
-    variant.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a module's `to` takes it alone
+    variant.to(memory_format=memory_format(variant))  # type: ignore[call-overload]  # a module's `to` takes it alone
     checker = Checker(variant.network.vocabulary, variant.network.config.preprocessing, "drop", args.max_columns)
     lines = Lines([open_corpus(args.dataset, "train")], checker)
     held_out = open_corpus(args.dataset, "validation")

@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 
 from simpleocr.options import Parser
+from training.claim import digest, digest_of_files
 from training.corpus import load_corpus
 from training.fonts import find_fonts, held_out, text_faces
 from training.layouts import Stock, lay_out_page
@@ -132,7 +133,12 @@ def write_pages(out: Path, stocks: dict[str, Stock], counts: dict[str, int], see
     """
     find_browser()
     makers = {split: partial(render_pages, stock) for split, stock in stocks.items()}
-    return write_corpus(out, makers, counts, seed, processes)
+    made_of = {
+        "text": {split: digest([*stock.corpus.words, "", *stock.corpus.running]) for split, stock in stocks.items()},
+        "fonts": {split: digest_of_files(stock.fonts) for split, stock in stocks.items()},
+        "backgrounds": {split: digest_of_files(stock.photos) for split, stock in stocks.items()},
+    }
+    return write_corpus(out, makers, counts, seed, processes, made_of)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

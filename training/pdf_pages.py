@@ -31,6 +31,7 @@ import numpy.typing as npt
 from simpleocr.documents import PDFIUM
 from simpleocr.options import Parser
 from simpleocr.vocabulary import VOCABULARIES
+from training.claim import digest_of_files
 from training.shards import Maker, PageSample, split_counts, to_sample, write_corpus
 
 VOCABULARY = VOCABULARIES["english"]
@@ -425,7 +426,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         files = split_files(find_pdfs(args.pdf))
         makers: dict[str, Maker] = {split: partial(draw_pages, files[split], counts[split]) for split in counts}
-        rate = write_corpus(args.out, makers, counts, args.seed, args.processes)
+        made_of = {"pdfs": {split: digest_of_files(files[split]) for split in counts}}
+        rate = write_corpus(args.out, makers, counts, args.seed, args.processes, made_of)
     except (ValueError, OSError) as error:
         sys.exit(f"training.pdf_pages: {error}")
     print(f"{args.samples} pages of {sum(map(len, files.values()))} PDFs in {args.out}: {rate:.1f} pages/s")

@@ -5,7 +5,6 @@ The columns are image, width, height, lines. A line is {"box": [left, top, right
 what is not known of a text is "".
 """
 
-import json
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +17,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
+
+from training.claim import claim
 
 SHARD = 64  # pages a file
 
@@ -110,18 +111,24 @@ def _write_shard(job: tuple[str, int, int, int, str]) -> int:
     return count
 
 
-def write_corpus(out: Path, makers: Mapping[str, Maker], counts: dict[str, int], seed: int, processes: int) -> float:
+def write_corpus(
+    out: Path,
+    makers: Mapping[str, Maker],
+    counts: dict[str, int],
+    seed: int,
+    processes: int,
+    made_of: Mapping[str, Mapping[str, str]],
+) -> float:
     """Write `counts` pages of each split below `out`; shards that are there are kept; returns pages a second.
+
+    `made_of` has digests of what the pages are made of: names of training.claim.SINCE -> splits -> digests.
 
     Raises:
         ValueError: the folder holds another corpus, or a maker cannot make a page.
         OSError: the folder cannot be written.
     """
     (out / "data").mkdir(parents=True, exist_ok=True)
-    note, written = out / ".corpus.json", json.dumps({"pages": counts, "seed": seed})
-    if note.exists() and note.read_text() != written:
-        raise ValueError(f"{out} holds another corpus, {note.read_text()}, not {written}")
-    note.write_text(written)
+    claim(out, {"pages": counts, "seed": seed, **made_of})
     jobs = []
     for number, (split, count) in enumerate(counts.items()):
         shards = -(-count // SHARD)

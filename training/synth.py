@@ -7,7 +7,6 @@ the same fonts and the same Pillow, that is: one without libraqm kerns pairs by 
 """
 
 import argparse
-import json
 import multiprocessing
 import os
 import re
@@ -24,6 +23,7 @@ from tqdm import tqdm
 from simpleocr.options import Parser
 from simpleocr.vocabulary import VOCABULARIES, Vocabulary
 from training.backgrounds import load_photos
+from training.claim import claim, digest, digest_of_files
 from training.corpus import load_corpus, sample_text
 from training.fonts import Face, find_fonts, held_out
 from training.render import EFFECTS, EM, Source, encode, render_empty, render_line
@@ -132,13 +132,18 @@ def write_corpus(
         OSError: the folder cannot be written.
     """
     (out / "data").mkdir(parents=True, exist_ok=True)
-    settings = {
+    settings: dict[str, Any] = {
         "seed": seed,
         "counts": counts,
         "strengths": {split: sources[split].strength for split in counts},
     }
     without = {split: sorted(source.without) for split, source in sources.items() if source.without}
-    _claim(out, {**settings, "without": without} if without else settings)
+    if without:
+        settings["without"] = without
+    of_each = {split: made_of(sources[split]) for split in counts}
+    for name in ("text", "fonts", "backgrounds", "vocabulary"):
+        settings[name] = {split: of[name] for split, of in of_each.items()}
+    claim(out, settings)
     jobs = []
     for number, (split, count) in enumerate(counts.items()):
         shards = max(1, -(-count // SHARD))
@@ -160,12 +165,14 @@ def write_corpus(
     return done / max(1e-9, time.perf_counter() - started)
 
 
-def _claim(out: Path, settings: dict[str, Any]) -> None:
-    """Refuse to mix a corpus into a folder that holds another; shards are told apart by their numbers alone."""
-    note, written = out / ".corpus.json", json.dumps(settings, sort_keys=True)
-    if note.exists() and note.read_text() != written:
-        raise ValueError(f"{out} holds another corpus, {note.read_text()}, not {written}")
-    note.write_text(written)
+def made_of(source: Source) -> dict[str, str]:
+    """What tells one source from another, by name: digests."""
+    return {
+        "text": digest([*source.corpus.words, "", *source.corpus.running]),
+        "fonts": digest_of_files(source.fonts),
+        "backgrounds": digest(part for photo in source.photos for part in (str(photo.shape), photo.tobytes())),
+        "vocabulary": digest([source.vocabulary.characters]),
+    }
 
 
 def sources(

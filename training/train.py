@@ -130,6 +130,17 @@ def update_average(average: nn.Module, current: nn.Module, decay: float) -> None
             mean.copy_(value)
 
 
+def memory_format(network: nn.Module) -> torch.memory_format:
+    """How pictures lie in memory while `network` learns: channels last, which is faster, but of a very thin one.
+
+    On CPUs, PyTorch 2.13 writes beyond its memory in the backward pass of a convolution of kernel 1 and stride 2 that
+    has fewer than 16 input channels, channels last: the process dies, or goes on with other numbers.
+    """
+    convolutions = (module for module in network.modules() if isinstance(module, nn.Conv2d))
+    thin = any(c.in_channels < 16 and c.kernel_size == (1, 1) and max(c.stride) > 1 for c in convolutions)
+    return torch.contiguous_format if thin else torch.channels_last
+
+
 def sources(args: argparse.Namespace, network: CRNN) -> dict[str, Source]:
     """What --render draws lines from.
 
@@ -393,11 +404,12 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] | None
         *(module for module in network.modules() if args.fixed_norms and isinstance(module, nn.BatchNorm2d)),
     ]
     trainee = Trainee(network).to(accelerator.device)
-    trainee.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a module's `to` takes it alone
+    layout = memory_format(network)
+    trainee.to(memory_format=layout)  # type: ignore[call-overload]  # a module's `to` takes it alone
     average = copy.deepcopy(network).eval()
     teacher = teacher_of(args, network)
     if teacher is not None:
-        teacher.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        teacher.to(accelerator.device, memory_format=layout)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(
         parameter_groups(trainee, args),
         lr=args.lr,
@@ -445,7 +457,7 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] | None
                 started = time.perf_counter() - state.seconds
             for group in optimizer.param_groups:
                 group["lr"] = group["rate"] * learning_rate(*schedule(), args.lr)
-            images = batch.images.to(accelerator.device, memory_format=torch.channels_last)
+            images = batch.images.to(accelerator.device, memory_format=layout)
             with accelerator.autocast():
                 logits, auxiliary = wrapped(images)
             if teacher is None:

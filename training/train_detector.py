@@ -38,7 +38,7 @@ from training.checkpoint import CheckpointError, load_checkpoint, read_state, sa
 from training.data import DataError, open_pages, picture
 from training.page_crops import PageCrop, crop_page
 from training.progress import MetricsLog
-from training.train import learning_rate, update_average
+from training.train import learning_rate, memory_format, update_average
 
 CROPS_A_PAGE = 4  # in a row, from one decoding of it
 PAGES_AT_HAND = 24  # from which a crop is drawn at a time, so that a batch is of several pages
@@ -183,7 +183,8 @@ def run(args: argparse.Namespace) -> LineNet:
     network.config = replace(network.config, ranges=())  # its activations will go elsewhere
     average = copy.deepcopy(network).eval()
     began_with = int(network.training_summary.get("samples", 0))
-    network.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    layout = memory_format(network)
+    network.to(accelerator.device, memory_format=layout)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(network.parameters(), lr=args.lr, betas=(0.9, 0.99), weight_decay=0.01)
     modules: dict[str, nn.Module] = {"network": network, "average": average}
     checkpoint, step, samples, seconds = args.out / "last.safetensors", 0, 0, 0.0
@@ -209,7 +210,7 @@ def run(args: argparse.Namespace) -> LineNet:
             group["lr"] = learning_rate(step, args.max_steps, args.lr)
         device = accelerator.device
         with accelerator.autocast():
-            logits = wrapped(images.to(device, memory_format=torch.channels_last))
+            logits = wrapped(images.to(device, memory_format=layout))
         loss = map_loss(logits, maps.to(device), weights.to(device))
         if not math.isfinite(loss.item()):
             raise FloatingPointError(f"the loss is {loss.item()} at step {step}")
