@@ -149,6 +149,7 @@ def test_where_all_is_read_already_it_ends_before_anything_is_rendered(
     assert not (tmp_path / "out" / "model").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("apart", "at_once")
 def test_what_is_printed_while_it_learns_does_not_write_over_how_far_it_is(
     tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -46,6 +46,7 @@ def test_every_kind_of_page_comes(stock: Stock) -> None:
     assert {layout.scale for layout in drawn} == {1, 1.25, 1.5, 2}
 
 
+@pytest.mark.slow
 @needs_browser
 def test_boxes_lie_around_the_ink(stock: Stock) -> None:
     ink, boxed, words = 0, 0, 0

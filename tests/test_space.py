@@ -109,6 +109,7 @@ def test_the_app_of_a_space_runs_and_has_no_teaching(model: Path, tmp_path: Path
             process.terminate()
 
 
+@pytest.mark.slow
 def test_a_space_and_a_corpus_are_pushed_and_pulled(hub: FakeHub, model: Path, tmp_path: Path) -> None:
     corpus = tmp_path / "lines"
     corpus.mkdir()

@@ -389,6 +389,7 @@ def test_the_head_may_learn_faster() -> None:
 # runs ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_eight_lines_are_learned_by_heart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each as it is and will be read, 96 columns: what training varies would take a tiny network thousands of steps."""
 
@@ -507,6 +508,7 @@ def test_a_killed_run_goes_on_bit_for_bit(corpus: Path, tmp_path: Path, unbroken
     assert_same_run(tmp_path / "out", unbroken)
 
 
+@pytest.mark.slow
 def test_a_run_stopped_again_and_again_goes_on_bit_for_bit(
     corpus: Path, tmp_path: Path, unbroken: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -523,6 +525,7 @@ def test_a_run_stopped_again_and_again_goes_on_bit_for_bit(
     assert without_loss[0] == without_loss[1]
 
 
+@pytest.mark.slow
 def test_the_loss_in_the_log_is_that_of_the_unbroken_run(
     corpus: Path, tmp_path: Path, unbroken: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,6 +74,7 @@ def test_a_run_gives_a_model_and_goes_on(corpus: str, tmp_path: Path) -> None:
         train_detector.main(arguments(corpus, out, "--max_steps", "12", "--resume"))
 
 
+@pytest.mark.slow
 def test_a_final_model_is_there_only_at_the_end(corpus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "run"
     monkeypatch.setattr(train_detector, "update_average", interrupted_at(6))
@@ -103,6 +104,7 @@ def test_pages_of_several_corpora_are_drawn(corpus: str, tmp_path: Path) -> None
         train_detector.main(["--dataset", corpus, "nowhere/", *arguments(corpus, tmp_path / "x")[2:]])
 
 
+@pytest.mark.slow
 def test_a_run_starts_from_a_model(corpus: str, tmp_path: Path) -> None:
     """With a rate of nothing, what comes out is what was given, to the precision of the file."""
     for name, more in (("lines", ()), ("given", ("--seed", "5", "--max_steps", "1"))):
