@@ -11,15 +11,15 @@ from PIL import Image
 from simpleocr.image import ink
 from simpleocr.preprocessing import Lines
 
-LOOSE = 0.33  # of the height of a picture: ink that is lower is looked at more closely; small letters alone are higher in a line
+LOOSE = (
+    0.33  # of the height of a picture: ink that is lower is looked at closely; small letters alone are higher in a line
+)
 ROOM = 0.2  # of the height of the ink that is left above and below it
 LEAST = 10  # pixels of ink, in height, from which on that is done: lower is a full stop, a dash or too small to read
 WORD = 1.5  # width over height of ink that may be a word
 SOLID = 0.75  # of the ink's box: with more, it is a dash or a block
-GAP, KEPT = (
-    2.0,
-    1.5,
-)  # heights of a tensor: columns with nothing to see in a row that are cut down, and how many are left
+GAP = 6.0  # heights of a tensor: more columns with nothing to see in a row are cut down; a space between spread letters has fewer
+KEPT = 3.0  # and that many are left of them
 FLAT = 0.08  # of the contrast of a line: a column that has less has nothing to see
 
 

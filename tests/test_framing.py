@@ -62,11 +62,11 @@ def line(*runs: tuple[int, int], width: int) -> Lines:
 
 
 def test_wide_gaps_are_cut_down_and_others_kept() -> None:
-    assert seen_columns(line((10, 40), (90, 120), width=150)).tolist() == list(range(150))
+    assert seen_columns(line((10, 40), (190, 220), width=250)).tolist() == list(range(250))
     gap = seen_columns(line((10, 40), (400, 430), width=460))
-    assert gap.tolist() == [*range(40 + 24), *range(400 - 24, 460)]
+    assert gap.tolist() == [*range(40 + 48), *range(400 - 48, 460)]
     margins = seen_columns(line((300, 330), width=700))
-    assert margins.tolist() == [*range(24), *range(276, 354), *range(676, 700)]
+    assert margins.tolist() == [*range(48), *range(252, 378), *range(652, 700)]
     strokes = line(width=300)  # as high as the crop
     for start in range(10, 290, 40):
         strokes[:, :, start : start + 20] = -1.0
@@ -74,7 +74,7 @@ def test_wide_gaps_are_cut_down_and_others_kept() -> None:
     noise = np.random.default_rng(0).normal(0, 0.2, (1, 32, 460)).astype(np.float32)
     texture = line((10, 40), (400, 430), width=460) + noise
     assert len(seen_columns(texture)) == 460
-    assert len(seen_columns(np.zeros((1, 32, 500), dtype=np.float32))) == 48
+    assert len(seen_columns(np.zeros((1, 32, 500), dtype=np.float32))) == 96
 
 
 @pytest.mark.parametrize("gap", [100, 300, 900])
@@ -88,6 +88,16 @@ def test_words_far_apart_are_read_where_they_stand(gap: int, ocr: OCR) -> None:
     assert name.box == pytest.approx((10, 0, 10 + FONT.getlength("Name"), 36), abs=4)
     assert smith.box == pytest.approx((gap + 90, 0, gap + 90 + FONT.getlength("Smith"), 36), abs=4)
     assert ocr(image).text.split() == ["Name", "Smith"]
+
+
+def test_spaces_between_spread_letters_stay(ocr: OCR) -> None:
+    """Cut down to what is between letters, they were no longer read."""
+    image = Image.new("L", (1400, 48), 250)
+    x = 12.0
+    for c in "in the possession of it":
+        ImageDraw.Draw(image).text((x, 10), c, 20, font=FONT)
+        x += FONT.getlength(c) + 20 + 20 * (c == " ")
+    assert ocr.recognize([image.crop((0, 0, round(x), 48))])[0].text == "in the possession of it"
 
 
 @pytest.mark.parametrize("margin", [30, 72, 150])
