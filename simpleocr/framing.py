@@ -18,8 +18,8 @@ ROOM = 0.2  # of the height of the ink that is left above and below it
 LEAST = 10  # pixels of ink, in height, from which on that is done: lower is a full stop, a dash or too small to read
 WORD = 1.5  # width over height of ink that may be a word
 SOLID = 0.75  # of the ink's box: with more, it is a dash or a block
-GAP = 6.0  # heights of a tensor: more columns with nothing to see in a row are cut down; a space between spread letters has fewer
-KEPT = 3.0  # and that many are left of them
+GAP, KEPT = 2.0, 1.5  # heights of a tensor: more columns with nothing to see in a row are cut down, and to how many
+SPACE = 4.0  # as many gaps between letters are left of one: in spread letters a space is as wide as a word elsewhere
 FLAT = 0.08  # of the contrast of a line: a column that has less has nothing to see
 
 
@@ -49,8 +49,12 @@ def seen_columns(line: Lines) -> npt.NDArray[np.intp]:
     starts = np.flatnonzero(flat & (steps | ~np.concatenate([[False], flat[:-1]])))
     ends = np.flatnonzero(flat & np.concatenate([steps[1:] | ~flat[1:], [True]])) + 1
     shown = np.ones(width, dtype=bool)
+    inner = [end - start for start, end in zip(starts, ends, strict=True) if start > 0 and end < width]
+    between = float(np.median(inner)) if len(inner) > 1 else 0.0
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-        if end - start > GAP * height:
-            half = round(KEPT * height / 2)
+        within = start > 0 and end < width
+        kept = max(KEPT * height, SPACE * between if within else 0.0)
+        if end - start > max(GAP * height, kept):
+            half = round(kept / 2)
             shown[start + half : end - half] = False
     return np.flatnonzero(shown)

@@ -62,11 +62,13 @@ def line(*runs: tuple[int, int], width: int) -> Lines:
 
 
 def test_wide_gaps_are_cut_down_and_others_kept() -> None:
-    assert seen_columns(line((10, 40), (190, 220), width=250)).tolist() == list(range(250))
+    assert seen_columns(line((10, 40), (90, 120), width=150)).tolist() == list(range(150))
+    spread = [(10 + 60 * i + 90 * (i > 2), 30 + 60 * i + 90 * (i > 2)) for i in range(5)]
+    assert len(seen_columns(line(*spread, width=420))) == 420
     gap = seen_columns(line((10, 40), (400, 430), width=460))
-    assert gap.tolist() == [*range(40 + 48), *range(400 - 48, 460)]
+    assert gap.tolist() == [*range(40 + 24), *range(400 - 24, 460)]
     margins = seen_columns(line((300, 330), width=700))
-    assert margins.tolist() == [*range(48), *range(252, 378), *range(652, 700)]
+    assert margins.tolist() == [*range(24), *range(276, 354), *range(676, 700)]
     strokes = line(width=300)  # as high as the crop
     for start in range(10, 290, 40):
         strokes[:, :, start : start + 20] = -1.0
@@ -74,7 +76,7 @@ def test_wide_gaps_are_cut_down_and_others_kept() -> None:
     noise = np.random.default_rng(0).normal(0, 0.2, (1, 32, 460)).astype(np.float32)
     texture = line((10, 40), (400, 430), width=460) + noise
     assert len(seen_columns(texture)) == 460
-    assert len(seen_columns(np.zeros((1, 32, 500), dtype=np.float32))) == 96
+    assert len(seen_columns(np.zeros((1, 32, 500), dtype=np.float32))) == 48
 
 
 @pytest.mark.parametrize("gap", [100, 300, 900])

@@ -156,9 +156,9 @@ def test_characters_are_where_they_are_drawn(height: int, stretch: float, steps:
     check_places(line, size)
     assert line.text == "a" * len(places)
     for char, (left, right) in zip(line.chars, places, strict=True):
-        # to the column, or as far as the timesteps that read it reach
-        assert char.box[0] == pytest.approx(left, abs=2 * timestep + 0.5)
-        assert char.box[2] == pytest.approx(right, abs=2 * timestep + 0.5)
+        # to the column, or as far as the timesteps that read it reach, and an edge is blurred where a picture is enlarged
+        assert char.box[0] == pytest.approx(left, abs=2 * timestep + 2)
+        assert char.box[2] == pytest.approx(right, abs=2 * timestep + 2)
 
 
 def test_the_last_character_ends_within_the_picture() -> None:
