@@ -337,6 +337,7 @@ for name, split, streaming, revision in json.loads(sys.argv[1]):
 """
 
 
+@pytest.mark.slow
 def test_a_corpus_of_the_hub_opens_over_http(tmp_path: Path) -> None:
     """In a process of its own, for the client reads its environment when it is imported; of two revisions."""
 

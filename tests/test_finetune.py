@@ -253,6 +253,7 @@ def test_of_a_kept_line_another_text_is_kept_and_the_same_again_once_its_picture
     assert corrections.keep(line_picture("a"), "a", "o", 0.25) is not None
 
 
+@pytest.mark.slow
 def test_learning_in_a_process_tells_how_it_stands_and_what_went_wrong(tmp_path: Path, tiny: str) -> None:
     (last,) = list(learn(tmp_path / "nothing", tmp_path / "out", init=tiny))[-1:]
     assert last.report is None

@@ -133,6 +133,7 @@ def check_quiet(server: Server) -> None:
     assert httpx.get(f"{server.url}/health", timeout=30).status_code == 200
 
 
+@pytest.mark.slow
 @needs_weights
 def test_60_hostile_files_are_read_or_refused_in_one_sentence(server: Server) -> None:
     outcomes = attack(server, 60, 0)
