@@ -25,6 +25,8 @@ FLAT = 0.08  # of the contrast of a line: a column that has less has nothing to 
 
 def closer(image: Image.Image) -> tuple[int, int]:
     """(top, bottom) of the rows of a line picture that are shown: all, but where its text has far too much room."""
+    if LOOSE * image.height <= LEAST:  # as most lines of a page
+        return 0, image.height
     inked = ink(image.convert("L"))
     rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
     if not len(rows):
