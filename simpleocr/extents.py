@@ -59,8 +59,9 @@ def extents(texts: Sequence[str], read: Sequence[tuple[int, int]], ink: Ink) -> 
     """
     columns = ink.tolist()
     width = len(columns)
-    starts = [min(start * COLUMN_STRIDE, width - 1) for start, _ in read]
-    ends = [min(end * COLUMN_STRIDE, width) for _, end in read]
+    starts, ends = [COLUMN_STRIDE * start for start, _ in read], [COLUMN_STRIDE * end for _, end in read]
+    if ends and ends[-1] > width:  # of the last timestep
+        starts, ends = [min(start, width - 1) for start in starts], [min(end, width) for end in ends]
     letters = [i for i, text in enumerate(texts) if text != " "] or list(range(len(texts)))
     if not letters:
         return []
