@@ -15,10 +15,10 @@ from simpleocr.preprocessing import COLUMN_STRIDE, Lines
 
 EARLY = 3.5  # columns that a character mostly begins before the timestep that reads it, measured on rendered lines
 STRAY = 0.04  # what a column so far from there, squared, costs of the ink of a usual one
+FARTHEST = 6  # columns that two letters are looked to meet before there
 AROUND = 32  # columns that have one ground
 EVERY = 3  # of their pixels are looked at for it
 SHIFT = 0.2  # of the contrast of a line that its ground may lie off from what it mostly is
-FARTHEST = 6  # columns that it is looked for before there
 FAINT = 0.1  # of the ink of a usual column: what has less is taken for ground
 FULL = 0.4  # of the ink of a usual column: what has more is never taken for ground
 SPLIT = 6  # columns free of ink within a character, as in a quotation mark
@@ -99,9 +99,9 @@ def _between(columns: Sequence[float], before: int, after: int) -> tuple[int, in
 def _gap(columns: Sequence[float], before: int, after: int) -> tuple[int, int]:
     """(end, begin) of letters read from `before` and from `after` on, between which a space was read."""
     first = min(before + 1, after)
-    ground = _ground_level(columns[first:after])
     if first == after:
         return first, after
+    ground = _ground_level(columns[first:after])
     longest, start = (0, 0), first
     for x in range(first, after + 1):
         if x == after or columns[x] > ground:

@@ -11,9 +11,7 @@ from PIL import Image
 from simpleocr.image import ink
 from simpleocr.preprocessing import Lines
 
-LOOSE = (
-    0.33  # of the height of a picture: ink that is lower is looked at closely; small letters alone are higher in a line
-)
+LOOSE = 0.33  # of the height of a picture: lower ink is looked at closely; small letters alone are higher in a line
 ROOM = 0.2  # of the height of the ink that is left above and below it
 LEAST = 10  # pixels of ink, in height, from which on that is done: lower is a full stop, a dash or too small to read
 WORD = 1.5  # width over height of ink that may be a word

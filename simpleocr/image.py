@@ -286,9 +286,9 @@ def _to_8_bits(levels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """Grey levels of any range -> 0..255, same shape.
 
     White is 1 for floats within 0..1, the greatest where they overshoot that (no picture in 0..255 is so dark that it
-    ends below OVERSHOOT, but filters and resizing lead a little over 1), else the largest level of the fewest bits (8, 10, 12, 14, 16) that hold them
-    all: cameras and scanners keep 10 or 12 bits in 16, which `>> 8` would leave nearly black. Where levels are
-    negative or above 65535 there is no such convention: the least is black, the greatest white.
+    ends below OVERSHOOT, but filters and resizing lead a little over 1), else the largest level of the fewest bits
+    (8, 10, 12, 14, 16) that hold them all: cameras and scanners keep 10 or 12 bits in 16, which `>> 8` would leave nearly
+    black. Where levels are negative or above 65535 there is no such convention: the least is black, the greatest white.
     """
     low, high = float(levels.min()), float(levels.max())  # NaN if any is
     if not np.isfinite([low, high]).all():

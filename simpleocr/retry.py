@@ -16,7 +16,6 @@ from PIL import Image, ImageOps
 from simpleocr.decoding import Decoder, aligned, greedy, says_nothing
 from simpleocr.deskew import DOWNWARDS, UPSIDE_DOWN, UPWARDS, QuarterTurn
 from simpleocr.document import Line
-from simpleocr.framing import closer
 from simpleocr.geometry import Transform
 from simpleocr.image import ground, ink
 from simpleocr.likelihood import NEVER, Likelihood, likelihoods
@@ -219,7 +218,7 @@ def look_again(
             doubtful.append(i)
     for start in range(0, len(doubtful), LINES_AT_ONCE):
         part = doubtful[start : start + LINES_AT_ONCE]
-        frames = [closer(images[i]) for i in part]
+        frames = [found[i].readings[0].place.rows for i in part]
         greys = [
             images[i].convert("L").crop((0, top, images[i].width, bottom))
             for i, (top, bottom) in zip(part, frames, strict=True)
