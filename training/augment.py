@@ -3,7 +3,7 @@
 Images are float32 grey 0..255 with shape (height, width); `strength` in 0..1 scales how far an effect goes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from random import Random
 
 import cv2
@@ -137,10 +137,10 @@ SENSOR: tuple[tuple[float, Effect], ...] = (
 """What happens between a printed line and its file, in this order, each with its probability at full strength."""
 
 
-def degrade(image: Grey, rng: Random, strength: float) -> Grey:
-    """A random selection of SENSOR in order; `strength` scales both how often and how far."""
+def degrade(image: Grey, rng: Random, strength: float, without: Collection[str] = ()) -> Grey:
+    """A random selection of SENSOR in order, but of what is left out; `strength` scales both how often and how far."""
     for probability, effect in SENSOR:
-        if rng.random() < probability * strength:
+        if rng.random() < probability * strength and effect.__name__ not in without:
             image = effect(image, rng, strength)
     return image
 

@@ -36,6 +36,8 @@ EFFECTS: dict[str, str] = {
     "contrast": "greys close to each other",
     "polarity": "light text on dark",
     "sensor": "uneven light, shadows, blur, low resolution, noise, exposure",
+    "show_through": "of these, print on the other side of the paper",
+    "stamp": "of these, rubber stamps",
 }
 """What can be left out of a corpus, to learn what it is worth."""
 
@@ -399,7 +401,7 @@ def render_line(text: str, face: Face, source: Source, rng: Random) -> npt.NDArr
     matrix, size = view(box, source, rng, turned * (0.4 if document else 1.0))
     mask = warp(canvas, matrix, size, bend)
     image = paint(mask, source, rng, painted, document)
-    image = augment.degrade(image, rng, strength * source.share("sensor"))
+    image = augment.degrade(image, rng, strength * source.share("sensor"), source.without)
     if document and rng.random() < 0.12 * printed:
         image = augment.binarize(image, rng, strength)
     return np.clip(image, 0, 255).astype(np.uint8)
