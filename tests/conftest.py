@@ -24,7 +24,7 @@ if os.environ.get("CI"):
     settings.load_profile("ci")
 
 
-LONGEST = ("test_browser", "test_train", "test_hub", "test_app", "test_requests", "test_finetune", "test_live_browser")
+LONGEST = ("test_browser", "test_train", "test_hub", "test_app", "test_requests", "test_finetune")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

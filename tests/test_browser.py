@@ -260,7 +260,7 @@ def test_nothing_that_is_asked_becomes_markup(page: Page, tmp_path: Path) -> Non
     assert cells == ["<img src=x onerror=alert(1)> ${1+1} {{value}}", "Bakery"]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_text_can_be_told_from_its_ground_at_any_size_and_in_either_theme(
     page: Page, url: str, theme: Literal["light", "dark"]
 ) -> None:

@@ -228,6 +228,7 @@ def test_a_closed_standard_input_is_one_sentence(model: str) -> None:
     assert json.loads(done.stdout) == {"file": "-", "error": "standard input is closed"}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_behind_standard_output_is_one_sentence(model: str, picture: str) -> None:
     done = shell(">/dev/full", picture, "--model", model)

@@ -70,7 +70,7 @@ def text_of(network: CRNN, logits: Tensor) -> str:
 @backbones
 def test_timesteps_are_those_of_the_forward_pass(backbone: str) -> None:
     network = random_network(backbone)
-    for width in range(16, 201) if backbone == "tiny" else (16, 17, 18, 19, 199):
+    for width in range(16, 49) if backbone == "tiny" else (16, 17, 18, 19, 199):
         with torch.inference_mode():
             logits = network(torch.zeros(1, 1, 32, width))
         timesteps = int(network.timesteps(torch.tensor([width])))

@@ -92,8 +92,15 @@ def test_ink_is_what_differs_from_the_ground_in_light_and_in_dark() -> None:
     assert not ink_of(np.zeros((1, 32, 5), dtype=np.float32)).any()
 
 
-@pytest.mark.parametrize("face", ["DejaVuSans.ttf", "DejaVuSerif.ttf", "DejaVuSansMono.ttf"])
-@pytest.mark.parametrize(("size", "dark"), [(18, True), (30, False), (48, True)])
+@pytest.mark.parametrize(
+    ("face", "size", "dark"),
+    [
+        ("DejaVuSans.ttf", 18, True),
+        ("DejaVuSerif.ttf", 30, False),
+        ("DejaVuSansMono.ttf", 48, True),
+        ("DejaVuSerif.ttf", 18, True),
+    ],
+)
 def test_boxes_of_words_and_letters_are_those_that_were_drawn(face: str, size: int, *, dark: bool) -> None:
     text = "Market Street closed on Sunday"
     font = ImageFont.truetype(str(FONTS / face), size)

@@ -85,6 +85,7 @@ def test_no_model_is_one_sentence_and_no_worker_is_started(tmp_path: Path) -> No
     assert not out.exists()
 
 
+@pytest.mark.usefixtures("at_once")
 def test_a_limit_reads_the_first_lines_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for i, row in enumerate(ROWS[:2]):
         (tmp_path / f"{i}.png").write_bytes(row["image"]["bytes"])

@@ -421,7 +421,11 @@ def pull_under_a_limit(repo_id: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "environment", [{"HF_HUB_OFFLINE": "1"}, {"HF_ENDPOINT": "http://127.0.0.1:9"}], ids=["offline", "no network"]
+    "environment",
+    [
+        pytest.param({"HF_HUB_OFFLINE": "1"}, id="offline"),
+        pytest.param({"HF_ENDPOINT": "http://127.0.0.1:9"}, id="no network", marks=pytest.mark.slow),
+    ],
 )
 def test_without_a_hub(hub: FakeHub, client: Client, home: Path, environment: dict[str, str]) -> None:
     client.call(push, "tester/cached", 1)

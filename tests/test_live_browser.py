@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.test_browser import SECONDS, chromium, film, needs_weights, pytestmark, url
 
 __all__ = ["pytestmark", "url"]
 
 
+@pytest.mark.slow
 @needs_weights
 def test_a_camera_is_read_and_followed(url: str, tmp_path: Path) -> None:
     with chromium(film(tmp_path / "camera.y4m", "Platform 4", "Departures", frames=60)) as browser:

@@ -789,6 +789,7 @@ def broken(tmp_path: Path) -> Path:
     return write_parquet(tmp_path / "broken.parquet", TEXTS, pictures, [draw(text).size for text in TEXTS])
 
 
+@pytest.mark.slow
 def test_a_broken_picture_in_a_sized_corpus_is_left_out_and_named(
     broken: Path, corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
