@@ -18,6 +18,7 @@ STRAY = 0.04  # what a column so far from there, squared, costs of the ink of a 
 FARTHEST = 6  # columns that two letters are looked to meet before there
 AROUND = 40  # columns that have one ground
 EVERY = 4  # rows and columns apart are the pixels that are looked at for it
+GROUND = 0.6  # of a block's pixels in order, from ink to ground: which is taken for its ground; in a wide letter half are ink
 SHIFT = 0.2  # of the contrast of a line that its ground may lie off from what it mostly is
 FAINT = 0.1  # of the ink of a usual column: what has less is taken for ground
 FULL = 0.4  # of the ink of a usual column: what has more is never taken for ground
@@ -40,9 +41,10 @@ def _ground(grey: Lines) -> Ink:
     """What lies behind the letters, for each column (W,) or for all: the usual grey about there, if it is much like that of all."""
     some = np.ascontiguousarray(grey[1::EVERY, ::EVERY].T)  # which tell as much as all
     everywhere = _ranked(some.ravel(), 1 / 2)
+    light = 2 * everywhere > some.min() + some.max()
     block = min(AROUND // EVERY, len(some))
     starts = np.linspace(0, len(some) - block, -(-len(some) // block)).astype(np.intp)
-    around = _ranked(some[starts[:, None] + np.arange(block)].reshape(len(starts), -1), 1 / 2)
+    around = _ranked(some[starts[:, None] + np.arange(block)].reshape(len(starts), -1), GROUND if light else 1 - GROUND)
     around[np.abs(around - everywhere) > SHIFT * np.ptp(some)] = everywhere  # a stroke as wide as that
     return np.interp(np.arange(grey.shape[1]), EVERY * (starts + block / 2), around).astype(np.float32)
 

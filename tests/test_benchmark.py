@@ -25,7 +25,9 @@ def one_thread() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize(("part", "unit"), [("train", "lines/s"), ("read", "ms"), pytest.param("load", "MiB", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("part", "unit"), [("train", "lines/s"), ("read", "ms"), pytest.param("load", "MiB", marks=pytest.mark.slow)]
+)
 def test_parts(
     part: str, unit: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

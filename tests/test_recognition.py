@@ -138,6 +138,7 @@ def test_order_is_kept_over_batches() -> None:
 @example(21, 1.6875, [3.0, 1.0, 1.0], 48)
 @example(38, 0.5, [2.75, 1.125, 3.0], 16)
 @example(43, 1.0, [4.0, 5.0], 16)
+@example(23, 1.171875, [1.0, 4.0], 32)
 @given(
     st.integers(8, 120),
     st.floats(0.5, 2),
