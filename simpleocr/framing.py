@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from simpleocr.image import ink
+from simpleocr.image import box_of, ink
 from simpleocr.preprocessing import Lines
 
 LOOSE = 0.33  # of the height of a picture: lower ink is looked at closely; small letters alone are higher in a line
@@ -26,14 +26,11 @@ def closer(image: Image.Image) -> tuple[int, int]:
     if LOOSE * image.height <= LEAST:  # as most lines of a page
         return 0, image.height
     inked = ink(image.convert("L"))
-    rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
-    if not len(rows):
+    left, top, right, bottom = box_of(inked) or (0, 0, 0, 0)
+    height = bottom - top
+    if not LEAST <= height < LOOSE * image.height or right - left < WORD * height:
         return 0, image.height
-    top, bottom = int(rows[0]), int(rows[-1]) + 1
-    height, width = bottom - top, int(columns[-1]) + 1 - int(columns[0])
-    if not LEAST <= height < LOOSE * image.height or width < WORD * height:
-        return 0, image.height
-    if inked[top:bottom, columns[0] : columns[-1] + 1].mean() > SOLID:
+    if inked[top:bottom, left:right].mean() > SOLID:
         return 0, image.height
     room = round(ROOM * height)
     return max(0, top - room), min(image.height, bottom + room)

@@ -340,3 +340,8 @@ def ink(image: Image.Image) -> npt.NDArray[np.bool_]:
     """(H, W) of a grey picture: what differs from the ground, light or dark."""
     difference = np.abs(np.asarray(image).astype(np.int16) - np.asarray(ground(image), np.int16))
     return np.asarray(difference > max(LEAST_CONTRAST, INK_CONTRAST * int(difference.max())))
+
+
+def box_of(inked: npt.NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
+    """(left, top, right, bottom) around the pixels that are marked, in a picture's (H, W); None where none are."""
+    return Image.fromarray(inked.view(np.uint8)).getbbox()

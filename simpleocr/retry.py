@@ -17,7 +17,7 @@ from simpleocr.decoding import Decoder, aligned, greedy, says_nothing
 from simpleocr.deskew import DOWNWARDS, UPSIDE_DOWN, UPWARDS, QuarterTurn
 from simpleocr.document import Line
 from simpleocr.geometry import Transform
-from simpleocr.image import ground, ink
+from simpleocr.image import box_of, ground, ink
 from simpleocr.likelihood import NEVER, Likelihood, likelihoods
 from simpleocr.preprocessing import Preprocessing
 from simpleocr.recognition import Reading, Recognizer, readings
@@ -56,14 +56,13 @@ def _trimmed(sides: float, ends: float) -> Callable[[Image.Image], Image.Image]:
 
 def _to_ink(image: Image.Image) -> Image.Image:
     """Without wide margins of an even ground; most pictures as they are."""
-    inked = ink(image)
-    rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
-    if not len(rows):
+    box = box_of(ink(image))
+    if box is None:
         return image
-    room = max(1, round(0.12 * (rows[-1] - rows[0] + 1)))
-    left, top = max(0, int(columns[0]) - room), max(0, int(rows[0]) - room)
+    left, top, right, bottom = box
+    room = max(1, round(0.12 * (bottom - top)))
     return image.crop(
-        (left, top, min(image.width, int(columns[-1]) + 1 + room), min(image.height, int(rows[-1]) + 1 + room))
+        (max(0, left - room), max(0, top - room), min(image.width, right + room), min(image.height, bottom + room))
     )
 
 
