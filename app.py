@@ -12,7 +12,6 @@ import html
 import logging
 import os
 import re
-import shutil
 import signal
 import sys
 import tempfile
@@ -27,7 +26,7 @@ from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read by gradio when it is imported, and a Space sets it to True
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
@@ -57,7 +56,11 @@ from simpleocr.memory import keep_given_back, share_heap
 from simpleocr.passages import Piece, closest
 from simpleocr.pdf import PdfWriter
 from simpleocr.reader import DEFAULT_MODEL
+from simpleocr.remarks import alert, many, note
 from simpleocr.runtimes import RUNTIMES
+
+if TYPE_CHECKING:  # a Space has none
+    from training.teach_tab import Teacher
 
 
 class Reader(Protocol):
@@ -119,7 +122,6 @@ MAX_PAGES = 50  # that are read in one go
 SHOWN_PAGES = 12  # with their evidence; the text and the downloads have all
 MAX_CANDIDATES, MAX_CANDIDATE = 20, 200  # texts that are asked about, characters of each
 MAX_CONSTRAINT = 20_000  # characters of a charset, lexicon or pattern
-SHOWN_CORRECTIONS = 50  # the latest
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 KEPT = 1800  # seconds until an upload is deleted
 TRIMMED_EVERY = 10  # seconds until free memory is given back to the system again
@@ -449,21 +451,6 @@ def pages_of(
             faults.append(named + excuse(error).message)
 
 
-def note(message: str, *, busy: bool = False) -> str:
-    """A line below the button, which screen readers read out."""
-    return f'<p role="status"{" class=busy" * busy}>{message}</p>'
-
-
-def alert(message: str) -> str:
-    """The same of what went wrong; the message is HTML already."""
-    return f'<p role="alert">{message}</p>'
-
-
-def many(count: int, noun: str) -> str:
-    """A count with its noun."""
-    return f"{count} {noun}{'s' * (count != 1)}"
-
-
 def unread() -> Outputs:
     """The outputs as they are before anything was read; anew each time, because Gradio takes updates apart."""
     files = [gr.update(value=None) for _ in LABELS]
@@ -707,7 +694,9 @@ def build_demo(
                     watch_live(live)
             if teacher is not None:
                 with gr.Tab("Teach"):
-                    teach(teacher, ocr, readers, model)
+                    from training.teach_tab import teach
+
+                    teach(teacher, lambda source: look(source, ocr), readers, model, webcam=WEBCAM, seconds=KEPT)
         gr.HTML(FOOTER)
         settings: list[Any] = [model, decoder, kind, held, weight]
         outputs: list[Any] = [status, seen, text, lines, result, *saved]
@@ -768,195 +757,13 @@ def frozen(seen: Seen) -> str:
     return f'<div id="frozen" role="status">{html.escape(page.text)}</div><p class="hint">Settled; every line at least {sure} sure.</p>'
 
 
-@dataclass(frozen=True)
-class Teacher:
-    """Where corrections are kept, and how a model is taught by them.
-
-    Args:
-        folder: of the corrections, and of what was learned, below "learned".
-        init: the model that is taught.
-        settings: more arguments of training.finetune.
-    """
-
-    folder: Path
-    init: str = DEFAULT_MODEL
-    settings: Sequence[str] = ()
-
-
-def teach(teacher: Teacher, ocr: Reader, readers: dict[str, Reader], model: gr.Dropdown) -> None:
-    """The tab in which lines are corrected, kept, learned from, and the model that comes of it used and pushed."""
-    from training import teaching
-
-    kept = teaching.Corrections(teacher.folder / "corrections")
-    learned: dict[str, dict[str, Any]] = {}  # reports by the name of the model
-    busy = threading.Lock()
-
-    def read_lines(source: Source) -> Outputs:
-        if source is None:
-            return [], [], ""
-        try:
-            image, page = look(source, ocr)
-        except gr.Error as error:
-            return [], [], alert(error.message)
-        crops = [(crop_line(image, line.polygon)[0], line.text, line.confidence) for line in page.lines]
-        rows = [[evidence.percent(sure), text] for _, text, sure in crops]
-        said = (
-            note(f"{many(len(rows), 'line')}: correct what is wrong, then keep.") if rows else alert("No text found.")
-        )
-        return crops, rows, said
-
-    def shown() -> tuple[str, Any]:
-        corrections = kept.all()
-        rows = "".join(
-            f'<tr><td><img alt="" src="{evidence.picture_url(Image.open(kept.folder / one.file_name))}"></td>'
-            f"<td>{html.escape(one.text)}</td><td>{html.escape(one.read)}</td></tr>"
-            for one in corrections[-SHOWN_CORRECTIONS:]
-        )
-        table = (
-            f"<table><thead><tr><th>Line</th><th>Says</th><th>Was read</th></tr></thead><tbody>{rows}</tbody></table>"
-        )
-        choices = [(one.text[:60] or "(nothing)", one.file_name) for one in corrections]
-        count = note(f"{many(len(corrections), 'correction')} kept in {html.escape(str(kept.folder))}.")
-        return count + table * bool(corrections), gr.update(choices=choices, value=[])
-
-    def keep_lines(crops: list[tuple[Image.Image, str, float]], rows: Sequence[Sequence[str]], too: bool) -> Outputs:
-        try:
-            changed = [
-                (crop, str(text), was, sure)
-                for (crop, was, sure), (_, text) in zip(crops, rows, strict=False)
-                if too or str(text).strip() != was
-            ]
-            new = sum(kept.keep(*one) is not None for one in changed)
-            again = f"; {many(len(changed) - new, 'line')} kept already" if new < len(changed) else ""
-            said = note(f"{many(new, 'line')} kept{again}.") if changed else alert("No line was changed.")
-        except (ValueError, OSError) as error:
-            said = alert(html.escape(str(error)))
-        return said, *shown()
-
-    def forget(names: list[str]) -> tuple[str, Any]:
-        kept.delete(names)
-        return shown()
-
-    def export() -> Any:
-        folder = Path(tempfile.mkdtemp(dir=os.environ.get("GRADIO_TEMP_DIR")))
-        kept.export(folder / "corrections.zip")
-        return gr.update(value=str(folder / "corrections.zip"), visible=True)
-
-    def run() -> Iterator[Outputs]:
-        unchanged = gr.skip(), gr.skip(), gr.skip()
-        if not kept.all():
-            yield alert("Keep some corrected lines first; fifty or more of one look are best."), *unchanged
-            return
-        if not busy.acquire(blocking=False):
-            yield alert("The model is being taught already; please wait."), *unchanged
-            return
-        try:
-            number = 1 + len(learned)
-            out = teacher.folder / "learned" / f"taught-{number}-{int(time.time())}"
-            for now in teaching.learn(kept.folder, out, init=teacher.init, settings=teacher.settings):
-                if now.done < 1:
-                    yield note(f"{now.done:.0%}: {html.escape(now.what)}", busy=True), *unchanged
-            if now.report is None:
-                yield alert(html.escape(now.what)), *unchanged
-                return
-            said = to_figures(now.report)
-            if not now.report["accepted"]:
-                refused = (
-                    "Refused: it did not read your lines better without reading others worse. The old model stays."
-                )
-                yield alert(refused) + said, *unchanged
-                return
-            label = f"taught {number}"
-            readers[label] = type(ocr).from_pretrained(out / "model")  # type: ignore[attr-defined]
-            learned[label] = {**now.report, "folder": str(out / "model")}
-            choice = gr.update(choices=list(readers), value=label)
-            taught = gr.update(choices=list(learned), value=label)
-            file = gr.update(value=served(out / "model" / "model.safetensors"), visible=True)
-            yield note(f"Taught. Read uses “{label}” from now on.") + said, choice, taught, file
-        finally:
-            busy.release()
-
-    def push(label: str | None, repository: str, token: str, private: bool) -> str:
-        if not label or not repository.strip():
-            return alert("Teach a model, and name the repository it should go to: user/name.")
-        report = learned[label]
-        try:
-            network = simpleocr.CRNN.from_pretrained(report["folder"])
-            text = teaching.card(network, report, repository.strip())
-            url = network.push_to_hub(repository.strip(), token=token.strip() or None, private=private, card=text)
-        except simpleocr.ModelError as error:
-            return alert(html.escape(str(error)))
-        return note(f'Pushed: <a href="{html.escape(url, quote=True)}">{html.escape(repository.strip())}</a>')
-
-    crops = gr.State([], time_to_live=KEPT)
-    with gr.Row():
-        with gr.Column(scale=1, min_width=320):
-            picture = gr.Image(
-                label="Picture that is read wrong", type="filepath", image_mode=None, height=260,
-                sources=["upload", "webcam", "clipboard"], webcam_options=WEBCAM, elem_id="lesson",
-            )  # fmt: skip
-            said = gr.HTML(elem_id="corrected", apply_default_css=False)
-            rows = gr.Dataframe(
-                headers=["sure", "text"], datatype=["str", "str"], column_count=2, type="array",
-                static_columns=[0], wrap=True, label="What it says", elem_id="lines",
-            )  # fmt: skip
-            too = gr.Checkbox(label="Keep lines that were read right, too")
-            keep_button = gr.Button("Keep corrections", variant="primary", elem_id="keep")
-        with gr.Column(scale=1, min_width=320):
-            listed = gr.HTML(shown()[0], elem_id="kept", apply_default_css=False)
-            with gr.Accordion("Delete or export", open=False):
-                names = gr.Dropdown(shown()[1]["choices"], multiselect=True, label="Corrections")
-                forget_button = gr.Button("Delete these", size="sm")
-                export_button = gr.Button("Export all", size="sm", elem_id="export")
-                archive = gr.DownloadButton("Download corrections.zip", visible=False, size="sm", elem_id="archive")
-            teach_button = gr.Button("Teach", variant="primary", elem_id="teach")
-            figures = gr.HTML(elem_id="taught", apply_default_css=False)
-            file = gr.DownloadButton("Download the model", visible=False, size="sm", elem_id="model-file")
-            with gr.Accordion("Push to the Hub", open=False, elem_id="pushing"):
-                label = gr.Dropdown([], label="Model")
-                repository = gr.Textbox(label="Repository", placeholder="user/my-ocr", elem_id="repository")
-                token = gr.Textbox(label="Token", type="password", placeholder="of `hf auth login`", elem_id="token")
-                private = gr.Checkbox(label="Private", value=True)
-                push_button = gr.Button("Push", elem_id="push")
-                pushed = gr.HTML(elem_id="pushed", apply_default_css=False)
-    ours: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    queue: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "teaching"}
-    picture.change(read_lines, picture, [crops, rows, said], **ours, **queue)
-    keep_button.click(keep_lines, [crops, rows, too], [said, listed, names], **ours, **queue)
-    forget_button.click(forget, names, [listed, names], **ours, **queue)
-    export_button.click(export, None, archive, **ours, **queue)
-    teach_button.click(run, None, [figures, model, label, file], **ours, concurrency_limit=1, concurrency_id="learning")
-    push_button.click(push, [label, repository, token, private], pushed, **ours, **queue)
-
-
-def served(file: Path) -> str:
-    """A copy of a file where downloads may come from."""
-    folder = Path(tempfile.mkdtemp(dir=os.environ.get("GRADIO_TEMP_DIR")))
-    return shutil.copy(str(file), str(folder / file.name))
-
-
-def to_figures(report: Mapping[str, Any]) -> str:
-    """What teaching brought, as HTML: before and after, on one's own lines and on others."""
-    rows = ""
-    for what, key in (
-        ("your lines, held out" if report["own_held_out"] else "your lines", "own"),
-        ("other lines", "general"),
-    ):
-        before, after = report[f"{key}_before"], report[f"{key}_after"]
-        rows += (
-            f"<tr><td>{what} ({before['samples']})</td><td>{before['accuracy']:.1%} → {after['accuracy']:.1%}</td>"
-            f"<td>{before['cer']:.2%} → {after['cer']:.2%}</td></tr>"
-        )
-    table = f"<table><thead><tr><th>Set</th><th>Read exactly</th><th>Wrong characters</th></tr></thead><tbody>{rows}</tbody></table>"
-    doubtful = [f"“{html.escape(one['label'])}”, read “{html.escape(one['read'])}”" for one in report["doubtful"][:10]]
-    return table + (note(f"Corrections that may be wrong: {'; '.join(doubtful)}.") if doubtful else "")
-
-
-def teacher_for(folder: Path | None, host: str | None, model: str) -> Teacher | None:
+def teacher_for(folder: Path | None, host: str | None, model: str) -> "Teacher | None":
     """Whoever serves only themselves may teach; on a network, or as a Space, only where a folder was given."""
     public = "SPACE_ID" in os.environ or (host or os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")) not in LOOPBACK
     if (folder is None and public) or find_spec("training") is None or find_spec("accelerate") is None:
         return None
+    from training.teach_tab import Teacher
+
     return Teacher(folder or Path.home() / ".simpleocr", model)
 
 

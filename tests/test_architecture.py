@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LAYERS = [  # lowest first; modules to come are named, too
-    {"bilstm", "vocabulary", "geometry", "metrics", "components", "guard", "memory", "low_rank", "options"},
+    {"bilstm", "vocabulary", "geometry", "metrics", "components", "guard", "memory", "low_rank", "options", "remarks"},
     {"document", "image", "inputs", "modelfile", "likelihood", "language", "regions", "columns"},
     {
         "preprocessing",

@@ -29,7 +29,8 @@ import os, sys
 from pathlib import Path
 import torch
 import simpleocr
-from app import LAUNCH, Teacher, build_demo
+from app import LAUNCH, build_demo
+from training.teach_tab import Teacher
 torch.set_num_threads(2)
 settings = ["--max_steps", "60", "--batch_size", "8", "--replay_lines", "200", "--general_lines", "80"]
 demo = build_demo(simpleocr.OCR(), teacher=Teacher(Path(sys.argv[1]), settings=settings))
