@@ -48,6 +48,8 @@ TRIM_EVERY = 1.0  # seconds after which the memory that pages have left is given
 HOLES = {"torch": 32 * 2**20}
 NUMBERS = (int, float, np.integer, np.floating)
 NAMES = (str, os.PathLike)  # of models
+# share of letters and digits, and mean confidence, below which what several lines say are specks and grain
+FEW_LETTERS, DOUBTFUL_MARKS = 0.3, 0.7
 NO_TEXT = 0.1  # mean confidence of a line's words below which it is none, on a page with others
 
 
@@ -65,7 +67,7 @@ class OCR:
         pattern: a line matches this regular expression as a whole: `pattern=r"\d\d/\d\d/\d{4}"`. Under one of these
             three, confidences are those among the texts that are allowed.
         language_weight: how much the language in the model's file has to say; 0 is nothing, 0.3 helps words and may
-            change codes and names.
+            change codes and names. Confidences stay those of the picture alone, too low where it had a say.
         retry: whether what was read doubtfully is looked at again from other sides; see retry.py.
         detector: finds the lines of pages; by name as for from_pretrained(). None tells lines apart by the profile of
             their ink, which does for upright print in one column.
@@ -212,6 +214,8 @@ class OCR:
         found = tuple(self._lines_of(image))
         if len(found) > 1:  # among others, what hardly reads as anything is a rule, a stain or a face
             found = tuple(line for line in found if mean_confidence([line]) >= NO_TEXT) or found
+            if self.constraint is None and _are_specks(found):
+                found = ()
         self._give_back()
         return Page(found, image.size)
 
@@ -257,7 +261,7 @@ class OCR:
         return recognize_carefully(self._fast, images, self.decoder)
 
     def n_best(self, source: ImageSource, count: int = 5) -> list[Line]:
-        """The likeliest readings of a picture of one line, each with its confidence; the first is what a call reads.
+        """The likeliest readings of a picture of one line, each with its confidence; the first is what recognize() reads.
 
         Confidences add up to 1 at most: where the picture was looked at from several sides, all of them are what those
         sides say that favour the first.
@@ -399,6 +403,13 @@ def _load_each(sources: Sequence[ImageSource], max_pixels: int) -> list[Image.Im
                 raise
             raise InputError(f"picture {number} of {len(sources)}: {error}") from error
     return images
+
+
+def _are_specks(lines: Sequence[Line]) -> bool:
+    """Whether what was read is grain and dirt: nearly nothing but doubtful marks."""
+    read = "".join(line.text for line in lines)
+    letters = sum(char.isalnum() for char in read)
+    return letters < FEW_LETTERS * len(read) and mean_confidence(lines) < DOUBTFUL_MARKS
 
 
 def _check_networks(network: object, detector: object) -> None:

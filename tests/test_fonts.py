@@ -63,7 +63,13 @@ def test_a_missing_folder_is_named() -> None:
 
 def test_no_font_at_all_is_one_sentence(bare: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mpl, "get_data_path", lambda: str(tmp_path))
-    with pytest.raises(ValueError, match=r"no fonts in .*nor on the system"):
+    with pytest.raises(ValueError, match="no fonts on the system"):
+        find_fonts([])
+
+
+def test_a_folder_without_fonts_is_named_and_not_made_up_for_by_those_of_the_system(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no font")
+    with pytest.raises(ValueError, match=f"no fonts of text families in {tmp_path}"):
         find_fonts([tmp_path])
 
 

@@ -311,6 +311,12 @@ def shipped() -> OCR:
     return OCR()
 
 
+@pytest.mark.parametrize("share", [0.003, 0.01, 0.03])
+def test_specks_are_no_text(shipped: OCR, share: float) -> None:
+    pixels = np.where(np.random.default_rng(0).random((600, 800)) < share, 0, 255).astype(np.uint8)
+    assert shipped(pixels).text == ""
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (20_000, 40), (40, 20_000), (5, 4000), (33, 31)])
 @pytest.mark.parametrize("kind", ["white", "black", "noise"])
 def test_pictures_of_any_shape_without_text(shipped: OCR, size: tuple[int, int], kind: str) -> None:

@@ -39,21 +39,18 @@ def find_fonts(folders: Sequence[Path] = ()) -> list[Path]:
     """Font files of text families in `folders`, on the system and in matplotlib, sorted by name, each file once.
 
     Raises:
-        ValueError: a given folder that does not exist, or no font at all.
+        ValueError: a given folder that does not exist or holds none, or no font at all.
     """
-    for folder in folders:
-        if not folder.exists():
+    files: set[Path] = set()
+    for folder in (*folders, *SYSTEM_FOLDERS, Path(mpl.get_data_path()) / "fonts" / "ttf"):
+        if folder in folders and not folder.exists():
             raise ValueError(f"no such folder of fonts: {folder}")
-    own = Path(mpl.get_data_path()) / "fonts" / "ttf"
-    files = {
-        file.resolve()
-        for folder in (*folders, *SYSTEM_FOLDERS, own)
-        if folder.exists()
-        for file in folder.rglob("*")
-        if file.suffix.lower() in SUFFIXES and not NOT_TEXT.search(str(file.name))
-    }
+        found = [f.resolve() for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES and not NOT_TEXT.search(f.name)]
+        if folder in folders and not found:
+            raise ValueError(f"no fonts of text families in {folder}")
+        files.update(found)
     if not files:
-        raise ValueError(f"no fonts in {[str(f) for f in folders]} nor on the system")
+        raise ValueError("no fonts on the system")
     # by name and not by path, so that a corpus is the same wherever its fonts are kept
     return sorted({file.name: file for file in sorted(files)}.values(), key=lambda file: file.name)
 

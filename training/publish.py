@@ -144,7 +144,7 @@ def render_card(network: CRNN, model_file: Path, reports: Sequence[dict[str, Any
         height=preprocessing.height,
         stretch=preprocessing.stretch,
         vocabulary_size=len(network.vocabulary),
-        vocabulary=network.vocabulary.characters.replace("`", "´`´").replace("|", "\\|"),
+        vocabulary=network.vocabulary.characters.replace("|", "\\|"),
         results=figures_table(reports),
         command="\n".join(dict.fromkeys(report["command"] for report in reports)),
         training=f"On {header['training'].get('samples', 'an unknown number of'):,} views of rendered lines; see `training/LOG.md`."
