@@ -1,6 +1,8 @@
 """Detection: page picture -> polygons of its lines, found by a LineNet; and the upright crop of each."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import Protocol
 
@@ -30,6 +32,7 @@ BLOCK = 16  # pixels of a block, by which a dark desk is told from the page on i
 DESK = 0.03  # share of the picture from which it is one
 LEAST_STD = 8.0  # grey levels: a blank page is not brought to the contrast of a printed one
 GREYS = np.arange(256, dtype=np.float64)
+SMALLER = 0.6  # of the height of large letters: a line beside them that is lower is no part of theirs
 FILLED_BY_ROWS = 0.3  # of what looks like one line, if it is several
 
 
@@ -68,21 +71,56 @@ def detect_lines(network: Detector, image: Image.Image) -> list[Polygon]:
     if min(grey.size) * smaller >= MULTIPLE:
         large = [r for r in find_regions(network, grey, smaller) if r.height * scale > LARGE_LETTERS]
         large = [r for r in large if not _holds_rows(r, found)]
+        beside = [r for r in found if any(_stands_beside(other, r) for other in large)]
+        large = [_without_ends(r, beside) for r in large]
         found = [r for r in found if not any(_covers(other, r) for other in large)] + large
     return [region.polygon for region in mend_lines(found, grey)]
 
 
 def _holds_rows(large: Region, found: list[Region]) -> bool:
-    """Whether what looks like one line from afar is several, one under the other."""
-    inside = [r for r in found if _covers(large, r) and r.length > r.height]
-    # parts of letters that are too large to be seen whole fill little of the line
-    if sum(r.length * r.height for r in inside) < FILLED_BY_ROWS * large.length * large.height:
+    """Whether what looks like one line from afar is several, one under the other, or smaller letters far apart."""
+    inside = [r for r in found if _covers(large, r)]
+    if inside and all(r.height < SMALLER * large.height and r.score > large.score for r in inside):
+        return True
+    inside = [r for r in inside if r.length > r.height]
+    # parts of letters that are too large to be seen whole fill little of the line, and are less sure than it is; the
+    # numbers of a calendar fill little, too, but are surer
+    fill = sum(r.length * r.height for r in inside) / (large.length * large.height)
+    if fill < FILLED_BY_ROWS and sum(r.score - large.score for r in inside) <= 0:
         return False
     return any(
         abs(b.y - a.y - a.slope * (b.x - a.x)) > 0.5 * (a.height + b.height) * 0.8
         and min(a.x + a.length / 2, b.x + b.length / 2) > max(a.x - a.length / 2, b.x - b.length / 2)
         for a, b in combinations(inside, 2)
     )
+
+
+def _stands_beside(large: Region, region: Region) -> bool:
+    """Whether what lies in a larger region is a line of smaller letters at its end, seen more surely than the whole."""
+    return (
+        _covers(large, region)
+        and region.score > max(SURE_LINE, large.score)
+        and region.height < SMALLER * large.height
+        and abs(region.x - large.x) > region.length / 2 > region.height / 2
+    )
+
+
+def _without_ends(large: Region, beside: Sequence[Region]) -> Region:
+    """A large region as far as the lines that stand beside its letters."""
+    at_ends = [r for r in beside if _covers(large, r)]
+    left, right = large.x - large.length / 2, large.x + large.length / 2
+    left = max([left, *(r.x + r.length / 2 for r in at_ends if r.x < large.x)])
+    right = min([right, *(r.x - r.length / 2 for r in at_ends if r.x > large.x)])
+    if right - left < large.height / 2:
+        return large
+    middle = (left + right) / 2
+    return replace(large, x=middle, y=large.y + large.slope * (middle - large.x), length=right - left)
+
+
+def _lies_in(region: Region, line: Region) -> bool:
+    """Whether the middle of a region lies in a line."""
+    along, across = region.x - line.x, region.y - line.y - line.slope * (region.x - line.x)
+    return abs(along) < line.length / 2 and abs(across) < line.height / 2
 
 
 def _covers(large: Region, region: Region) -> bool:
@@ -98,7 +136,8 @@ def find_regions(network: Detector, grey: Image.Image, scale: float) -> list[Reg
     across, down = grey.width / size[0], grey.height / size[1]  # not the same: a side is a whole number of pixels
     found = regions(maps[LINES], network.threshold)
     alone = without(maps[WORDS], maps[LINES] > network.threshold, ALONE)
-    found += regions(alone, ALONE, ends=WORD_ENDS, doubtful=ALONE)
+    words = regions(alone, ALONE, ends=WORD_ENDS, doubtful=ALONE)
+    found += [word for word in words if not any(_lies_in(word, line) for line in found)]  # a core ends before its ink
     return [region.scaled(across, down) for region in found]
 
 

@@ -27,6 +27,11 @@ ENDS = 0.25  # heights that a line was found to reach beyond its letters
 BLANK = 0.6  # heights without ink in a line that is to be cut
 THIN = 0.6  # of its neighbours' height: what lies between two words and is no higher is no letter
 ALIKE = 1.6  # times that lines differ in height at most, to be pieces of one
+TOUCHING = 0.25  # heights between a line and a lone letter that is part of it, whatever stands around them
+LONE = 1.5  # heights: what is shorter is a letter or two
+HIGHER = 2.5  # times as high as such a letter was seen that its row is at most
+MOST = 4  # letters in a row, of which most tell how high it is
+HALF = 0.6  # of that height that its middle is off the row's at most: what is further off is smaller print
 INK = 0.3  # of the range of greys: what differs by more from the ground is ink
 
 Gap = tuple[float, float]
@@ -104,7 +109,7 @@ def mend_lines(regions: Sequence[Region], grey: Image.Image) -> list[Region]:
     if len(regions) < 2:
         return list(regions)
     slope = float(np.median(np.repeat([r.slope for r in regions], [1 + int(r.length / r.height) for r in regions])))
-    lines = _without_thin([_levelled(region, slope) for region in regions])
+    lines = _as_high_as_their_rows(_without_thin([_levelled(region, slope) for region in regions]), slope)
     lines = [line if _is_short(line) else replace(line, blanks=_blanks(line.region, grey)) for line in lines]
     uncut = 0
     while uncut != len(lines):  # what is cut tells of the gutter to the rows beyond it
@@ -132,6 +137,36 @@ def _without_thin(lines: list[Level]) -> list[Level]:
         if not ((row & left).any() and (row & right).any()):
             kept.append(line)
     return kept
+
+
+def _as_high_as_their_rows(lines: list[Level], slope: float) -> list[Level]:
+    """Lone letters as high as the nearest word in their row, or as most of it: of one letter that is hardly seen."""
+    rows = Rows(lines)
+    lengths = rows.right - rows.left
+    are_words = lengths > LONE * rows.height
+    found = []
+    for line, length in zip(lines, lengths, strict=True):
+        if length < HIGHER * LONE * line.height:
+            apart = np.abs(rows.top + rows.bottom - line.top - line.bottom) / 2
+            row = np.flatnonzero(
+                rows.beside(line) & (rows.height < HIGHER * line.height) & (apart < HALF * line.height)
+            )
+            words = row[are_words[row] & (length < LONE * rows.height[row])]
+            if len(words):
+                other = words[np.argmin(np.abs(rows.left[words] + rows.right[words] - line.left - line.right))]
+            else:
+                other = row[np.argsort(rows.height[row])[len(row) // 2]]
+            if rows.height[other] > line.height and (len(words) or len(row) >= MOST):
+                line = _as_high_as(line, lines[other], slope)
+        found.append(line)
+    return found
+
+
+def _as_high_as(line: Level, other: Level, slope: float) -> Level:
+    """A line from where the top of another in its row is to where its bottom is."""
+    down = (other.top + other.bottom - line.top - line.bottom) / 2 / math.hypot(1, slope)
+    region = line.region
+    return _levelled(replace(region, x=region.x - down * slope, y=region.y + down, height=other.height), slope)
 
 
 def _is_gutter(gap: Gap, rows: Sequence[Sequence[Level]], height: float, *, long: bool) -> bool:
@@ -259,6 +294,9 @@ def _joined(lines: list[Level]) -> list[Region]:
 def _belong(line: Level, other: Level, rows: Rows) -> bool:
     """Whether two neighbours in a row are pieces of one line: a line close above or below runs on where they part."""
     low, high = sorted((line.height, other.height))
+    shorter = min(line.right - line.left, other.right - other.left)
+    if other.left - line.right < TOUCHING * high and shorter < high:
+        return True
     if other.left - line.right > WIDEST_GAP * low or high > ALIKE * low:
         return False
     around = rows.around(line)

@@ -84,6 +84,9 @@ def _are_cells(
     """Whether columns are cells of several lines: blocks with one left edge, closer inside than what is around them."""
     if len(bands) > CELL_LINES:
         return False
+    # three prices beside what they are of are rows
+    if len(bands) > 2 and any(median(length(boxes[i]) for i in column) < NUMBER for column in columns):
+        return False
     inside = max(_low(boxes, below, TOP) - _high(boxes, above, BOTTOM) for above, below in pairwise(bands))
     if inside > 0.6 * around or around - inside < 0.2 * height:
         return False
