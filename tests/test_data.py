@@ -328,9 +328,9 @@ CLIENT = """
 import json, sys
 from training.data import DataError, open_corpus, picture
 
-for name, split, streaming, revision in json.loads(sys.argv[1]):
+for name, split, streaming in json.loads(sys.argv[1]):
     try:
-        rows = list(open_corpus(name, split, streaming=streaming, revision=revision))
+        rows = list(open_corpus(name, split, streaming=streaming))
         print(json.dumps([[row["text"], *picture(row).size] for row in rows]))
     except DataError as error:
         print(json.dumps(str(error)))
@@ -339,21 +339,19 @@ for name, split, streaming, revision in json.loads(sys.argv[1]):
 
 @pytest.mark.slow
 def test_a_corpus_of_the_hub_opens_over_http(tmp_path: Path) -> None:
-    """In a process of its own, for the client reads its environment when it is imported; of two revisions."""
+    """In a process of its own, for the client reads its environment when it is imported."""
 
     def parquet(texts: Sequence[str]) -> bytes:
         table(texts).rename_column("text", "label").to_parquet(tmp_path / "rows.parquet")
         return (tmp_path / "rows.parquet").read_bytes()
 
     asked = [
-        *(("tester/lines-v1.5", split, streaming, None) for split in ("train", "test") for streaming in (False, True)),
-        *(("tester/lines-v1.5", "train", streaming, "older") for streaming in (False, True)),
-        *(("tester/lines-v1.5", "validation", streaming, None) for streaming in (False, True)),
-        *(("tester/none", "train", streaming, None) for streaming in (False, True)),
+        *(("tester/lines-v1.5", split, streaming) for split in ("train", "test") for streaming in (False, True)),
+        *(("tester/lines-v1.5", "validation", streaming) for streaming in (False, True)),
+        *(("tester/none", "train", streaming) for streaming in (False, True)),
     ]
     with FakeHub() as hub:
         name = "data/{}-00000-of-00001.parquet"
-        hub.publish("tester/lines-v1.5", {name.format("train"): parquet(["old"])}, "older")
         new = {name.format("train"): parquet(LABELS), name.format("test"): parquet(["x"])}
         hub.publish("tester/lines-v1.5", new)
         done = subprocess.run(
@@ -368,7 +366,6 @@ def test_a_corpus_of_the_hub_opens_over_http(tmp_path: Path) -> None:
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert answers[:2] == [[[label, 120, 32] for label in LABELS]] * 2
     assert answers[2:4] == [[["x", 120, 32]]] * 2
-    assert answers[4:6] == [[["old", 120, 32]]] * 2
-    assert all("cannot open 'tester/lines-v1.5', split 'validation'" in answer for answer in answers[6:8])
-    assert all("cannot open 'tester/none'" in answer for answer in answers[8:])
+    assert all("cannot open 'tester/lines-v1.5', split 'validation'" in answer for answer in answers[4:6])
+    assert all("cannot open 'tester/none'" in answer for answer in answers[6:])
     assert any(status == 206 for _, _, status in hub.log), "a stream asks for a part of the file"

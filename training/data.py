@@ -21,7 +21,7 @@ class DataError(ValueError):
     """A corpus that cannot be trained on; says what is wrong with it."""
 
 
-def open_corpus(name: str, split: str, *, streaming: bool = False, revision: str | None = None) -> Any:
+def open_corpus(name: str, split: str, *, streaming: bool = False) -> Any:
     """A labelled corpus by name, as `datasets` has it, pictures not decoded.
 
     Args:
@@ -29,7 +29,6 @@ def open_corpus(name: str, split: str, *, streaming: bool = False, revision: str
             folder of them, a folder that save_to_disk wrote, or a Hub id.
         split: "train", "validation", "test"; sources without splits are all "train".
         streaming: read rows as they come, without an index.
-        revision: of a Hub repository.
 
     Returns:
         A Dataset or IterableDataset with columns image ({"bytes", "path"}) and text, and maybe width and height.
@@ -60,7 +59,7 @@ def open_corpus(name: str, split: str, *, streaming: bool = False, revision: str
             _only_train(name, split)
             dataset = load_dataset("parquet", data_files={"train": name}, split="train", streaming=streaming)
         elif path.is_dir() or HUB_ID.fullmatch(name):
-            dataset = load_dataset(name, split=split, streaming=streaming, revision=revision)
+            dataset = load_dataset(name, split=split, streaming=streaming)
         else:
             dataset = None
     except DataError:
