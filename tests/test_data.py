@@ -244,6 +244,18 @@ FAULTS: dict[str, tuple[str, bytes, str]] = {
     "empty, JSON": ("metadata.jsonl", b"\n\n", "no rows"),
     "not JSON": ("metadata.jsonl", b"file_name,text\n", "cannot be read"),
     "too large a cell": ("metadata.csv", b"file_name,text\n0.png," + b"a" * 200_000 + b"\n", "cannot be read"),
+    "a comma without quotes": (
+        "metadata.csv",
+        b"file_name,text\n0.png,a\n\n1.png,Hello, world\n",
+        "metadata.csv, line 4, has 3 fields, the header 2",
+    ),
+    "a quote left open": ("metadata.csv", b'file_name,text\n0.png,a\n1.png,"b\n2.png,c\n', "read after line 2"),
+    "a quote closed by another row's": (
+        "metadata.csv",
+        b'text,file_name\na,0.png\n"b,1.png\nc"",2.png\nd",3.png\n',
+        "up to line 5, has one text of several lines, 'b,1.png",
+    ),
+    "a letter after a quote": ("metadata.csv", b'file_name,text\n0.png,"b\n1.png,"c"\n', "read after line 1"),
     "second row no object": ("metadata.jsonl", b'{"file_name": "0.png", "text": "a"}\n[1, 2]\n', ""),
 }
 
@@ -257,6 +269,12 @@ def test_a_bad_label_file_is_named_with_its_fault(tmp_path: Path, fault: str) ->
         open_corpus(str(tmp_path), "train")
     assert says in str(caught.value)
     assert tmp_path.name in str(caught.value)
+
+
+def test_quotes_within_a_text_a_line_feed_at_its_end_and_notes_of_several_lines_are_no_faults(tmp_path: Path) -> None:
+    rows = '0.png,6" nails,\n1.png,"end\n",\n2.png,"a ""b""","note,\nand more"\n'
+    (tmp_path / "metadata.csv").write_text("file_name,text,notes\n" + rows)
+    assert open_corpus(str(tmp_path), "train")["text"][:] == ['6" nails', "end\n", 'a "b"']
 
 
 @pytest.mark.parametrize(

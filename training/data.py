@@ -129,13 +129,11 @@ def _from_labels(labels: Path, *, streaming: bool) -> Any:
         # all at once, for an error counts bytes from where the decoder began: of a piece, or after the byte order mark
         file = io.StringIO(labels.read_bytes().decode("utf-8").removeprefix("\ufeff"), newline="")
         rows = (
-            list(csv.DictReader(file))
-            if labels.suffix == ".csv"
-            else [json.loads(line) for line in file if line.strip()]
+            _csv_rows(labels, file) if labels.suffix == ".csv" else [json.loads(line) for line in file if line.strip()]
         )
     except UnicodeDecodeError as error:
         raise DataError(f"{labels} is not UTF-8: byte {error.start} is {error.object[error.start]:#x}") from error
-    except (csv.Error, json.JSONDecodeError) as error:
+    except json.JSONDecodeError as error:
         raise DataError(f"{labels} cannot be read: {error}") from error
     if not rows:
         raise DataError(f"{labels} has no rows")
@@ -148,6 +146,38 @@ def _from_labels(labels: Path, *, streaming: bool) -> Any:
     }
     dataset = Dataset.from_dict(columns).cast_column("image", ImageFeature(decode=False))
     return dataset.to_iterable_dataset() if streaming else dataset
+
+
+def _csv_rows(labels: Path, file: io.StringIO) -> list[dict[str, Any]]:
+    """The rows of a CSV file by column; None where a row has fewer fields than the header.
+
+    Raises:
+        DataError: a row has more fields, a quote is left open, or one that was swallowed other rows.
+    """
+    table, rows, line = csv.DictReader(file, strict=True), [], 0
+    try:
+        looked_at = [name for name in table.fieldnames or () if name in IMAGE_COLUMNS + TEXT_COLUMNS]
+        line = table.line_num
+        for row in table:
+            line = table.line_num
+            if None in row:
+                fields = len(row) - 1 + len(row[None])
+                raise DataError(
+                    f"{labels}, line {line}, has {fields} fields, the header {len(row) - 1}:"
+                    " a text with a comma needs quotes around it"
+                )
+            # a text is that of one line: with more, the quote at its beginning was closed by that of another row
+            cells = [(row[name] or "").strip() for name in looked_at]
+            if odd := [cell for cell in cells if "\n" in cell or "\r" in cell]:
+                raise DataError(
+                    f"{labels}, up to line {line}, has one text of several lines, {odd[0][:40]!r}: a quote is not closed"
+                )
+            rows.append(row)
+    except csv.Error as error:
+        raise DataError(
+            f"{labels} cannot be read after line {line}: {error}; maybe a quote there is not closed"
+        ) from error
+    return rows
 
 
 def picture(row: dict[str, Any]) -> Image.Image:
