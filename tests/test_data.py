@@ -18,7 +18,7 @@ from simpleocr.vocabulary import VOCABULARIES
 from tests.fakehub import FakeHub
 from training.batches import Lines
 from training.checking import Checker, Report
-from training.data import DataError, open_corpus, picture
+from training.data import DataError, NoSplitError, open_corpus, picture
 from training.streaming import StreamedLines
 
 LABELS = ["007", "NA", "null", "1e5", "", " two  words ", "True", "3.10", 'quo"te, comma', "nan", "é"]
@@ -184,7 +184,7 @@ def test_splits_are_told_apart(tmp_path: Path, streaming: bool) -> None:
     ids=lambda m: str(m.__name__),
 )
 def test_a_missing_split_is_named(tmp_path: Path, make: Callable[[Path], str]) -> None:
-    with pytest.raises(DataError, match="validation"):
+    with pytest.raises(NoSplitError, match="validation"):
         open_corpus(make(tmp_path), "validation")
 
 
@@ -192,7 +192,7 @@ def test_a_missing_split_is_named(tmp_path: Path, make: Callable[[Path], str]) -
 def test_a_missing_split_of_a_folder_is_named(tmp_path: Path, streaming: bool) -> None:
     (tmp_path / "data").mkdir()
     table(["a"]).to_parquet(tmp_path / "data" / "train-00000-of-00001.parquet")
-    with pytest.raises(DataError, match=r"split 'test'"):
+    with pytest.raises(NoSplitError, match=r"split 'test'"):
         open_corpus(str(tmp_path), "test", streaming=streaming)
 
 
@@ -219,7 +219,8 @@ def test_only_the_pictures_named_are_rows_and_their_folders_count(tmp_path: Path
 )
 def test_a_missing_corpus_is_named(name: str) -> None:
     with pytest.raises(DataError) as caught:
-        open_corpus(name, "train")
+        open_corpus(name, "validation")
+    assert not isinstance(caught.value, NoSplitError)
     assert name in str(caught.value)
 
 
@@ -267,6 +268,7 @@ def test_a_bad_label_file_is_named_with_its_fault(tmp_path: Path, fault: str) ->
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError) as caught:
         open_corpus(str(tmp_path), "train")
+    assert not isinstance(caught.value, NoSplitError)
     assert says in str(caught.value)
     assert tmp_path.name in str(caught.value)
 
@@ -307,8 +309,9 @@ def test_a_damaged_parquet_file_is_named(tmp_path: Path, streaming: bool) -> Non
 def test_a_damaged_second_shard_is_a_data_error(tmp_path: Path) -> None:
     table(["a"]).to_parquet(tmp_path / "train-00000-of-00002.parquet")
     (tmp_path / "train-00001-of-00002.parquet").write_bytes(b"PAR1 nonsense PAR1")
-    with pytest.raises(DataError, match=tmp_path.name):
+    with pytest.raises(DataError, match=tmp_path.name) as caught:
         open_corpus(str(tmp_path), "train")
+    assert not isinstance(caught.value, NoSplitError)
 
 
 def test_zero_rows_are_named(tmp_path: Path) -> None:
@@ -344,7 +347,7 @@ def test_a_hub_id_may_have_a_dot(name: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 CLIENT = """
 import json, sys
-from training.data import DataError, open_corpus, picture
+from training.data import DataError, NoSplitError, open_corpus, picture
 
 for name, split, streaming in json.loads(sys.argv[1]):
     try:

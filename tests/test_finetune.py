@@ -17,7 +17,7 @@ from simpleocr.config import CRNNConfig
 from simpleocr.onnx_runtime import OnnxCRNN
 from simpleocr.vocabulary import VOCABULARIES, VocabularyError
 from training import finetune, train
-from training.data import open_corpus
+from training.data import DataError, open_corpus
 from training.finetune import blended, lacking, split_own
 from training.outcome import Figures, measured
 from training.settings import parse
@@ -171,6 +171,17 @@ def test_what_the_user_can_mend_is_one_sentence(tmp_path: Path, tiny: str) -> No
             finetune.main([*bad, "--out", str(tmp_path / "out")])
     with pytest.raises(SystemExit, match="2"):
         finetune.main([str(tmp_path), "--out", str(tmp_path / "out"), "--max_steps", "0"])
+
+
+@pytest.mark.usefixtures("apart")
+def test_a_general_set_that_cannot_be_read_is_not_taken_for_one_without_validation(tmp_path: Path, tiny: str) -> None:
+    folder = folder_of(tmp_path / "own", ["abc", "abd"])
+    for split in ("train", "validation"):
+        folder_of(tmp_path / "general" / split, ["a"])
+    (tmp_path / "general" / "validation" / "metadata.csv").write_bytes(b"file_name,text\n0.png,\xfc\n")
+    general = str(tmp_path / "general")
+    with pytest.raises(DataError, match="is not UTF-8"):
+        finetune.finetune(arguments(folder, tmp_path / "out", tiny, "--general", general, "--replay", general))
 
 
 def test_a_blend_lies_between(tiny: str) -> None:

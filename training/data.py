@@ -21,6 +21,10 @@ class DataError(ValueError):
     """A corpus that cannot be trained on; says what is wrong with it."""
 
 
+class NoSplitError(DataError):
+    """A corpus that is there, and has no such split: nothing is wrong with it, another split may do."""
+
+
 def open_corpus(name: str, split: str, *, streaming: bool = False) -> Any:
     """A labelled corpus by name, as `datasets` has it, pictures not decoded.
 
@@ -34,7 +38,8 @@ def open_corpus(name: str, split: str, *, streaming: bool = False) -> Any:
         A Dataset or IterableDataset with columns image ({"bytes", "path"}) and text, and maybe width and height.
 
     Raises:
-        DataError: nothing there, no such split, no column with pictures or texts, or a label file that cannot be read.
+        NoSplitError: no such split.
+        DataError: nothing there, no column with pictures or texts, or a label file that cannot be read.
     """
     from datasets import Image as ImageFeature
     from datasets import load_dataset, load_from_disk
@@ -53,6 +58,8 @@ def open_corpus(name: str, split: str, *, streaming: bool = False) -> Any:
             dataset: Any = load_from_disk(name)
             if not isinstance(dataset, dict):
                 _only_train(name, split)
+            elif split not in dataset:
+                raise NoSplitError(f"{name} has no split {split!r}: it has {' and '.join(dataset)}")
             dataset = dataset[split] if isinstance(dataset, dict) else dataset
             dataset = dataset.to_iterable_dataset() if streaming else dataset
         elif path.suffix == ".parquet" and path.is_file():
@@ -65,7 +72,7 @@ def open_corpus(name: str, split: str, *, streaming: bool = False) -> Any:
     except DataError:
         raise
     except (KeyError, DatasetsError, HfHubHTTPError, OSError, ValueError) as error:
-        raise DataError(f"cannot open {name!r}, split {split!r}: {error}") from error
+        raise _not_opened(name, split, error) from error
     if dataset is None:
         raise DataError(f"no such corpus: {name}")
     columns = dataset.column_names or list(next(iter(dataset)))
@@ -79,7 +86,8 @@ def open_pages(name: str, split: str) -> Any:
     """A corpus of pages, as training.pages writes it or the Hub has it, pictures not decoded.
 
     Raises:
-        DataError: nothing there, no such split, or no columns image and lines.
+        NoSplitError: no such split.
+        DataError: nothing there, or no columns image and lines.
     """
     from datasets import Image as ImageFeature
     from datasets import load_dataset
@@ -91,10 +99,16 @@ def open_pages(name: str, split: str) -> Any:
     try:
         dataset = load_dataset(name, split=split)
     except (KeyError, DatasetsError, HfHubHTTPError, OSError, ValueError) as error:
-        raise DataError(f"cannot open {name!r}, split {split!r}: {error}") from error
+        raise _not_opened(name, split, error) from error
     if missing := {"image", "lines"} - set(dataset.column_names):
         raise DataError(f"{name!r} is no corpus of pages: it lacks {' and '.join(sorted(missing))}")
     return dataset.cast_column("image", ImageFeature(decode=False))
+
+
+def _not_opened(name: str, split: str, error: Exception) -> DataError:
+    """What to say of an error of `datasets`; it has no class of its own for a split that is not there."""
+    missing = str(error).startswith(("Unknown split ", "Bad split: "))  # the second of a stream
+    return (NoSplitError if missing else DataError)(f"cannot open {name!r}, split {split!r}: {error}")
 
 
 def _column(columns: Sequence[str], wanted: Sequence[str], name: str) -> str:
@@ -117,7 +131,7 @@ def label_file(path: Path) -> Path | None:
 
 def _only_train(name: str, split: str) -> None:
     if split != "train":
-        raise DataError(f"{name} has no split {split!r}: it is all one")
+        raise NoSplitError(f"{name} has no split {split!r}: it is all one")
 
 
 def _from_labels(labels: Path, *, streaming: bool) -> Any:
