@@ -156,6 +156,43 @@ def test_labels_of_a_picture_folder_with_splits_are_read_as_they_are(tmp_path: P
     assert [row["text"] for row in rows] == LABELS[:3]
 
 
+@pytest.mark.parametrize("labels", [["007", "NA", "12"], ["007", "010", "12"]], ids=str)
+@pytest.mark.parametrize("name", ["val", "valid", "dev"])
+def test_a_validation_folder_of_another_name_is_read_as_it_is(tmp_path: Path, name: str, labels: list[str]) -> None:
+    for split in ("train", name):
+        names = pictures_into(tmp_path / split, 3)
+        rows = "".join(f"{file},{label}\n" for file, label in zip(names, labels, strict=True))
+        (tmp_path / split / "metadata.csv").write_text(f"file_name,text\n{rows}")
+    assert open_corpus(str(tmp_path), "validation")["text"][:] == labels
+    with pytest.raises(NoSplitError, match="test"):
+        open_corpus(str(tmp_path), "test")
+
+
+def test_a_saved_validation_split_of_another_name_is_found(tmp_path: Path) -> None:
+    datasets.DatasetDict(train=table(["a"]), val=table(["b"])).save_to_disk(str(tmp_path / "saved"))
+    assert open_corpus(str(tmp_path / "saved"), "validation")["text"][:] == ["b"]
+
+
+def test_a_label_file_of_the_corpus_may_have_its_pictures_in_a_folder_of_a_splits_name(tmp_path: Path) -> None:
+    pictures_into(tmp_path / "train", 3)
+    (tmp_path / "metadata.csv").write_text("file_name,text\ntrain/0.png,007\ntrain/1.png,010\ntrain/2.png,12\n")
+    corpus = open_corpus(str(tmp_path), "train")
+    assert corpus["text"][:] == ["007", "010", "12"]
+    assert picture(corpus[0]).size == (120, 32)
+    with pytest.raises(NoSplitError):
+        open_corpus(str(tmp_path), "validation")
+    pictures_into(tmp_path / "validation", 1)
+    (tmp_path / "validation" / "metadata.csv").write_text("file_name,text\n0.png,own\n")
+    assert open_corpus(str(tmp_path), "validation")["text"][:] == ["own"]
+
+
+def test_a_missing_split_is_one_whatever_the_label_files_of_others_call_their_columns(tmp_path: Path) -> None:
+    pictures_into(tmp_path / "train", 1)
+    (tmp_path / "train" / "metadata.csv").write_text("path,label\n0.png,a\n")
+    with pytest.raises(NoSplitError, match="no folder validation or valid or val or dev"):
+        open_corpus(str(tmp_path), "validation")
+
+
 @pytest.mark.parametrize("streaming", [False, True])
 @pytest.mark.parametrize("names", [("image", "text"), ("path", "label")], ids=str)
 def test_a_damaged_picture_does_not_end_the_reading(tmp_path: Path, names: tuple[str, str], streaming: bool) -> None:

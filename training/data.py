@@ -14,6 +14,13 @@ from simpleocr.image import InputError, load_image
 
 IMAGE_COLUMNS = ("image", "file_name", "file", "path")
 TEXT_COLUMNS = ("text", "label", "transcription", "ground_truth")
+LABEL_FILES = ("metadata.csv", "metadata.jsonl")
+SPLIT_FOLDERS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test", "testing", "eval", "evaluation"),
+}
+"""Names of a folder with a split, as `datasets` has them."""
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(?<!\.csv)(?<!\.jsonl)(?<!\.parquet)|[\w-]+")
 
 
@@ -31,7 +38,8 @@ def open_corpus(name: str, split: str, *, streaming: bool = False) -> Any:
     Args:
         name: a folder of pictures with metadata.csv or metadata.jsonl, a CSV of file and text, a parquet file or a
             folder of them, a folder that save_to_disk wrote, or a Hub id.
-        split: "train", "validation", "test"; sources without splits are all "train".
+        split: "train", "validation", "test"; sources without splits are all "train". Of a folder of pictures, each is
+            a folder with a label file of its own, by any of its SPLIT_FOLDERS.
         streaming: read rows as they come, without an index.
 
     Returns:
@@ -50,17 +58,17 @@ def open_corpus(name: str, split: str, *, streaming: bool = False) -> Any:
         raise DataError("a corpus without a name")
     path = Path(name)
     try:
-        if labels := label_file(path / split) if (path / split).is_dir() else label_file(path):
-            if labels.parent != path / split:
-                _only_train(str(labels), split)
+        if labels := _labels_of(path, split):
             return _from_labels(labels, streaming=streaming)
         if (path / "dataset_info.json").exists() or (path / "dataset_dict.json").exists():
             dataset: Any = load_from_disk(name)
             if not isinstance(dataset, dict):
                 _only_train(name, split)
-            elif split not in dataset:
-                raise NoSplitError(f"{name} has no split {split!r}: it has {' and '.join(dataset)}")
-            dataset = dataset[split] if isinstance(dataset, dict) else dataset
+            else:
+                own = [key for key in SPLIT_FOLDERS.get(split, (split,)) if key in dataset]
+                if not own:
+                    raise NoSplitError(f"{name} has no split {split!r}: it has {' and '.join(dataset)}")
+                dataset = dataset[own[0]]
             dataset = dataset.to_iterable_dataset() if streaming else dataset
         elif path.suffix == ".parquet" and path.is_file():
             _only_train(name, split)
@@ -123,9 +131,27 @@ def _column(columns: Sequence[str], wanted: Sequence[str], name: str) -> str:
 
 def label_file(path: Path) -> Path | None:
     """The CSV or JSON-lines file of a folder's labels, or `path` where it is one; None where there is none."""
-    for candidate in (path / "metadata.csv", path / "metadata.jsonl", path):
+    for candidate in (*(path / name for name in LABEL_FILES), path):
         if candidate.suffix in (".csv", ".jsonl") and candidate.is_file():
             return candidate
+    return None
+
+
+def _labels_of(path: Path, split: str) -> Path | None:
+    """The label file of a split: of its own folder, for "train" else that of the corpus; None where `datasets` looks.
+
+    Raises:
+        NoSplitError: other splits have label files, this one has no folder.
+    """
+    folders = [path / name for name in SPLIT_FOLDERS.get(split, (split,))]
+    if own := next(filter(None, map(label_file, folders)), None):
+        return own
+    if labels := label_file(path):
+        _only_train(str(labels), split)
+        return labels
+    others = [path / name for names in SPLIT_FOLDERS.values() for name in names]
+    if any(map(label_file, others)) and not any(folder.is_dir() for folder in folders):
+        raise NoSplitError(f"{path} has no split {split!r}: no folder {' or '.join(folder.name for folder in folders)}")
     return None
 
 
