@@ -337,6 +337,25 @@ def test_a_row_of_another_kind_is_counted_and_not_trained_on(
 
 
 @pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("kind", ["ClassLabel", "int64"])
+def test_numbers_are_no_texts(tmp_path: Path, kind: str, streaming: bool) -> None:
+    feature = datasets.ClassLabel(names=["a", "b"]) if kind == "ClassLabel" else datasets.Value(kind)
+    made = datasets.Dataset.from_dict({"image": [{"bytes": png("a"), "path": None}], "label": [1]})
+    made.cast_column("image", datasets.Image()).cast_column("label", feature).to_parquet(tmp_path / "rows.parquet")
+    with pytest.raises(DataError, match=rf"the column 'label' of .*rows\.parquet holds {kind}, not strings"):
+        open_corpus(str(tmp_path / "rows.parquet"), "train", streaming=streaming)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_numbers_of_a_folder_of_tables_are_no_texts(tmp_path: Path, streaming: bool) -> None:
+    pictures_into(tmp_path / "p", 1)
+    (tmp_path / "train.csv").write_text("file_name,text\np/0.png,007\n")
+    (tmp_path / "more-train.csv").write_text("file_name,text\np/0.png,008\n")
+    with pytest.raises(DataError, match="the column 'text' of .* holds int(64)?, not strings"):
+        open_corpus(str(tmp_path), "train", streaming=streaming)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
 def test_a_damaged_parquet_file_is_named(tmp_path: Path, streaming: bool) -> None:
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 nonsense PAR1")
     with pytest.raises(DataError, match=r"bad\.parquet"):

@@ -47,7 +47,8 @@ def open_corpus(name: str, split: str, *, streaming: bool = False) -> Any:
 
     Raises:
         NoSplitError: no such split.
-        DataError: nothing there, no column with pictures or texts, or a label file that cannot be read.
+        DataError: nothing there, no column with pictures or texts, one of numbers where texts should be, or a label file
+            that cannot be read.
     """
     from datasets import Image as ImageFeature
     from datasets import load_dataset, load_from_disk
@@ -85,6 +86,7 @@ def open_corpus(name: str, split: str, *, streaming: bool = False) -> Any:
         raise DataError(f"no such corpus: {name}")
     columns = dataset.column_names or list(next(iter(dataset)))
     image, text = _column(columns, IMAGE_COLUMNS, name), _column(columns, TEXT_COLUMNS, name)
+    _require_texts(dataset, text, name)
     dataset = dataset.cast_column(image, ImageFeature(decode=False))  # first: to rename, a stream would decode
     renamed = {a: b for a, b in ((image, "image"), (text, "text")) if a != b}
     return dataset.rename_columns(renamed) if renamed else dataset
@@ -127,6 +129,21 @@ def _column(columns: Sequence[str], wanted: Sequence[str], name: str) -> str:
         f"{name!r} has the columns {list(columns)}, none of {list(wanted)}"
         + "; python -m training.labels reads pictures without texts" * ("image" in columns and wanted == TEXT_COLUMNS)
     )
+
+
+def _require_texts(dataset: Any, column: str, name: str) -> None:
+    """Raise DataError if a column holds something else: of numbers, of classes, too, nobody knows what was written."""
+    from datasets import Value
+
+    if dataset.features is None:  # a stream that does not know until it is read
+        first = next(iter(dataset))[column]
+        kind, texts = type(first).__name__, first is None or isinstance(first, str)
+    else:
+        feature = dataset.features[column]
+        kind = feature.dtype if isinstance(feature, Value) else type(feature).__name__
+        texts = isinstance(feature, Value) and kind in ("string", "large_string", "string_view", "null")
+    if not texts:
+        raise DataError(f"the column {column!r} of {name} holds {kind}, not strings: what is written must be text")
 
 
 def label_file(path: Path) -> Path | None:
