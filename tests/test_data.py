@@ -337,6 +337,32 @@ def test_a_row_of_another_kind_is_counted_and_not_trained_on(
 
 
 @pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("layout", ["file", "folder", "below", "apart", "jsonl"])
+def test_names_of_files_in_a_table_are_relative_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str, streaming: bool
+) -> None:
+    corpus = tmp_path / "corpus"
+    tables = [corpus / "data"] if layout == "below" else [corpus / "a", corpus / "b"] if layout == "apart" else [corpus]
+    for folder in tables:
+        folder.mkdir(parents=True)
+        pictures = pictures_into((corpus if layout == "apart" else folder) / "p", 1)
+        rows = datasets.Dataset.from_dict({"file_name": [f"p/{pictures[0]}", None], "text": ["x", "y"]})
+        # of two, for the tables must not be fewer than the pictures
+        for number in range(2):
+            if layout == "jsonl":
+                rows.to_json(folder / f"train-{number}.jsonl")
+            else:
+                rows.to_parquet(folder / f"train-{number}.parquet")
+    name = str(corpus / "train-0.parquet" if layout == "file" else corpus)
+    monkeypatch.chdir(tmp_path)
+    for relative in (name, os.path.relpath(name)):
+        first, second = list(open_corpus(relative, "train", streaming=streaming))[:2]
+        assert picture(first).size == (120, 32)
+        assert second["image"] is None
+        assert (first["text"], second["text"]) == ("x", "y")
+
+
+@pytest.mark.parametrize("streaming", [False, True])
 @pytest.mark.parametrize("kind", ["ClassLabel", "int64"])
 def test_numbers_are_no_texts(tmp_path: Path, kind: str, streaming: bool) -> None:
     feature = datasets.ClassLabel(names=["a", "b"]) if kind == "ClassLabel" else datasets.Value(kind)
@@ -349,9 +375,9 @@ def test_numbers_are_no_texts(tmp_path: Path, kind: str, streaming: bool) -> Non
 @pytest.mark.parametrize("streaming", [False, True])
 def test_numbers_of_a_folder_of_tables_are_no_texts(tmp_path: Path, streaming: bool) -> None:
     pictures_into(tmp_path / "p", 1)
-    (tmp_path / "train.csv").write_text("file_name,text\np/0.png,007\n")
-    (tmp_path / "more-train.csv").write_text("file_name,text\np/0.png,008\n")
-    with pytest.raises(DataError, match="the column 'text' of .* holds int(64)?, not strings"):
+    for number in range(2):  # of two, for the tables must not be fewer than the pictures
+        (tmp_path / f"train-{number}.jsonl").write_text('{"file_name": "p/0.png", "text": 7}\n')
+    with pytest.raises(DataError, match=r"the column 'text' of .* holds int(64)?, not strings"):
         open_corpus(str(tmp_path), "train", streaming=streaming)
 
 

@@ -5,6 +5,7 @@ import io
 import json
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +44,16 @@ def open_corpus(name: str, split: str, *, streaming: bool = False) -> Any:
         streaming: read rows as they come, without an index.
 
     Returns:
-        A Dataset or IterableDataset with columns image ({"bytes", "path"}) and text, and maybe width and height.
+        A Dataset or IterableDataset with columns image ({"bytes", "path"}) and text, and maybe width and height. Names
+        of files are relative to the folder of the table that has them.
 
     Raises:
         NoSplitError: no such split.
         DataError: nothing there, no column with pictures or texts, one of numbers where texts should be, or a label file
             that cannot be read.
     """
+    from datasets import Features, Value, load_dataset, load_from_disk
     from datasets import Image as ImageFeature
-    from datasets import load_dataset, load_from_disk
     from datasets.exceptions import DatasetsError
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -87,6 +89,13 @@ def open_corpus(name: str, split: str, *, streaming: bool = False) -> Any:
     columns = dataset.column_names or list(next(iter(dataset)))
     image, text = _column(columns, IMAGE_COLUMNS, name), _column(columns, TEXT_COLUMNS, name)
     _require_texts(dataset, text, name)
+    if _kind(dataset, image)[1]:  # names of files
+        features = dataset.features
+        if features is None:
+            features = Features({image: Value("string"), text: Value("string")})
+            dataset = dataset.select_columns(list(features))
+        beside = partial(_beside, folder=_folder_of_tables(path, split), column=image)
+        dataset = dataset.map(beside, features=features)
     dataset = dataset.cast_column(image, ImageFeature(decode=False))  # first: to rename, a stream would decode
     renamed = {a: b for a, b in ((image, "image"), (text, "text")) if a != b}
     return dataset.rename_columns(renamed) if renamed else dataset
@@ -133,17 +142,41 @@ def _column(columns: Sequence[str], wanted: Sequence[str], name: str) -> str:
 
 def _require_texts(dataset: Any, column: str, name: str) -> None:
     """Raise DataError if a column holds something else: of numbers, of classes, too, nobody knows what was written."""
+    kind, texts = _kind(dataset, column)
+    if not texts:
+        raise DataError(f"the column {column!r} of {name} holds {kind}, not strings: what is written must be text")
+
+
+def _kind(dataset: Any, column: str) -> tuple[str, bool]:
+    """What a column holds, and whether these are strings."""
     from datasets import Value
 
     if dataset.features is None:  # a stream that does not know until it is read
         first = next(iter(dataset))[column]
-        kind, texts = type(first).__name__, first is None or isinstance(first, str)
-    else:
-        feature = dataset.features[column]
-        kind = feature.dtype if isinstance(feature, Value) else type(feature).__name__
-        texts = isinstance(feature, Value) and kind in ("string", "large_string", "string_view", "null")
-    if not texts:
-        raise DataError(f"the column {column!r} of {name} holds {kind}, not strings: what is written must be text")
+        return type(first).__name__, first is None or isinstance(first, str)
+    feature = dataset.features[column]
+    kind = feature.dtype if isinstance(feature, Value) else type(feature).__name__
+    return kind, isinstance(feature, Value) and kind in ("string", "large_string", "string_view", "null")
+
+
+def _folder_of_tables(path: Path, split: str) -> Path:
+    """The folder that the names of files in a table are relative to: the table's; the corpus's where tables lie apart."""
+    from datasets import load_dataset_builder
+
+    if not path.exists():  # of the Hub
+        return Path()
+    if path.is_file():
+        return path.parent
+    if (path / "dataset_info.json").exists() or (path / "dataset_dict.json").exists():
+        return path
+    tables = load_dataset_builder(str(path)).config.data_files
+    asked = [tables[split]] if split in tables else tables.values()  # "train[:10%]" is none of its keys
+    folders = {Path(file).parent for files in asked for file in files}
+    return folders.pop() if len(folders) == 1 else path
+
+
+def _beside(row: dict[str, Any], folder: Path, column: str) -> dict[str, Any]:
+    return row if row[column] is None else row | {column: str(folder / row[column])}
 
 
 def label_file(path: Path) -> Path | None:
