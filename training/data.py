@@ -15,7 +15,8 @@ from simpleocr.image import InputError, load_image
 
 IMAGE_COLUMNS = ("image", "file_name", "file", "path")
 TEXT_COLUMNS = ("text", "label", "transcription", "ground_truth")
-LABEL_FILES = ("metadata.csv", "metadata.jsonl")
+LABEL_FILES = ("metadata.csv", "metadata.jsonl", "labels.csv")
+"""Of a folder of pictures, the first that there is; the last is what training.labels writes."""
 SPLIT_FOLDERS = {
     "train": ("train", "training"),
     "validation": ("validation", "valid", "val", "dev"),
@@ -37,8 +38,8 @@ def open_corpus(name: str, split: str, *, streaming: bool = False) -> Any:
     """A labelled corpus by name, as `datasets` has it, pictures not decoded.
 
     Args:
-        name: a folder of pictures with metadata.csv or metadata.jsonl, a CSV of file and text, a parquet file or a
-            folder of them, a folder that save_to_disk wrote, or a Hub id.
+        name: a folder of pictures with one of LABEL_FILES, a CSV of file and text, a parquet file or a folder of them,
+            a folder that save_to_disk wrote, or a Hub id.
         split: "train", "validation", "test"; sources without splits are all "train". Of a folder of pictures, each is
             a folder with a label file of its own, by any of its SPLIT_FOLDERS.
         streaming: read rows as they come, without an index.
