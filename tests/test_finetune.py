@@ -264,6 +264,35 @@ def test_of_a_kept_line_another_text_is_kept_and_the_same_again_once_its_picture
     assert corrections.keep(line_picture("a"), "a", "o", 0.25) is not None
 
 
+def test_a_kept_line_whose_picture_was_taken_away_is_not_exported(tmp_path: Path) -> None:
+    corrections = Corrections(tmp_path / "kept")
+    first, second = (corrections.keep(line_picture(text), text, "o", 0.25) for text in "ab")
+    assert first is not None
+    assert second is not None
+    (corrections.folder / first.file_name).unlink()
+    corrections.export(tmp_path / "all.zip")
+    with zipfile.ZipFile(tmp_path / "all.zip") as archive:
+        assert sorted(archive.namelist()) == sorted([second.file_name, "metadata.csv"])
+        assert first.file_name not in archive.read("metadata.csv").decode()
+
+
+def test_a_table_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    corrections = Corrections(tmp_path)
+    first = corrections.keep(line_picture("a"), "é", "e", 0.25)
+    table = tmp_path / "metadata.csv"
+    table.write_bytes(b"\xef\xbb\xbf" + table.read_bytes())
+    assert corrections.all() == [first]
+    second = corrections.keep(line_picture("b"), "b", "o", 0.5)
+    assert corrections.all() == [first, second]
+
+
+def test_nothing_is_deleted_of_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    corrections = Corrections(tmp_path / "none")
+    corrections.delete([])
+    corrections.delete(["a.png"])
+    assert not corrections.folder.exists()
+
+
 @pytest.mark.slow
 def test_learning_in_a_process_tells_how_it_stands_and_what_went_wrong(tmp_path: Path, tiny: str) -> None:
     (last,) = list(learn(tmp_path / "nothing", tmp_path / "out", init=tiny))[-1:]
