@@ -668,8 +668,8 @@ if __name__ == "__main__":
     serve(int(sys.argv[1]), Path(sys.argv[2]))
 
 
+@pytest.mark.slow
 def test_a_kept_line_whose_picture_was_taken_away_does_not_stop_the_tab(tmp_path: Path) -> None:
-    from training.teach_tab import Teacher
     from training.teaching import Corrections
 
     kept = Corrections(tmp_path / "corrections")
