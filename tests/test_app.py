@@ -666,3 +666,27 @@ def test_a_model_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
 
 if __name__ == "__main__":
     serve(int(sys.argv[1]), Path(sys.argv[2]))
+
+
+@pytest.mark.slow
+def test_a_kept_line_whose_picture_was_taken_away_does_not_stop_the_tab(tmp_path: Path) -> None:
+    from training.teaching import Corrections
+
+    kept = Corrections(tmp_path / "corrections")
+    first, second, _ = (kept.keep(Image.new("L", (40, 20), grey), f"{grey}", "o", 0.25) for grey in (9, 99, 199))
+    assert first is not None
+    assert second is not None
+    (kept.folder / first.file_name).unlink()
+    (kept.folder / second.file_name).write_bytes(b"nonsense")
+    code = f"""
+from pathlib import Path
+from tests.test_app import FakeLive, app, fake_ocr
+from training.teach_tab import Teacher
+demo = app.build_demo(fake_ocr, live=FakeLive, teacher=Teacher(Path({str(tmp_path)!r})))
+print(*(block.value for block in demo.blocks.values() if getattr(block, "elem_id", "") == "kept"))
+"""
+    # in a process of its own, where Gradio may leave open what it likes
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "3 corrections kept" in done.stdout
+    assert (done.stdout.count("its picture is gone"), done.stdout.count("<img ")) == (2, 1)

@@ -238,12 +238,6 @@ def test_streams_of_different_columns_and_kinds_go_together(other: str) -> None:
     assert names.count("a") >= 9 <= names.count("b")
 
 
-def test_a_stream_of_class_numbers_is_refused() -> None:
-    numbers = table(["a"] * 3).cast_column("text", datasets.ClassLabel(names=["a"])).to_iterable_dataset()
-    with pytest.raises(DataError, match="not strings"):
-        StreamedLines([numbers], PLAIN)
-
-
 def with_broken(count: int, broken: set[int]) -> Lines:
     pictures = [b"nonsense" if i in broken else png() for i in range(count)]
     return Lines([table([f"n{i:03d}" for i in range(count)], pictures, sized=True)], PLAIN, max_bad=0.5)

@@ -18,7 +18,7 @@ from simpleocr.vocabulary import VOCABULARIES
 from tests.fakehub import FakeHub
 from training.batches import Lines
 from training.checking import Checker, Report
-from training.data import DataError, open_corpus, picture
+from training.data import DataError, NoSplitError, open_corpus, picture
 from training.streaming import StreamedLines
 
 LABELS = ["007", "NA", "null", "1e5", "", " two  words ", "True", "3.10", 'quo"te, comma', "nan", "é"]
@@ -156,6 +156,43 @@ def test_labels_of_a_picture_folder_with_splits_are_read_as_they_are(tmp_path: P
     assert [row["text"] for row in rows] == LABELS[:3]
 
 
+@pytest.mark.parametrize("labels", [["007", "NA", "12"], ["007", "010", "12"]], ids=str)
+@pytest.mark.parametrize("name", ["val", "valid", "dev"])
+def test_a_validation_folder_of_another_name_is_read_as_it_is(tmp_path: Path, name: str, labels: list[str]) -> None:
+    for split in ("train", name):
+        names = pictures_into(tmp_path / split, 3)
+        rows = "".join(f"{file},{label}\n" for file, label in zip(names, labels, strict=True))
+        (tmp_path / split / "metadata.csv").write_text(f"file_name,text\n{rows}")
+    assert open_corpus(str(tmp_path), "validation")["text"][:] == labels
+    with pytest.raises(NoSplitError, match="test"):
+        open_corpus(str(tmp_path), "test")
+
+
+def test_a_saved_validation_split_of_another_name_is_found(tmp_path: Path) -> None:
+    datasets.DatasetDict(train=table(["a"]), val=table(["b"])).save_to_disk(str(tmp_path / "saved"))
+    assert open_corpus(str(tmp_path / "saved"), "validation")["text"][:] == ["b"]
+
+
+def test_a_label_file_of_the_corpus_may_have_its_pictures_in_a_folder_of_a_splits_name(tmp_path: Path) -> None:
+    pictures_into(tmp_path / "train", 3)
+    (tmp_path / "metadata.csv").write_text("file_name,text\ntrain/0.png,007\ntrain/1.png,010\ntrain/2.png,12\n")
+    corpus = open_corpus(str(tmp_path), "train")
+    assert corpus["text"][:] == ["007", "010", "12"]
+    assert picture(corpus[0]).size == (120, 32)
+    with pytest.raises(NoSplitError):
+        open_corpus(str(tmp_path), "validation")
+    pictures_into(tmp_path / "validation", 1)
+    (tmp_path / "validation" / "metadata.csv").write_text("file_name,text\n0.png,own\n")
+    assert open_corpus(str(tmp_path), "validation")["text"][:] == ["own"]
+
+
+def test_a_missing_split_is_one_whatever_the_label_files_of_others_call_their_columns(tmp_path: Path) -> None:
+    pictures_into(tmp_path / "train", 1)
+    (tmp_path / "train" / "metadata.csv").write_text("path,label\n0.png,a\n")
+    with pytest.raises(NoSplitError, match="no folder validation or valid or val or dev"):
+        open_corpus(str(tmp_path), "validation")
+
+
 @pytest.mark.parametrize("streaming", [False, True])
 @pytest.mark.parametrize("names", [("image", "text"), ("path", "label")], ids=str)
 def test_a_damaged_picture_does_not_end_the_reading(tmp_path: Path, names: tuple[str, str], streaming: bool) -> None:
@@ -184,7 +221,7 @@ def test_splits_are_told_apart(tmp_path: Path, streaming: bool) -> None:
     ids=lambda m: str(m.__name__),
 )
 def test_a_missing_split_is_named(tmp_path: Path, make: Callable[[Path], str]) -> None:
-    with pytest.raises(DataError, match="validation"):
+    with pytest.raises(NoSplitError, match="validation"):
         open_corpus(make(tmp_path), "validation")
 
 
@@ -192,7 +229,7 @@ def test_a_missing_split_is_named(tmp_path: Path, make: Callable[[Path], str]) -
 def test_a_missing_split_of_a_folder_is_named(tmp_path: Path, streaming: bool) -> None:
     (tmp_path / "data").mkdir()
     table(["a"]).to_parquet(tmp_path / "data" / "train-00000-of-00001.parquet")
-    with pytest.raises(DataError, match=r"split 'test'"):
+    with pytest.raises(NoSplitError, match=r"split 'test'"):
         open_corpus(str(tmp_path), "test", streaming=streaming)
 
 
@@ -219,7 +256,8 @@ def test_only_the_pictures_named_are_rows_and_their_folders_count(tmp_path: Path
 )
 def test_a_missing_corpus_is_named(name: str) -> None:
     with pytest.raises(DataError) as caught:
-        open_corpus(name, "train")
+        open_corpus(name, "validation")
+    assert not isinstance(caught.value, NoSplitError)
     assert name in str(caught.value)
 
 
@@ -244,6 +282,18 @@ FAULTS: dict[str, tuple[str, bytes, str]] = {
     "empty, JSON": ("metadata.jsonl", b"\n\n", "no rows"),
     "not JSON": ("metadata.jsonl", b"file_name,text\n", "cannot be read"),
     "too large a cell": ("metadata.csv", b"file_name,text\n0.png," + b"a" * 200_000 + b"\n", "cannot be read"),
+    "a comma without quotes": (
+        "metadata.csv",
+        b"file_name,text\n0.png,a\n\n1.png,Hello, world\n",
+        "metadata.csv, line 4, has 3 fields, the header 2",
+    ),
+    "a quote left open": ("metadata.csv", b'file_name,text\n0.png,a\n1.png,"b\n2.png,c\n', "read after line 2"),
+    "a quote closed by another row's": (
+        "metadata.csv",
+        b'text,file_name\na,0.png\n"b,1.png\nc"",2.png\nd",3.png\n',
+        "up to line 5, has one text of several lines, 'b,1.png",
+    ),
+    "a letter after a quote": ("metadata.csv", b'file_name,text\n0.png,"b\n1.png,"c"\n', "read after line 1"),
     "second row no object": ("metadata.jsonl", b'{"file_name": "0.png", "text": "a"}\n[1, 2]\n', ""),
 }
 
@@ -255,8 +305,15 @@ def test_a_bad_label_file_is_named_with_its_fault(tmp_path: Path, fault: str) ->
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError) as caught:
         open_corpus(str(tmp_path), "train")
+    assert not isinstance(caught.value, NoSplitError)
     assert says in str(caught.value)
     assert tmp_path.name in str(caught.value)
+
+
+def test_quotes_within_a_text_a_line_feed_at_its_end_and_notes_of_several_lines_are_no_faults(tmp_path: Path) -> None:
+    rows = '0.png,6" nails,\n1.png,"end\n",\n2.png,"a ""b""","note,\nand more"\n'
+    (tmp_path / "metadata.csv").write_text("file_name,text,notes\n" + rows)
+    assert open_corpus(str(tmp_path), "train")["text"][:] == ['6" nails', "end\n", 'a "b"']
 
 
 @pytest.mark.parametrize(
@@ -280,6 +337,51 @@ def test_a_row_of_another_kind_is_counted_and_not_trained_on(
 
 
 @pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("layout", ["file", "folder", "below", "apart", "jsonl"])
+def test_names_of_files_in_a_table_are_relative_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str, streaming: bool
+) -> None:
+    corpus = tmp_path / "corpus"
+    tables = [corpus / "data"] if layout == "below" else [corpus / "a", corpus / "b"] if layout == "apart" else [corpus]
+    for folder in tables:
+        folder.mkdir(parents=True)
+        pictures = pictures_into((corpus if layout == "apart" else folder) / "p", 1)
+        rows = datasets.Dataset.from_dict({"file_name": [f"p/{pictures[0]}", None], "text": ["x", "y"]})
+        # of two, for the tables must not be fewer than the pictures
+        for number in range(2):
+            if layout == "jsonl":
+                rows.to_json(folder / f"train-{number}.jsonl")
+            else:
+                rows.to_parquet(folder / f"train-{number}.parquet")
+    name = str(corpus / "train-0.parquet" if layout == "file" else corpus)
+    monkeypatch.chdir(tmp_path)
+    for relative in (name, os.path.relpath(name)):
+        first, second = list(open_corpus(relative, "train", streaming=streaming))[:2]
+        assert picture(first).size == (120, 32)
+        assert second["image"] is None
+        assert (first["text"], second["text"]) == ("x", "y")
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("kind", ["ClassLabel", "int64"])
+def test_numbers_are_no_texts(tmp_path: Path, kind: str, streaming: bool) -> None:
+    feature = datasets.ClassLabel(names=["a", "b"]) if kind == "ClassLabel" else datasets.Value(kind)
+    made = datasets.Dataset.from_dict({"image": [{"bytes": png("a"), "path": None}], "label": [1]})
+    made.cast_column("image", datasets.Image()).cast_column("label", feature).to_parquet(tmp_path / "rows.parquet")
+    with pytest.raises(DataError, match=rf"the column 'label' of .*rows\.parquet holds {kind}, not strings"):
+        open_corpus(str(tmp_path / "rows.parquet"), "train", streaming=streaming)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_numbers_of_a_folder_of_tables_are_no_texts(tmp_path: Path, streaming: bool) -> None:
+    pictures_into(tmp_path / "p", 1)
+    for number in range(2):  # of two, for the tables must not be fewer than the pictures
+        (tmp_path / f"train-{number}.jsonl").write_text('{"file_name": "p/0.png", "text": 7}\n')
+    with pytest.raises(DataError, match=r"the column 'text' of .* holds int(64)?, not strings"):
+        open_corpus(str(tmp_path), "train", streaming=streaming)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
 def test_a_damaged_parquet_file_is_named(tmp_path: Path, streaming: bool) -> None:
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 nonsense PAR1")
     with pytest.raises(DataError, match=r"bad\.parquet"):
@@ -289,8 +391,9 @@ def test_a_damaged_parquet_file_is_named(tmp_path: Path, streaming: bool) -> Non
 def test_a_damaged_second_shard_is_a_data_error(tmp_path: Path) -> None:
     table(["a"]).to_parquet(tmp_path / "train-00000-of-00002.parquet")
     (tmp_path / "train-00001-of-00002.parquet").write_bytes(b"PAR1 nonsense PAR1")
-    with pytest.raises(DataError, match=tmp_path.name):
+    with pytest.raises(DataError, match=tmp_path.name) as caught:
         open_corpus(str(tmp_path), "train")
+    assert not isinstance(caught.value, NoSplitError)
 
 
 def test_zero_rows_are_named(tmp_path: Path) -> None:
@@ -326,11 +429,11 @@ def test_a_hub_id_may_have_a_dot(name: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 CLIENT = """
 import json, sys
-from training.data import DataError, open_corpus, picture
+from training.data import DataError, NoSplitError, open_corpus, picture
 
-for name, split, streaming, revision in json.loads(sys.argv[1]):
+for name, split, streaming in json.loads(sys.argv[1]):
     try:
-        rows = list(open_corpus(name, split, streaming=streaming, revision=revision))
+        rows = list(open_corpus(name, split, streaming=streaming))
         print(json.dumps([[row["text"], *picture(row).size] for row in rows]))
     except DataError as error:
         print(json.dumps(str(error)))
@@ -339,21 +442,19 @@ for name, split, streaming, revision in json.loads(sys.argv[1]):
 
 @pytest.mark.slow
 def test_a_corpus_of_the_hub_opens_over_http(tmp_path: Path) -> None:
-    """In a process of its own, for the client reads its environment when it is imported; of two revisions."""
+    """In a process of its own, for the client reads its environment when it is imported."""
 
     def parquet(texts: Sequence[str]) -> bytes:
         table(texts).rename_column("text", "label").to_parquet(tmp_path / "rows.parquet")
         return (tmp_path / "rows.parquet").read_bytes()
 
     asked = [
-        *(("tester/lines-v1.5", split, streaming, None) for split in ("train", "test") for streaming in (False, True)),
-        *(("tester/lines-v1.5", "train", streaming, "older") for streaming in (False, True)),
-        *(("tester/lines-v1.5", "validation", streaming, None) for streaming in (False, True)),
-        *(("tester/none", "train", streaming, None) for streaming in (False, True)),
+        *(("tester/lines-v1.5", split, streaming) for split in ("train", "test") for streaming in (False, True)),
+        *(("tester/lines-v1.5", "validation", streaming) for streaming in (False, True)),
+        *(("tester/none", "train", streaming) for streaming in (False, True)),
     ]
     with FakeHub() as hub:
         name = "data/{}-00000-of-00001.parquet"
-        hub.publish("tester/lines-v1.5", {name.format("train"): parquet(["old"])}, "older")
         new = {name.format("train"): parquet(LABELS), name.format("test"): parquet(["x"])}
         hub.publish("tester/lines-v1.5", new)
         done = subprocess.run(
@@ -368,7 +469,6 @@ def test_a_corpus_of_the_hub_opens_over_http(tmp_path: Path) -> None:
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert answers[:2] == [[[label, 120, 32] for label in LABELS]] * 2
     assert answers[2:4] == [[["x", 120, 32]]] * 2
-    assert answers[4:6] == [[["old", 120, 32]]] * 2
-    assert all("cannot open 'tester/lines-v1.5', split 'validation'" in answer for answer in answers[6:8])
-    assert all("cannot open 'tester/none'" in answer for answer in answers[8:])
+    assert all("cannot open 'tester/lines-v1.5', split 'validation'" in answer for answer in answers[4:6])
+    assert all("cannot open 'tester/none'" in answer for answer in answers[6:])
     assert any(status == 206 for _, _, status in hub.log), "a stream asks for a part of the file"

@@ -122,6 +122,14 @@ def test_without_retry_it_is_what_one_look_gives(network: CRNN, model: str, corp
     assert report["model"]["retry"] is False
 
 
+def test_a_split_that_cannot_be_read_is_not_taken_for_a_missing_one(model: str, tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        write_corpus(tmp_path / split, [("a.png", "a")])
+    (tmp_path / "test" / "metadata.csv").write_bytes("file_name,text\na.png,für\n".encode("latin-1"))
+    with pytest.raises(SystemExit, match=r"test.metadata\.csv is not UTF-8"):
+        evaluate.main(["--model", model, "--dataset", str(tmp_path)])
+
+
 def test_lines_that_may_have_been_trained_on_are_warned_of(
     model: str, corpus: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,7 +17,7 @@ from simpleocr.config import CRNNConfig
 from simpleocr.onnx_runtime import OnnxCRNN
 from simpleocr.vocabulary import VOCABULARIES, VocabularyError
 from training import finetune, train
-from training.data import open_corpus
+from training.data import DataError, open_corpus
 from training.finetune import blended, lacking, split_own
 from training.outcome import Figures, measured
 from training.settings import parse
@@ -173,6 +173,17 @@ def test_what_the_user_can_mend_is_one_sentence(tmp_path: Path, tiny: str) -> No
         finetune.main([str(tmp_path), "--out", str(tmp_path / "out"), "--max_steps", "0"])
 
 
+@pytest.mark.usefixtures("apart")
+def test_a_general_set_that_cannot_be_read_is_not_taken_for_one_without_validation(tmp_path: Path, tiny: str) -> None:
+    folder = folder_of(tmp_path / "own", ["abc", "abd"])
+    for split in ("train", "validation"):
+        folder_of(tmp_path / "general" / split, ["a"])
+    (tmp_path / "general" / "validation" / "metadata.csv").write_bytes(b"file_name,text\n0.png,\xfc\n")
+    general = str(tmp_path / "general")
+    with pytest.raises(DataError, match="is not UTF-8"):
+        finetune.finetune(arguments(folder, tmp_path / "out", tiny, "--general", general, "--replay", general))
+
+
 def test_a_blend_lies_between(tiny: str) -> None:
     old, new = CRNN.from_pretrained(tiny), CRNN.from_pretrained(tiny)
     with torch.no_grad():
@@ -251,6 +262,35 @@ def test_of_a_kept_line_another_text_is_kept_and_the_same_again_once_its_picture
     assert corrections.all() == [first, other]
     (tmp_path / first.file_name).unlink()
     assert corrections.keep(line_picture("a"), "a", "o", 0.25) is not None
+
+
+def test_a_kept_line_whose_picture_was_taken_away_is_not_exported(tmp_path: Path) -> None:
+    corrections = Corrections(tmp_path / "kept")
+    first, second = (corrections.keep(line_picture(text), text, "o", 0.25) for text in "ab")
+    assert first is not None
+    assert second is not None
+    (corrections.folder / first.file_name).unlink()
+    corrections.export(tmp_path / "all.zip")
+    with zipfile.ZipFile(tmp_path / "all.zip") as archive:
+        assert sorted(archive.namelist()) == sorted([second.file_name, "metadata.csv"])
+        assert first.file_name not in archive.read("metadata.csv").decode()
+
+
+def test_a_table_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    corrections = Corrections(tmp_path)
+    first = corrections.keep(line_picture("a"), "é", "e", 0.25)
+    table = tmp_path / "metadata.csv"
+    table.write_bytes(b"\xef\xbb\xbf" + table.read_bytes())
+    assert corrections.all() == [first]
+    second = corrections.keep(line_picture("b"), "b", "o", 0.5)
+    assert corrections.all() == [first, second]
+
+
+def test_nothing_is_deleted_of_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    corrections = Corrections(tmp_path / "none")
+    corrections.delete([])
+    corrections.delete(["a.png"])
+    assert not corrections.folder.exists()
 
 
 @pytest.mark.slow

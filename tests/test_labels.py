@@ -101,10 +101,13 @@ def test_pictures_without_labels_are_read_the_least_sure_first(
         rows = list(csv.DictReader(file))
     assert rows[0]["file_name"] == "blurred.png"
     assert {row["file_name"]: row["text"] for row in rows[1:]} == {f"{i}.png": text for i, text in enumerate(SAYS)}
-    # once corrected it is a corpus; until then it is not written over
-    assert len(open_corpus(str(tmp_path / "labels.csv"), "train")) == 5
-    with pytest.raises(SystemExit, match="is there already"):
-        main([str(tmp_path)])
+    # once corrected the folder is a corpus, for training.finetune, too: it is checked and not written over
+    corrected = (tmp_path / "labels.csv").read_text(encoding="utf-8").replace("Bakery", "Barkers")
+    (tmp_path / "labels.csv").write_text(corrected, encoding="utf-8")
+    assert "Barkers" in open_corpus(str(tmp_path), "train")["text"][:]
+    main([str(tmp_path)])
+    assert "5 labels, 1 of them" in capsys.readouterr().out
+    assert (tmp_path / "labels.csv").read_text(encoding="utf-8") == corrected
 
 
 def test_what_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:

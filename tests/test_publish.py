@@ -3,9 +3,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pytest
 import torch
 from huggingface_hub import EvalResult, ModelCard
+from PIL import Image
 
 import simpleocr
 from simpleocr import CRNN, CRNNConfig, LineNet, LineNetConfig, Vocabulary
@@ -165,3 +167,53 @@ def test_a_shipped_card_is_called_as_what_it_lies_beside(name: str) -> None:
     card = Path(simpleocr.__file__).parent / "weights" / name / "README.md"
     title = next(line for line in card.read_text(encoding="utf-8").splitlines() if line.startswith("# "))
     assert title == f"# SimpleOCR {name}"
+
+
+@pytest.fixture
+def pushed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """What would go to the Hub, saved in a folder instead."""
+    monkeypatch.setattr(
+        datasets.DatasetDict, "push_to_hub", lambda self, *_, **__: self.save_to_disk(str(tmp_path / "pushed"))
+    )
+    return tmp_path / "pushed"
+
+
+def labelled(folder: Path, table: str, rows: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(3):
+        Image.new("L", (40 + number, 20), 255).save(folder / f"{number}.png")
+    (folder / table).write_text(f"file_name,text\n{rows}")
+
+
+@pytest.mark.usefixtures("apart")
+@pytest.mark.parametrize("table", ["metadata.csv", "labels.csv"])
+def test_a_corpus_is_pushed_with_the_labels_that_training_reads(tmp_path: Path, pushed: Path, table: str) -> None:
+    labelled(tmp_path / "mine", table, "0.png,007\n1.png,NA\n2.png,12.50\n")
+    labelled(tmp_path / "mine" / "val", table, "0.png,010\n")
+    publish.main(["--corpus", str(tmp_path / "mine"), "--push", "user/lines"])
+    found = datasets.load_from_disk(str(pushed))
+    assert {split: rows["text"][:] for split, rows in found.items()} == {
+        "train": ["007", "NA", "12.50"],
+        "validation": ["010"],
+    }
+    assert found["train"][2]["image"].size == (42, 20)
+
+
+@pytest.mark.usefixtures("apart")
+def test_a_corpus_of_pages_is_pushed_as_it_is(tmp_path: Path, pushed: Path) -> None:
+    Image.new("L", (40, 20), 255).save(tmp_path / "0.png")
+    rows = datasets.Dataset.from_dict({"image": [str(tmp_path / "0.png")], "lines": [[{"text": "a"}]]})
+    (tmp_path / "pages").mkdir()
+    rows.cast_column("image", datasets.Image()).to_parquet(tmp_path / "pages" / "test-00000-of-00001.parquet")
+    publish.main(["--corpus", str(tmp_path / "pages"), "--push", "user/pages"])
+    found = datasets.load_from_disk(str(pushed))
+    assert {split: rows["lines"][:] for split, rows in found.items()} == {"test": [[{"text": "a"}]]}
+
+
+@pytest.mark.usefixtures("apart")
+def test_what_is_no_corpus_is_not_pushed(tmp_path: Path, pushed: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    Image.new("L", (40, 20), 255).save(tmp_path / "mine" / "0.png")
+    with pytest.raises(SystemExit, match=r"training\.publish: .*mine.*training\.labels reads pictures without texts"):
+        publish.main(["--corpus", str(tmp_path / "mine"), "--push", "user/lines"])
+    assert not pushed.exists()

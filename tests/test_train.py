@@ -900,6 +900,13 @@ def test_a_validation_split_leaves_every_line_to_train_on(
     assert "no validation split" not in capsys.readouterr().out
 
 
+def test_a_validation_split_that_cannot_be_read_is_not_taken_for_none(tmp_path: Path) -> None:
+    for split in ("train", "validation"):
+        write_lines(tmp_path / "lines" / split, EIGHT)
+    (tmp_path / "lines" / "validation" / "metadata.csv").write_bytes("file_name,text\n0.png,für\n".encode("latin-1"))
+    assert "is not UTF-8" in refusal(arguments(tmp_path / "lines", tmp_path / "out", *SHORT))
+
+
 def test_a_stream_without_a_validation_split_asks_for_one(corpus: Path, tmp_path: Path) -> None:
     message = refusal(arguments(corpus, tmp_path / "out", "--streaming", *SHORT))
     assert "has no validation split" in message

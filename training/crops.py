@@ -12,7 +12,7 @@ from PIL import Image
 
 from simpleocr.image import InputError, load_image
 from simpleocr.vocabulary import normalize
-from training.data import DataError, open_corpus, picture
+from training.data import DataError, NoSplitError, open_corpus, picture
 
 LEVELS = {"words": "words", "lines": "boxes"}
 """What is cut out of pages -> the key of a page's list of them."""
@@ -67,7 +67,7 @@ def open_samples(name: str, *, split: str | None = None, level: str | None = Non
         limit: so many samples, evenly spread over the set, for neighbours in a set are alike.
 
     Raises:
-        DataError: nothing there, no such split or level, or no samples in it.
+        DataError: nothing there, no such split or level, one that cannot be read, or no samples in it.
     """
     if (Path(name) / "pages.jsonl").is_file():
         return page_crops(name, level=level, limit=limit)
@@ -127,7 +127,7 @@ def _open_split(name: str, split: str | None) -> tuple[Any, str]:
     for candidate in wanted:
         try:
             return open_corpus(name, candidate), candidate
-        except DataError:
+        except NoSplitError:
             if candidate == wanted[-1]:
                 raise
     raise AssertionError(wanted)

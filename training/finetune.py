@@ -32,7 +32,7 @@ from simpleocr.modelfile import ModelError
 from simpleocr.options import Parser
 from simpleocr.vocabulary import Vocabulary, VocabularyError, normalize
 from training import synth, train
-from training.data import DataError, open_corpus
+from training.data import DataError, NoSplitError, open_corpus
 from training.labels import check_labels
 from training.outcome import Figures, Outcome, measured, read_samples
 from training.ranges import with_ranges
@@ -165,7 +165,7 @@ def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
     replay = args.replay or render_replay(old, work, args)
     try:
         general_rows = open_corpus(args.general or replay, "validation")
-    except DataError:
+    except NoSplitError:
         general_rows = open_corpus(args.general or replay, "train")
     general = read_samples(general_rows, start, args.general_lines)
     if not general:

@@ -6,7 +6,8 @@
 Of a labelled corpus, every line that the model reads otherwise, first those whose label it finds least likely beside its
 own reading; both are exact, summed over every alignment (simpleocr.likelihood). Of pictures without labels, each with
 what is read in it, the least sure first (mean log-probability of a character, Shen et al. 2017, arXiv 1707.05928): correct
-the column `text`, and the file is what training.finetune learns from.
+the column `text`, and the folder is what training.finetune learns from. It is a labelled corpus then: to read its pictures
+anew, take the file away.
 """
 
 import argparse
@@ -179,8 +180,6 @@ def run(args: argparse.Namespace) -> None:
             args.out.write_text(page(found, images), encoding="utf-8")
         return
     out = folder / TABLE
-    if out.exists():
-        raise DataError(f"{out} is there already: check it by its own name, or take it away to begin anew")
     rows, faults = prelabelled(network, files)
     if not rows:
         raise DataError(f"no picture in {folder} can be read: {'; '.join(faults[:3])}")

@@ -16,6 +16,7 @@ import json
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from simpleocr.linenet import LineNet
 from simpleocr.modelfile import ModelError, architecture_of, read_header
 from simpleocr.models import MODEL_FILE
 from simpleocr.options import Parser
+from training.crops import SPLITS
+from training.data import DataError, NoSplitError, open_corpus, open_pages
 from training.detector_card import pages_table, render_detector_card
 from training.space import write_space
 
@@ -172,22 +175,56 @@ def push_space(folder: Path, repo_id: str, *, private: bool) -> str:
     return str(repo)
 
 
+def corpus_rows(name: str, split: str) -> Any:
+    """A split of a corpus of lines as training reads it, or of pages.
+
+    Raises:
+        NoSplitError: no such split.
+        DataError: neither of the two.
+    """
+    try:
+        return open_corpus(name, split)
+    except NoSplitError:
+        raise
+    except DataError as error:
+        try:
+            return open_pages(name, split)
+        except NoSplitError:
+            raise
+        except DataError:
+            raise error from None
+
+
 def push_corpus(folder: Path, repo_id: str, *, private: bool) -> str:
-    """Upload a corpus as a data set, all its splits; load_dataset() and every --dataset take its id then.
+    """Upload a corpus as a data set, train, validation and test; load_dataset() and every --dataset take its id then.
+
+    Its labels are those that training reads: `datasets` by itself takes "007" for a number and "NA" for nothing.
 
     Raises:
         PublishError: no corpus there, or what the Hub answered.
     """
-    from datasets import load_dataset
+    from datasets import DatasetDict
+    from datasets import Image as ImageFeature
     from datasets.exceptions import DatasetsError
 
     if not folder.is_dir():
         raise PublishError(f"{folder}: no such folder")
+    splits = DatasetDict()
     try:
-        load_dataset(str(folder)).push_to_hub(repo_id, private=private or None)
+        for split in SPLITS:
+            with suppress(NoSplitError):
+                # as a picture again, whose bytes go along
+                splits[split] = corpus_rows(str(folder), split).cast_column("image", ImageFeature())
+    except DataError as error:
+        raise PublishError(str(error)) from error
+    if not splits:
+        raise PublishError(f"{folder} has none of the splits {', '.join(SPLITS)}")
+    try:
+        splits.push_to_hub(repo_id, private=private or None)
     except (*FAULTS, DatasetsError) as error:
         raise PublishError(f"{repo_id}: {str(error).partition(chr(10))[0]}") from error
-    return f"{repo_id}: {folder} as a data set"
+    counts = ", ".join(f"{len(rows)} rows {split}" for split, rows in splits.items())
+    return f"{repo_id}: {folder} as a data set, {counts}"
 
 
 def update_readme(readme: Path, table: str, marks: tuple[str, str] = MARKS) -> None:

@@ -7,7 +7,6 @@ import numpy as np
 
 from training.batches import Batch, batch_lines, collate, load_line, plan_widths
 from training.checking import Checker, Report, columns_needed
-from training.data import DataError
 
 
 class StreamedLines:
@@ -17,13 +16,10 @@ class StreamedLines:
     line when a batch has formed.
 
     Args:
-        corpora: iterable datasets with columns image and text; what else they have is not looked at.
+        corpora: iterable datasets as open_corpus gives them; columns beside image and text are not looked at.
         checker: which rows can be used.
         max_bad: the share of unusable rows above which reading stops; looked at from the first thousand rows on.
         shuffle: rows held back to be shuffled.
-
-    Raises:
-        DataError: a corpus whose texts are no strings.
     """
 
     def __init__(self, corpora: Sequence[Any], checker: Checker, max_bad: float = 0.01, shuffle: int = 2000) -> None:
@@ -98,18 +94,11 @@ class StreamedLines:
 
 
 def _alike(corpus: Any) -> Any:
-    """The columns that are used, in the same form of every corpus: streams of others cannot be mixed.
-
-    Raises:
-        DataError: the texts are no strings; numbers of classes would be cast to texts that nobody wrote.
-    """
+    """The columns that are used, in the same form of every corpus: streams of others cannot be mixed."""
     from datasets import Features, Value
     from datasets import Image as ImageFeature
 
     corpus = corpus.select_columns(["image", "text"])
-    kind = (corpus.features or {}).get("text", Value("string"))  # a stream may not know until it is read
-    if not (isinstance(kind, Value) and kind.dtype in ("string", "large_string", "string_view", "null")):
-        raise DataError(f"the column of texts holds {kind}, not strings")
     features = Features({"image": ImageFeature(decode=False), "text": Value("string")})
     # cast() alone leaves tables of strings and of large strings as they are until they have been put together
     return corpus.cast(features).map(_same, features=features)

@@ -17,6 +17,7 @@ from PIL import Image
 from simpleocr import CRNN, OCR, ModelError, Page
 from simpleocr.detection import crop_line
 from simpleocr.evidence import percent, picture_url
+from simpleocr.image import InputError, load_image
 from simpleocr.reader import DEFAULT_MODEL
 from simpleocr.remarks import alert, many, note
 from training import teaching
@@ -76,7 +77,7 @@ def teach(
     def shown() -> tuple[str, Any]:
         corrections = kept.all()
         rows = "".join(
-            f'<tr><td><img alt="" src="{picture_url(Image.open(kept.folder / one.file_name))}"></td>'
+            f"<tr><td>{thumbnail(kept.folder / one.file_name)}</td>"
             f"<td>{html.escape(one.text)}</td><td>{html.escape(one.read)}</td></tr>"
             for one in corrections[-SHOWN:]
         )
@@ -195,6 +196,14 @@ def teach(
     export_button.click(export, None, archive, **ours, **queue)
     teach_button.click(run, None, [figures, model, label, file], **ours, concurrency_limit=1, concurrency_id="learning")
     push_button.click(push, [label, repository, token, private], pushed, **ours, **queue)
+
+
+def thumbnail(file: Path) -> str:
+    """A kept picture, as HTML; that it is gone where somebody took it away or spoilt it."""
+    try:
+        return f'<img alt="" src="{picture_url(load_image(file))}">'
+    except InputError:
+        return "(its picture is gone)"
 
 
 def served(file: Path) -> str:

@@ -68,7 +68,7 @@ class Corrections:
             TeachingError: a table that somebody else has written.
         """
         try:
-            text = (self.folder / TABLE).read_text(encoding="utf-8")
+            text = (self.folder / TABLE).read_text(encoding="utf-8-sig")  # Excel writes a byte order mark
         except FileNotFoundError:
             return []
         names = [field.name for field in fields(Correction)]
@@ -102,17 +102,20 @@ class Corrections:
         with self._lock:
             kept = self.all()
             gone = {one.file_name for one in kept} & set(names)
+            if not gone:  # then there may be no folder, either
+                return
             self._write([one for one in kept if one.file_name not in gone])
             for name in gone:  # only names of the table: never a path that somebody sent
                 (self.folder / name).unlink(missing_ok=True)
 
     def export(self, path: Path) -> None:
-        """All of them as a zip archive, which is a corpus once unpacked."""
+        """All of them that have their pictures yet, as a zip archive, which is a corpus once unpacked."""
         with self._lock, zipfile.ZipFile(path, "w") as archive:
-            for one in self.all():
+            there = [one for one in self.all() if (self.folder / one.file_name).is_file()]
+            for one in there:
                 archive.write(self.folder / one.file_name, one.file_name)
-            if (self.folder / TABLE).exists():
-                archive.write(self.folder / TABLE, TABLE)
+            if there:
+                archive.writestr(TABLE, _table(there))
 
     def _shows(self, one: Correction, picture: Image.Image) -> bool:
         """Whether the picture of a correction is this one, to the pixel."""
@@ -123,11 +126,16 @@ class Corrections:
             return False
 
     def _write(self, corrections: Sequence[Correction]) -> None:
-        text = io.StringIO()
-        table = csv.DictWriter(text, [field.name for field in fields(Correction)])
-        table.writeheader()
-        table.writerows(asdict(one) for one in corrections)
-        write_atomically(self.folder / TABLE, text.getvalue().encode())
+        write_atomically(self.folder / TABLE, _table(corrections))
+
+
+def _table(corrections: Sequence[Correction]) -> bytes:
+    """The contents of TABLE."""
+    text = io.StringIO()
+    table = csv.DictWriter(text, [field.name for field in fields(Correction)])
+    table.writeheader()
+    table.writerows(asdict(one) for one in corrections)
+    return text.getvalue().encode()
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ from training import synth
 from training.batches import HELD_OUT, Batch, Lines
 from training.checking import Checker
 from training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from training.data import DataError, open_corpus, picture
+from training.data import DataError, NoSplitError, open_corpus, picture
 from training.distillation import taught_loss
 from training.fresh import FreshLines, Recipe, rendered_samples
 from training.outcome import Figures, Samples, measured, read_samples
@@ -188,7 +188,7 @@ def validation_corpus(args: argparse.Namespace) -> Any:
     name = args.validation or args.dataset[0]
     try:
         corpus = open_corpus(name, "validation", streaming=args.streaming)
-    except DataError:
+    except NoSplitError:
         if Path(name) in map(Path, args.dataset or []):
             return None
         corpus = open_corpus(name, "train", streaming=args.streaming)
