@@ -722,6 +722,17 @@ def test_a_model_can_be_started_from(parquet: Path, tmp_path: Path) -> None:
         assert torch.allclose(parameter, first.get_parameter(name), atol=1e-3), name
 
 
+def test_of_a_model_started_from_the_second_head_is_drawn_by_the_seed(tmp_path: Path) -> None:
+    CRNN(CRNNConfig(DIGITS, "tiny")).save_pretrained(tmp_path / "first")
+
+    def head(seed: str) -> torch.Tensor:
+        args = parse(["--init", str(tmp_path / "first"), "--seed", seed])
+        return Trainee(train.build(args)).auxiliary.weight
+
+    assert torch.equal(head("5"), head("5"))
+    assert not torch.equal(head("5"), head("6"))
+
+
 def test_a_model_started_from_belongs_to_the_run(parquet: Path, tmp_path: Path) -> None:
     config = CRNNConfig(DIGITS, "tiny", Preprocessing(stretch=2.0))
     CRNN(config).save_pretrained(tmp_path / "first")

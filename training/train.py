@@ -237,11 +237,11 @@ def held_out_samples(lines: Lines, held: Sequence[int]) -> Samples:
 
 def build(args: argparse.Namespace) -> CRNN:
     """The network to train: new, or a copy of --init."""
+    torch.manual_seed(args.seed)  # of a copy, the second head is drawn
     if args.init:
         network = CRNN.from_pretrained(args.init)
         network.config = replace(network.config, ranges=())  # its activations will go elsewhere
         return network
-    torch.manual_seed(args.seed)
     try:
         preprocessing = Preprocessing(height=args.height, stretch=args.stretch)
         return CRNN(CRNNConfig(VOCABULARIES[args.vocabulary], args.backbone, preprocessing))
