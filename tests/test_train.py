@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import datasets
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from PIL import Image, ImageDraw, ImageFont
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -32,10 +33,11 @@ from simpleocr.vocabulary import VOCABULARIES
 from training import batches, synth, train
 from training.batches import Batch
 from training.checkpoint import CheckpointError, load_checkpoint, read_state, save_checkpoint
+from training.claim import claim
 from training.data import picture
 from training.outcome import Figures
 from training.progress import MetricsLog
-from training.settings import parse, settings
+from training.settings import SettingError, parse, settings
 from training.train import Trainee, ctc_loss, learning_rate, main, memory_format, update_average
 
 EIGHT = ["3141", "59265", "35", "8979", "3238", "462", "64338", "327"]
@@ -936,6 +938,49 @@ def test_a_broken_line_that_is_held_out_is_counted(
 
 def nothing_readable(folder: Path) -> Path:
     return write_parquet(folder / "nothing.parquet", ["1"], [b"nonsense"])
+
+
+class Alone:
+    """In place of an Accelerator: one process."""
+
+    is_main_process = True
+
+    def wait_for_everyone(self) -> None:
+        pass
+
+
+def test_a_corpus_whose_rendering_was_cut_off_is_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rendered: list[list[str]] = []
+    monkeypatch.setattr(train, "DEFAULT_CORPUS", tmp_path)
+    monkeypatch.setattr(synth, "main", rendered.append)
+
+    def ensured() -> int:
+        args = parse([])
+        train.ensure_corpus(args, cast(Accelerator, Alone()))
+        assert args.dataset == [str(tmp_path)]
+        return len(rendered)
+
+    assert ensured() == 1, "nothing is there"
+    counts = {"train": synth.SHARD + 1, "validation": 2}
+    claim(tmp_path, {"counts": counts})
+    (tmp_path / "data").mkdir()
+    files = [path for *_, path in synth.shards(tmp_path, counts)]
+    assert [path.name[:-8] for path in files] == [
+        "train-00000-of-00002",
+        "train-00001-of-00002",
+        "validation-00000-of-00001",
+    ]
+    for number, path in enumerate(files):
+        assert ensured() == 2 + number, "not all is there"
+        path.touch()
+    capsys.readouterr()
+    assert ensured() == 4
+    assert "rendered before" in capsys.readouterr().out
+    (tmp_path / ".corpus.json").write_text("{")
+    with pytest.raises(SettingError, match="cannot be read"):
+        ensured()
 
 
 # going on with what a run began with --------------------------------------------------------------------------------

@@ -274,12 +274,24 @@ def resumed(
 
 
 def ensure_corpus(args: argparse.Namespace, accelerator: Accelerator) -> None:
-    """Without --dataset, render a corpus from what is on this machine, once."""
+    """Without --dataset, render a corpus from what is on this machine, once; one that was cut off is gone on with.
+
+    Raises:
+        SettingError: nobody can tell what corpus is there.
+    """
     if args.dataset is None and not args.render:
         args.dataset = [str(DEFAULT_CORPUS)]
-        if accelerator.is_main_process and not DEFAULT_CORPUS.exists():
-            print(f"no --dataset: rendering a corpus into {DEFAULT_CORPUS}")
-            synth.main(["--out", str(DEFAULT_CORPUS)])
+        if accelerator.is_main_process:
+            try:
+                whole = synth.is_whole(DEFAULT_CORPUS)
+            except ValueError as error:
+                raise SettingError(str(error)) from error
+            # one that is whole is not asked for again: fonts that are new on this machine would make it another
+            if whole:
+                print(f"no --dataset: training on {DEFAULT_CORPUS}, rendered before")
+            else:
+                print(f"no --dataset: rendering a corpus into {DEFAULT_CORPUS}")
+                synth.main(["--out", str(DEFAULT_CORPUS)])
         accelerator.wait_for_everyone()
 
 
