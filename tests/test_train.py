@@ -905,6 +905,19 @@ def test_a_corpus_that_is_named_to_validate_on_or_given_twice_spares_its_lines(
     assert watched["trained"] == {*TEXTS, *MANY} - set(MANY[::10])
 
 
+@pytest.mark.parametrize("spelled", ["/lines", "./lines/", "elsewhere", "lines/metadata.csv"])
+def test_lines_that_are_trained_on_validate_nothing_however_their_path_is_spelled(
+    tmp_path: Path, watched: dict[str, set[str]], monkeypatch: pytest.MonkeyPatch, spelled: str
+) -> None:
+    lines = write_lines(tmp_path / "lines", MANY)
+    (tmp_path / "elsewhere").symlink_to(lines)
+    monkeypatch.chdir(tmp_path)
+    name = f"{tmp_path}{spelled}" if spelled.startswith("/") else spelled
+    main(["--dataset", "lines", "--validation", name, "--out", str(tmp_path / "out"), *BASE, "--epochs", "1"])
+    assert watched["validated"] == set(MANY[::10])
+    assert watched["trained"] == set(MANY) - set(MANY[::10])
+
+
 def test_a_validation_split_leaves_every_line_to_train_on(
     parquet: Path, tmp_path: Path, watched: dict[str, set[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
