@@ -926,6 +926,20 @@ def test_a_validation_split_leaves_every_line_to_train_on(
     assert "no validation split" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("validation", [True, False], ids=["--validation", "a split"])
+def test_of_many_lines_to_validate_on_those_are_read_that_are_spread_over_them(
+    corpus: Path, tmp_path: Path, watched: dict[str, set[str]], validation: bool
+) -> None:
+    more = ["--eval_samples", "4", "--max_steps", "1"]
+    if validation:
+        main(arguments(corpus, tmp_path / "out", *more, "--validation", str(write_lines(tmp_path / "lines", MANY))))
+    else:
+        for split, texts in (("train", TEXTS), ("validation", MANY)):
+            write_lines(tmp_path / "lines" / split, texts)
+        main(arguments(tmp_path / "lines", tmp_path / "out", *more))
+    assert watched["validated"] == set(MANY[::10])
+
+
 def test_a_stream_without_a_validation_split_asks_for_one(corpus: Path, tmp_path: Path) -> None:
     message = refusal(arguments(corpus, tmp_path / "out", "--streaming", *SHORT))
     assert "has no validation split" in message

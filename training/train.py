@@ -198,7 +198,7 @@ def validation_corpus(args: argparse.Namespace) -> Any:
         if place(name) in map(place, args.dataset or []):
             return None
         corpus = open_corpus(name, "train", streaming=args.streaming)
-    return corpus if args.streaming else corpus.select(range(max(0, len(corpus) - args.eval_samples), len(corpus)))
+    return corpus
 
 
 def hold_out(args: argparse.Namespace, lines: Lines | None, accelerator: Accelerator) -> list[int]:
