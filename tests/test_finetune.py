@@ -113,9 +113,10 @@ def test_a_model_that_lost_too_much_is_mixed_with_the_old_or_refused(
     assert (outcome.accepted, outcome.share) == (True, 0.6)
     assert OnnxCRNN.load(tmp_path / "a" / "model" / "model.safetensors", quantized=True).config.ranges
     better = -1  # one's own lines are read worse, however much of the old is kept
-    outcome = finetune.finetune(arguments(folder, tmp_path / "b", tiny))
+    outcome = finetune.finetune(arguments(folder, tmp_path / "a", tiny))
     assert not outcome.accepted
-    assert not (tmp_path / "b" / "model").exists()
+    assert not (tmp_path / "a" / "model").exists(), "that of the run before"
+    assert not json.loads((tmp_path / "a" / "report.json").read_text())["accepted"]
     with pytest.raises(SystemExit):
         finetune.main(
             [str(folder), "--out", str(tmp_path / "c"), "--init", tiny, "--max_steps", "1", "--replay_lines", "32"]
@@ -171,6 +172,22 @@ def test_what_the_user_can_mend_is_one_sentence(tmp_path: Path, tiny: str) -> No
             finetune.main([*bad, "--out", str(tmp_path / "out")])
     with pytest.raises(SystemExit, match="2"):
         finetune.main([str(tmp_path), "--out", str(tmp_path / "out"), "--max_steps", "0"])
+
+
+def test_of_an_earlier_run_only_a_model_that_is_begun_with_stays(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    file = out / "model" / "model.safetensors"
+    for init, stays in (
+        ("english", False),
+        (str(out / "model"), True),
+        (f"{out}/work/../model/model.safetensors", True),
+    ):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+        (out / "report.json").touch()
+        finetune.forget(arguments(tmp_path, out, init))
+        assert file.exists() == stays
+        assert not (out / "report.json").exists()
 
 
 def test_a_blend_lies_between(tiny: str) -> None:

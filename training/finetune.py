@@ -134,6 +134,17 @@ def render_replay(old: CRNN, work: Path, args: argparse.Namespace) -> str:
     return str(folder)
 
 
+def forget(args: argparse.Namespace) -> None:
+    """Take away the model and the report of an earlier run, which would pass for those of one that is refused.
+
+    But for a model that is begun with: that is the old one, which stays.
+    """
+    (args.out / "report.json").unlink(missing_ok=True)
+    model = (args.out / "model").resolve()
+    if not Path(args.init).resolve().is_relative_to(model):
+        shutil.rmtree(model, ignore_errors=True)
+
+
 def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
     """Fine-tune as `args` say, and write the model if it is better.
 
@@ -145,6 +156,7 @@ def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
     tell(0.0, "opening your lines")
     old = CRNN.from_pretrained(args.init)
     corpus = open_corpus(args.folder, args.split)
+    forget(args)
     texts = [normalize(text) for text in corpus["text"][:] if isinstance(text, str)]
     new_characters = lacking(old.vocabulary, args.characters, texts)
     start = extended(old, new_characters) if new_characters else old
