@@ -174,6 +174,29 @@ def test_what_the_user_can_mend_is_one_sentence(tmp_path: Path, tiny: str) -> No
         finetune.main([str(tmp_path), "--out", str(tmp_path / "out"), "--max_steps", "0"])
 
 
+@pytest.mark.parametrize("own", [1, 100, 4000, 4001, 20_000, 60_000])
+def test_however_many_lines_are_ones_own_the_rest_is_not_forgotten(own: int) -> None:
+    own_weight, replay_weight = finetune.weights(own, 6000)
+    assert own_weight * own / (own_weight * own + replay_weight * 6000) == pytest.approx(finetune.OWN_SHARE)
+    assert min(own_weight, replay_weight) == 1
+
+
+def test_the_weights_are_those_of_the_run(tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = folder_of(tmp_path / "own", list("abcdefghij"))
+    replay = folder_of(tmp_path / "replay", ["abc", "b"])
+
+    class BegunError(Exception):
+        pass
+
+    def run(given: Namespace, _: object) -> CRNN:
+        assert given.weights == [1.0, 6.0]
+        raise BegunError
+
+    monkeypatch.setattr(train, "run", run)
+    with pytest.raises(BegunError):
+        finetune.finetune(arguments(folder, tmp_path / "out", tiny, "--replay", str(replay)))
+
+
 def test_of_an_earlier_run_only_a_model_that_is_begun_with_stays(tmp_path: Path) -> None:
     out = tmp_path / "out"
     file = out / "model" / "model.safetensors"

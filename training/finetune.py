@@ -134,6 +134,15 @@ def render_replay(old: CRNN, work: Path, args: argparse.Namespace) -> str:
     return str(folder)
 
 
+def weights(own: int, replay: int) -> tuple[float, float]:
+    """How often an epoch has one's own lines, and those of the replay, so that OWN_SHARE of all are one's own.
+
+    Neither less than once: no line is left out, and however many are one's own, the rest is not forgotten.
+    """
+    repeats = OWN_SHARE / (1 - OWN_SHARE) * max(1, replay) / max(1, own)
+    return (repeats, 1.0) if repeats >= 1 else (1.0, 1 / repeats)
+
+
 def forget(args: argparse.Namespace) -> None:
     """Take away the model and the report of an earlier run, which would pass for those of one that is refused.
 
@@ -185,12 +194,11 @@ def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
     tell(0.1, "reading before")
     general_before = measured(old, general)
 
-    replay_count = len(open_corpus(replay, "train"))
-    repeats = max(1.0, OWN_SHARE / (1 - OWN_SHARE) * replay_count / max(1, len(own_train)))
+    own_weight, replay_weight = weights(len(own_train), len(open_corpus(replay, "train")))
     shutil.rmtree(work / "run", ignore_errors=True)
     settings = parse_training(
         [
-            *("--dataset", str(own_folder), replay, "--weights", f"{repeats:.2f}", "1"),
+            *("--dataset", str(own_folder), replay, "--weights", f"{own_weight:.2f}", f"{replay_weight:.2f}"),
             *("--validation", str(own_folder), "--eval_samples", "200", "--max_bad", "0.5"),
             *("--init", str(work / "start"), "--lr", str(args.lr), "--max_steps", str(args.max_steps)),
             # a second head that is random at first, and the statistics of small batches, would shake what is known; so
