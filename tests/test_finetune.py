@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shlex
 import sys
 import zipfile
 from argparse import Namespace
@@ -195,6 +196,13 @@ def test_the_weights_are_those_of_the_run(tmp_path: Path, tiny: str, monkeypatch
     monkeypatch.setattr(train, "run", run)
     with pytest.raises(BegunError):
         finetune.finetune(arguments(folder, tmp_path / "out", tiny, "--replay", str(replay)))
+
+
+def test_the_examples_of_the_module_are_commands() -> None:
+    examples = [line for line in (finetune.__doc__ or "").splitlines() if line.startswith("    python -m ")]
+    assert len(examples) == 2
+    for example in examples:
+        assert finetune.parse(shlex.split(example)[3:]).out == Path("runs/mine")
 
 
 def test_of_an_earlier_run_only_a_model_that_is_begun_with_stays(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Fine-tune a model on one's own pictures, without it forgetting the rest.
 
     python -m training.finetune FOLDER --out runs/mine
-    python -m training.finetune labels.csv --init english --characters "éèß" --minutes 10 --out runs/mine
+    python -m training.finetune labels.csv --init english --characters "éèß" --max_steps 600 --out runs/mine
 
 The folder has pictures of lines and metadata.csv (file_name,text), or is any corpus that training.train takes. A fifth of
 it is held out. Rendered lines, most of them in many fonts, are trained on beside it so that nothing is unlearned, and a
