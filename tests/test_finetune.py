@@ -198,6 +198,27 @@ def test_the_weights_are_those_of_the_run(tmp_path: Path, tiny: str, monkeypatch
         finetune.finetune(arguments(folder, tmp_path / "out", tiny, "--replay", str(replay)))
 
 
+@pytest.mark.usefixtures("apart", "at_once")
+def test_a_replay_of_other_settings_is_rendered_anew_and_the_same_is_kept(
+    tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finetune, "GENERAL", 4)
+    network = CRNN.from_pretrained(tiny)
+
+    def rendered(*more: str) -> dict[str, tuple[int, bytes]]:
+        folder = finetune.render_replay(network, tmp_path, arguments(tmp_path, tmp_path, tiny, *more))
+        files = sorted(Path(folder, "data").iterdir())
+        return {file.name: (file.stat().st_mtime_ns, file.read_bytes()) for file in files}
+
+    first = rendered()
+    assert rendered() == first
+    seeded = rendered("--seed", "1")
+    assert seeded.keys() == first.keys()
+    assert all(seeded[name] != first[name] for name in first)
+    rendered("--replay_lines", "48")
+    assert len(open_corpus(str(tmp_path / "replay"), "train")) == 48
+
+
 def test_the_examples_of_the_module_are_commands() -> None:
     examples = [line for line in (finetune.__doc__ or "").splitlines() if line.startswith("    python -m ")]
     assert len(examples) == 2

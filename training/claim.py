@@ -10,6 +10,10 @@ NOTE = ".corpus.json"
 SINCE = ("text", "fonts", "backgrounds", "vocabulary", "pdfs")  # what corpora of older versions do not tell
 
 
+class OtherCorpusError(ValueError):
+    """A folder holds another corpus; says what differs."""
+
+
 def claim(out: Path, settings: Mapping[str, Any]) -> None:
     """Refuse to mix a corpus into a folder that holds another; shards are told apart by their numbers alone.
 
@@ -20,7 +24,8 @@ def claim(out: Path, settings: Mapping[str, Any]) -> None:
         settings: JSON-able, by name.
 
     Raises:
-        ValueError: the folder holds another corpus; names what differs.
+        OtherCorpusError: the folder holds another corpus; names what differs.
+        ValueError: nobody can tell what it holds.
     """
     note = out / NOTE
     if not note.exists():
@@ -33,7 +38,7 @@ def claim(out: Path, settings: Mapping[str, Any]) -> None:
     if other := [name for name in names if then.get(name) != settings.get(name)]:
         # digests say nothing to anybody
         said = [name if name in SINCE else f"{name} {then.get(name)}, not {settings.get(name)}" for name in other]
-        raise ValueError(f"{out} holds another corpus, which differs in: {'; '.join(said)}")
+        raise OtherCorpusError(f"{out} holds another corpus, which differs in: {'; '.join(said)}")
 
 
 def claimed(out: Path) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from simpleocr.modelfile import ModelError
 from simpleocr.options import Parser
 from simpleocr.vocabulary import Vocabulary, VocabularyError, normalize
 from training import synth, train
+from training.claim import OtherCorpusError
 from training.data import DataError, open_corpus
 from training.labels import check_labels
 from training.outcome import Figures, Outcome, measured, read_samples
@@ -126,11 +127,18 @@ def lacking(vocabulary: Vocabulary, asked: str, texts: Sequence[str]) -> str:
 
 
 def render_replay(old: CRNN, work: Path, args: argparse.Namespace) -> str:
-    """A rendered corpus in the old characters: to be trained on beside one's own, and the general set."""
+    """A rendered corpus in the old characters: to be trained on beside one's own, and the general set.
+
+    That of an earlier run is taken where it is the same, and taken away where it is another.
+    """
     folder = work / "replay"
     sources = synth.sources(args.fonts, args.text, [], old.vocabulary, STRENGTH)
     counts = {"train": args.replay_lines, "validation": GENERAL}
-    synth.write_corpus(folder, sources, counts, args.seed, args.processes, progress=False)
+    try:
+        synth.write_corpus(folder, sources, counts, args.seed, args.processes, progress=False)
+    except OtherCorpusError:
+        shutil.rmtree(folder)
+        synth.write_corpus(folder, sources, counts, args.seed, args.processes, progress=False)
     return str(folder)
 
 
