@@ -8,6 +8,7 @@ import sys
 import zipfile
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,8 +19,8 @@ from simpleocr.config import CRNNConfig
 from simpleocr.onnx_runtime import OnnxCRNN
 from simpleocr.vocabulary import VOCABULARIES, VocabularyError
 from training import finetune, train
-from training.data import open_corpus
-from training.finetune import blended, lacking, split_own
+from training.data import open_corpus, picture
+from training.finetune import blended, contents, lacking, split_own
 from training.outcome import Figures, measured
 from training.settings import parse
 from training.teaching import Corrections, TeachingError, card, learn
@@ -261,6 +262,29 @@ def test_own_lines_are_split_and_of_few_none_is_spared(tmp_path: Path) -> None:
     rows = open_corpus(str(folder_of(tmp_path / "few", list("ab"))), "train")
     _, train_part, kept = split_own(rows, tmp_path / "w")
     assert len(train_part) == len(kept) == 2
+
+
+def test_own_lines_are_written_some_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finetune, "OWN_SHARD", 2)
+    held: list[int] = []
+
+    def watched(cell: dict[str, Any]) -> dict[str, Any]:
+        held.append(len([*(tmp_path / "w" / "own" / "data").iterdir()]))
+        return contents(cell)
+
+    monkeypatch.setattr(finetune, "contents", watched)
+    rows = open_corpus(str(folder_of(tmp_path / "many", list("abcdefghijk"))), "train")
+    folder, train_part, kept = split_own(rows, tmp_path / "w")
+    assert held == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5], "files that are written before each picture is read"
+    assert (train_part["text"][:], kept["text"][:]) == (list("bcdeghij"), list("afk"))
+    assert {path.name[:-8] for path in (folder / "data").glob("validation*")} == {
+        "validation-00000-of-00002",
+        "validation-00001-of-00002",
+    }
+    assert picture(kept[2]).size == line_picture("k").size
+    (tmp_path / "many" / "metadata.csv").write_text("file_name,text\n" + "0.png\n" * 6 + "1.png,b\n" * 6)
+    _, train_part, kept = split_own(open_corpus(str(tmp_path / "many"), "train"), tmp_path / "w")
+    assert train_part["text"][:] == [*[None] * 4, *["b"] * 5], "files without any text, too"
 
 
 def test_measured_is_what_reading_says(tiny: str) -> None:

@@ -39,6 +39,7 @@ from training.outcome import Figures, Outcome, measured, read_samples
 from training.ranges import with_ranges
 from training.settings import parse as parse_training
 
+OWN_SHARD = 1000  # of one's own lines a file
 HELD_OUT = 5  # of so many of one's own lines, one is held out
 GENERAL = 1000  # rendered lines on which nothing may be lost
 MEASURED = 150  # of one's own lines, and of the general set, on which ranges are measured
@@ -83,26 +84,31 @@ def contents(cell: dict[str, Any]) -> dict[str, Any]:
 
 
 def split_own(corpus: Any, work: Path) -> tuple[Path, Any, Any]:
-    """One's own rows as a corpus with train and validation, every HELD_OUTth held out; and both parts."""
-    from datasets import Dataset
+    """One's own rows as a corpus with train and validation, every HELD_OUTth held out; and both parts.
+
+    Written OWN_SHARD rows a file, so that the pictures of no more are held at a time.
+    """
+    from datasets import Dataset, Features
     from datasets import Image as ImageFeature
 
-    rows = corpus.to_list()
-    if len(rows) >= HELD_OUT:
-        parts = {
-            "train": [row for i, row in enumerate(rows) if i % HELD_OUT],
-            "validation": rows[::HELD_OUT],
-        }
-    else:
-        parts = {"train": rows, "validation": rows}
+    corpus = corpus.select_columns(["image", "text"])
+    # said, not found out of each file's rows: of one with no texts it would be another
+    features = Features({"image": ImageFeature(), "text": corpus.features["text"]})
+    rows = range(len(corpus))
+    held_out = rows[::HELD_OUT] if len(rows) >= HELD_OUT else ()
+    parts = {"train": [i for i in rows if i not in held_out], "validation": [*(held_out or rows)]}
     folder = work / "own"
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "data").mkdir(parents=True)
     for split, part in parts.items():
-        # a picture's bytes, not its path: the folder must not depend on where the pictures lie
-        images = [contents(row["image"]) for row in part]
-        table = Dataset.from_dict({"image": images, "text": [row["text"] for row in part]})
-        table.cast_column("image", ImageFeature()).to_parquet(folder / "data" / f"{split}-00000-of-00001.parquet")
+        files = max(1, -(-len(part) // OWN_SHARD))
+        for file in range(files):
+            shard = corpus.select(part[file * OWN_SHARD : (file + 1) * OWN_SHARD]).to_list()
+            # a picture's bytes, not its path: the folder must not depend on where the pictures lie
+            images = [contents(row["image"]) for row in shard]
+            table = Dataset.from_dict({"image": images, "text": [row["text"] for row in shard]}, features=features)
+            path = folder / "data" / f"{split}-{file:05d}-of-{files:05d}.parquet"
+            table.to_parquet(path)
     return folder, *(open_corpus(str(folder), split) for split in ("train", "validation"))
 
 
