@@ -266,6 +266,27 @@ def test_a_log_cut_by_a_kill_does_not_end_the_next_run(tmp_path: Path) -> None:
     log.add({"step": 10, "epoch": 0, "samples": 40, "seconds": 1.0}, 2.0, 1e-3, {"cer": 0.5, "accuracy": 0.25})
 
 
+@pytest.mark.parametrize("header", ["", "step,epoch", "step,epoch,samples,seconds,lr,loss,cer,exact,more"])
+def test_a_log_of_other_columns_is_one_sentence(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "metrics.csv"
+    path.write_text(f"{header}\n5,0\n" if header else "")
+    with pytest.raises(
+        CheckpointError, match=r"metrics\.csv has the columns .*: move it away, and the run goes on"
+    ) as caught:
+        MetricsLog(path, 10)
+    assert f"{header or '(none)'} instead of step,epoch,samples," in str(caught.value)
+    assert MetricsLog(path, 0).rows == [], "a run that begins writes its own"
+
+
+def test_a_run_that_cannot_go_on_with_its_log_says_so(corpus: Path, tmp_path: Path) -> None:
+    argv = arguments(corpus, tmp_path / "out", "--max_steps", "2", "--save_every", "1")
+    main(argv)
+    (tmp_path / "out" / "metrics.csv").write_text("step,epoch\n2,0\n")
+    assert "has the columns step,epoch instead of" in refusal([*argv, "--resume"])
+    (tmp_path / "out" / "metrics.csv").unlink()
+    main([*argv, "--resume"])
+
+
 # checkpoints --------------------------------------------------------------------------------------------------------
 
 
