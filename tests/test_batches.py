@@ -14,12 +14,12 @@ import pytest
 import torch
 from PIL import Image
 
-from simpleocr.preprocessing import Preprocessing
+from simpleocr.preprocessing import Preprocessing, grey_to_tensor
 from tests.test_checking import check
 from tests.test_data import ENGLISH, PLAIN, png, table
-from training.batches import BUCKET, Batch, Lines, batch_lines, load_line, plan_epoch
-from training.data import DataError, open_corpus
-from training.joining import ALONE
+from training.batches import BUCKET, Batch, Lines, batch_lines, load_line, plan_epoch, repetitions, vary_line
+from training.data import DataError, open_corpus, picture
+from training.joining import ALONE, join
 from training.streaming import StreamedLines
 
 pytestmark = pytest.mark.usefixtures("apart")
@@ -201,6 +201,36 @@ def test_weights_repeat_and_halve_corpora() -> None:
     assert steps == len(list(found.batches(4, 0, 0, [0.5, 2])))
 
 
+def test_how_often_a_number_came_before() -> None:
+    assert repetitions(np.array([7, 3, 7, 7, 3])).tolist() == [0, 0, 1, 2, 1]
+    assert repetitions(np.array([], dtype=np.int64)).tolist() == []
+
+
+@pytest.mark.parametrize("world", [1, 2])
+def test_a_repeated_line_is_changed_anew_each_time_and_skipping_goes_on_exactly(world: int) -> None:
+    found = Lines([table(["abc"], [png("abc", (120, 32))])], PLAIN)
+
+    def made(rank: int, skip: int = 0) -> list[Batch]:
+        return list(found.batches(4, 0, 0, [64.0], rank, world, skip=skip))
+
+    views: Counter[bytes] = Counter()
+    for rank in range(world):
+        whole, rest = made(rank), made(rank, skip=2)
+        assert all(torch.equal(a.images, b.images) for a, b in zip(rest, whole[2:], strict=True))
+        views.update(image.numpy().tobytes() for batch in whole for image in batch.images)
+    assert views.total() == 64
+    assert len(views) > 35, "some are not changed at all, and of those there is one a width"
+
+
+def test_a_line_that_comes_once_is_changed_as_without_weights(lines: Lines) -> None:
+    for second, seed in ((ALONE, (3, 1, 5)), (7, (3, 1, 5, 7))):
+        (image,) = lines.batch(512, np.array([[5, second, 0]]), 3, 1).images
+        rng, pictures = np.random.default_rng(seed), [picture(lines.row(i)) for i in (5, second) if i != ALONE]
+        one = pictures[0] if second == ALONE else join(pictures, 32, rng)
+        grey = vary_line(one, 512, PLAIN.preprocessing, rng)
+        assert torch.equal(image, torch.from_numpy(grey_to_tensor(grey[None], PLAIN.preprocessing)))
+
+
 def test_streams_are_mixed_by_weight() -> None:
     def corpus(prefix: str, count: int) -> Any:
         return table([f"{prefix}{i:03d}" for i in range(count)], [png()] * count, sized=True).to_iterable_dataset()
@@ -275,7 +305,7 @@ def test_a_broken_picture_is_left_out_and_no_step_is_lost(batch_size: int, world
 def test_a_line_that_takes_the_place_of_others_is_of_their_corpus() -> None:
     corpora = [table(["a", "b"], [b"nonsense", png()], sized=True), table(["c"] * 8, [png()] * 8, sized=True)]
     lines = Lines(corpora, PLAIN, max_bad=0.5)
-    batch = lines.batch(192, np.array([[0, ALONE]]), 0, 0)
+    batch = lines.batch(192, np.array([[0, ALONE, 0]]), 0, 0)
     assert batch.names == ["corpus 0 row 1 'b'"]
     assert batch.origins == [0]
 
@@ -292,7 +322,7 @@ def test_too_many_broken_pictures_are_refused_with_their_names() -> None:
 def test_where_no_line_can_be_read_there_is_no_batch() -> None:
     lines = Lines([table(["a"], [b"nonsense"], sized=True), table(["b"])], PLAIN, max_bad=1.0)
     with pytest.raises(DataError, match="in place of corpus 0 row 0 'a'"):
-        lines.batch(192, np.array([[0, ALONE]]), 0, 0)
+        lines.batch(192, np.array([[0, ALONE, 0]]), 0, 0)
 
 
 # lines --------------------------------------------------------------------------------------------------------------
@@ -424,7 +454,7 @@ def test_lines_that_are_held_out_are_trained_on_in_no_way() -> None:
     assert not beside & set(held), "nor beside another line"
     assert lines.steps(4, 0, [1.0, 1.0]) < whole
     # one of a batch that cannot be read gives its place to the nearest that is trained on
-    batch = lines.batch(128, np.array([[1, ALONE]]), 0, 0)
+    batch = lines.batch(128, np.array([[1, ALONE, 0]]), 0, 0)
     assert "row 19" in batch.names[0]
     assert lines.report.seen == 43
     assert lines.report.dropped.total() == 18 - 1

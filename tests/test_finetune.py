@@ -3,10 +3,12 @@
 import csv
 import io
 import json
+import shlex
 import sys
 import zipfile
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,8 +19,8 @@ from simpleocr.config import CRNNConfig
 from simpleocr.onnx_runtime import OnnxCRNN
 from simpleocr.vocabulary import VOCABULARIES, VocabularyError
 from training import finetune, train
-from training.data import DataError, open_corpus
-from training.finetune import blended, lacking, split_own
+from training.data import DataError, open_corpus, picture
+from training.finetune import blended, contents, lacking, split_own
 from training.outcome import Figures, measured
 from training.settings import parse
 from training.teaching import Corrections, TeachingError, card, learn
@@ -113,9 +115,10 @@ def test_a_model_that_lost_too_much_is_mixed_with_the_old_or_refused(
     assert (outcome.accepted, outcome.share) == (True, 0.6)
     assert OnnxCRNN.load(tmp_path / "a" / "model" / "model.safetensors", quantized=True).config.ranges
     better = -1  # one's own lines are read worse, however much of the old is kept
-    outcome = finetune.finetune(arguments(folder, tmp_path / "b", tiny))
+    outcome = finetune.finetune(arguments(folder, tmp_path / "a", tiny))
     assert not outcome.accepted
-    assert not (tmp_path / "b" / "model").exists()
+    assert not (tmp_path / "a" / "model").exists(), "that of the run before"
+    assert not json.loads((tmp_path / "a" / "report.json").read_text())["accepted"]
     with pytest.raises(SystemExit):
         finetune.main(
             [str(folder), "--out", str(tmp_path / "c"), "--init", tiny, "--max_steps", "1", "--replay_lines", "32"]
@@ -184,6 +187,73 @@ def test_a_general_set_that_cannot_be_read_is_not_taken_for_one_without_validati
         finetune.finetune(arguments(folder, tmp_path / "out", tiny, "--general", general, "--replay", general))
 
 
+@pytest.mark.parametrize("own", [1, 100, 4000, 4001, 20_000, 60_000])
+def test_however_many_lines_are_ones_own_the_rest_is_not_forgotten(own: int) -> None:
+    own_weight, replay_weight = finetune.weights(own, 6000)
+    assert own_weight * own / (own_weight * own + replay_weight * 6000) == pytest.approx(finetune.OWN_SHARE)
+    assert min(own_weight, replay_weight) == 1
+
+
+def test_the_weights_are_those_of_the_run(tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = folder_of(tmp_path / "own", list("abcdefghij"))
+    replay = folder_of(tmp_path / "replay", ["abc", "b"])
+
+    class BegunError(Exception):
+        pass
+
+    def run(given: Namespace, _: object) -> CRNN:
+        assert given.weights == [1.0, 6.0]
+        raise BegunError
+
+    monkeypatch.setattr(train, "run", run)
+    with pytest.raises(BegunError):
+        finetune.finetune(arguments(folder, tmp_path / "out", tiny, "--replay", str(replay)))
+
+
+@pytest.mark.usefixtures("apart", "at_once")
+def test_a_replay_of_other_settings_is_rendered_anew_and_the_same_is_kept(
+    tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finetune, "GENERAL", 4)
+    network = CRNN.from_pretrained(tiny)
+
+    def rendered(*more: str) -> dict[str, tuple[int, bytes]]:
+        folder = finetune.render_replay(network, tmp_path, arguments(tmp_path, tmp_path, tiny, *more))
+        files = sorted(Path(folder, "data").iterdir())
+        return {file.name: (file.stat().st_mtime_ns, file.read_bytes()) for file in files}
+
+    first = rendered()
+    assert rendered() == first
+    seeded = rendered("--seed", "1")
+    assert seeded.keys() == first.keys()
+    assert all(seeded[name] != first[name] for name in first)
+    rendered("--replay_lines", "48")
+    assert len(open_corpus(str(tmp_path / "replay"), "train")) == 48
+
+
+def test_the_examples_of_the_module_are_commands() -> None:
+    examples = [line for line in (finetune.__doc__ or "").splitlines() if line.startswith("    python -m ")]
+    assert len(examples) == 2
+    for example in examples:
+        assert finetune.parse(shlex.split(example)[3:]).out == Path("runs/mine")
+
+
+def test_of_an_earlier_run_only_a_model_that_is_begun_with_stays(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    file = out / "model" / "model.safetensors"
+    for init, stays in (
+        ("english", False),
+        (str(out / "model"), True),
+        (f"{out}/work/../model/model.safetensors", True),
+    ):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+        (out / "report.json").touch()
+        finetune.forget(arguments(tmp_path, out, init))
+        assert file.exists() == stays
+        assert not (out / "report.json").exists()
+
+
 def test_a_blend_lies_between(tiny: str) -> None:
     old, new = CRNN.from_pretrained(tiny), CRNN.from_pretrained(tiny)
     with torch.no_grad():
@@ -203,6 +273,29 @@ def test_own_lines_are_split_and_of_few_none_is_spared(tmp_path: Path) -> None:
     rows = open_corpus(str(folder_of(tmp_path / "few", list("ab"))), "train")
     _, train_part, kept = split_own(rows, tmp_path / "w")
     assert len(train_part) == len(kept) == 2
+
+
+def test_own_lines_are_written_some_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finetune, "OWN_SHARD", 2)
+    held: list[int] = []
+
+    def watched(cell: dict[str, Any]) -> dict[str, Any]:
+        held.append(len([*(tmp_path / "w" / "own" / "data").iterdir()]))
+        return contents(cell)
+
+    monkeypatch.setattr(finetune, "contents", watched)
+    rows = open_corpus(str(folder_of(tmp_path / "many", list("abcdefghijk"))), "train")
+    folder, train_part, kept = split_own(rows, tmp_path / "w")
+    assert held == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5], "files that are written before each picture is read"
+    assert (train_part["text"][:], kept["text"][:]) == (list("bcdeghij"), list("afk"))
+    assert {path.name[:-8] for path in (folder / "data").glob("validation*")} == {
+        "validation-00000-of-00002",
+        "validation-00001-of-00002",
+    }
+    assert picture(kept[2]).size == line_picture("k").size
+    (tmp_path / "many" / "metadata.csv").write_text("file_name,text\n" + "0.png\n" * 6 + "1.png,b\n" * 6)
+    _, train_part, kept = split_own(open_corpus(str(tmp_path / "many"), "train"), tmp_path / "w")
+    assert train_part["text"][:] == [*[None] * 4, *["b"] * 5], "files without any text, too"
 
 
 def test_measured_is_what_reading_says(tiny: str) -> None:

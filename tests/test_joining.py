@@ -98,12 +98,12 @@ def test_batches_with_joined_lines_are_as_wide_as_these_need() -> None:
     plan = lines.plan(8, 0, 0, [1.0])
     assert len(plan) == lines.steps(8, 0, [1.0]) == len([*lines.batches(8, 0, 0, [1.0])])
     for width, rows in plan:
-        for first, second in rows.tolist():
+        for first, second, _ in rows.tolist():
             own = 180 if second == ALONE else lines.columns(first, second)
             assert second == ALONE or 360 + GAP[0] * 48 <= own <= 360 + GAP[1] * 48 + 1
             assert width >= 0.7 * own - 32
             assert width >= columns_needed(lines.target(first, second))
-    batch = lines.batch(416, np.array([[3, 7], [4, ALONE]]), 0, 0)
+    batch = lines.batch(416, np.array([[3, 7, 0], [4, ALONE, 0]]), 0, 0)
     assert batch.images.shape == (2, 1, 32, 416)
     assert texts_of(batch) == ["n003 n007", "n004"]
     assert batch.names == ["corpus 0 row 3 'n003' and corpus 0 row 7 'n007'", "corpus 0 row 4 'n004'"]
@@ -148,8 +148,8 @@ def test_without_joining_batches_are_as_they_were() -> None:
 def test_of_two_lines_the_broken_one_is_named_and_both_are_left_out() -> None:
     pictures = [png("a"), b"nonsense", png("c")]
     lines = Lines([table(["a", "b", "c"], pictures, sized=True)], PLAIN, max_bad=0.5, joined=1.0)
-    for pair in ([0, 1], [1, 0]):
-        assert texts_of(lines.batch(416, np.array([pair, [2, ALONE]]), 0, 0)) == ["c"]
+    for pair in ([0, 1, 0], [1, 0, 0]):
+        assert texts_of(lines.batch(416, np.array([pair, [2, ALONE, 0]]), 0, 0)) == ["c"]
         assert [*lines.broken] == [1]
 
 

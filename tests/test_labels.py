@@ -2,7 +2,9 @@
 
 import csv
 import re
+import weakref
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +15,7 @@ from simpleocr.likelihood import NEVER, likelihoods
 from simpleocr.preprocessing import line_to_tensor
 from simpleocr.reader import DEFAULT_MODEL
 from training import labels
-from training.data import open_corpus
+from training.data import open_corpus, picture
 from training.labels import check_labels, doubts, main
 
 SAYS = ["Bakery", "open daily", "Receipt", "Total 42"]
@@ -59,8 +61,8 @@ def test_a_corpus_is_checked_and_shown(tmp_path: Path, capsys: pytest.CaptureFix
             table.writerow((f"{number}.png", label))
         (tmp_path / "4.png").write_bytes(b"no picture")
         table.writerow(("4.png", "what"))
-    found, images = check_labels(english, open_corpus(str(tmp_path), "train"))
-    assert ([one.name for one in found], len(images)) == (["1.png"], 4)
+    found, count = check_labels(english, open_corpus(str(tmp_path), "train"))
+    assert ([one.name for one in found], count) == (["1.png"], 4)
     main([str(tmp_path), "--out", str(tmp_path / "doubtful.html")])
     said = capsys.readouterr().out
     assert "4 labels, 1 of them" in said
@@ -77,10 +79,39 @@ def test_each_of_one_name_is_shown_with_its_own_picture(tmp_path: Path, english:
     line(SAYS[0]).save(tmp_path / "a" / "1.png")
     line(SAYS[1]).save(tmp_path / "b" / "1.png")
     (tmp_path / "metadata.csv").write_text("file_name,text\na/0.png,x\na/1.png,Wrong\nb/1.png,Label\n")
-    found, images = check_labels(english, open_corpus(str(tmp_path), "train"))
-    assert {one.read: images[one.number].size for one in found} == {text: line(text).size for text in SAYS[:2]}
-    html = labels.page(found, images)
+    corpus = open_corpus(str(tmp_path), "train")
+    found, _ = check_labels(english, corpus)
+    assert {one.read: picture(corpus[one.number]).size for one in found} == {t: line(t).size for t in SAYS[:2]}
+    html = labels.page(found, corpus)
     assert len(set(re.findall('src="[^"]*"', html))) == 2
+
+
+def test_the_pictures_of_a_corpus_are_not_all_held_and_the_order_is_that_of_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, english: CRNN
+) -> None:
+    wrong = ["Bakery", "open dolly", "Receipt", "Total ß"] * 3
+    rows = "".join(f"{number}.png,{label}\n" for number, label in enumerate(wrong))
+    (tmp_path / "metadata.csv").write_text(f"file_name,text\n{rows}", encoding="utf-8")
+    for number in range(12):
+        line(SAYS[number % 4]).save(tmp_path / f"{number}.png")
+    corpus = open_corpus(str(tmp_path), "train")
+    whole = check_labels(english, corpus)
+    assert [one.number for one in whole[0]] == [3, 7, 11, 1, 5, 9]
+    opened: list[weakref.ref[Image.Image]] = []
+    held: list[int] = []
+
+    def watched(row: dict[str, Any]) -> Image.Image:
+        image = picture(row)
+        opened.append(weakref.ref(image))
+        held.append(sum(one() is not None for one in opened))
+        return image
+
+    monkeypatch.setattr(labels, "picture", watched)
+    monkeypatch.setattr(labels, "CHUNK", 2)
+    found, count = check_labels(english, corpus)
+    assert count == 12
+    assert [one.number for one in found] == [3, 7, 11, 1, 5, 9]
+    assert max(held) <= 5, "of one chunk, and of the next that is opened"
 
 
 def test_pictures_without_labels_are_read_the_least_sure_first(

@@ -1,7 +1,14 @@
 """training.settings: numbers that mean nothing, and what does not go together, are one sentence and status 2."""
 
+from pathlib import Path
+
 import pytest
 
+from simpleocr.config import CRNNConfig
+from simpleocr.crnn import CRNN
+from simpleocr.modelfile import ModelError
+from simpleocr.preprocessing import Preprocessing
+from simpleocr.vocabulary import VOCABULARIES, Vocabulary
 from training.settings import RANGES, parse
 
 NONSENSE = [
@@ -60,3 +67,31 @@ def test_lines_are_joined_only_where_all_of_them_are_known(other: str, capsys: p
     with pytest.raises(SystemExit):
         parse(["--dataset", "a", "--max_steps", "1", "--join", "0.5", *other.split(" ")])
     assert "--join goes with neither" in capsys.readouterr().err
+
+
+def test_what_a_model_that_is_started_from_brings_cannot_be_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    preprocessing = Preprocessing(height=24, stretch=2.0)
+    CRNN(CRNNConfig(VOCABULARIES["digits"], "tiny", preprocessing)).save_pretrained(tmp_path / "a")
+    CRNN(CRNNConfig(Vocabulary("xyz"), "tiny", preprocessing)).save_pretrained(tmp_path / "b")
+    init = ["--init", str(tmp_path / "a")]
+    agreeing = ["--backbone", "tiny", "--vocabulary", "digits", "--height", "24", "--stretch", "2"]
+    assert parse([*init, *agreeing]).height == 24
+    parse(init)
+    for given, own in (
+        ("--backbone small", "tiny"),  # as by default: it was asked for
+        ("--vocabulary=english", "digits"),
+        ("--height 32", "24"),
+        ("--stretch 1.5", "2.0"),
+    ):
+        with pytest.raises(SystemExit):
+            parse([*init, *given.split(" ")])
+        said = capsys.readouterr().err
+        assert f"{given.replace('=', ' ')} contradicts --init" in said
+        assert f"its own: {own}" in said
+    with pytest.raises(SystemExit):
+        parse(["--init", str(tmp_path / "b"), "--vocabulary", "digits"])
+    assert "its own: another" in capsys.readouterr().err
+    with pytest.raises(ModelError):
+        parse(["--init", str(tmp_path / "none"), "--height", "32"])

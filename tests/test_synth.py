@@ -626,6 +626,29 @@ def test_a_corpus_of_other_settings_is_not_mixed_in_and_what_differs_is_named(
             write_corpus(tmp_path, again, {"train": 2}, seed=int(other == "seed"), processes=1, progress=False)
 
 
+def test_what_is_missing_is_rendered_and_for_a_whole_corpus_no_process_begins(
+    tmp_path: Path, source: Source, monkeypatch: pytest.MonkeyPatch, at_once: None
+) -> None:
+    def write() -> float:
+        counts = {"train": 2, "validation": 2}
+        return write_corpus(tmp_path, dict.fromkeys(counts, source), counts, seed=0, processes=1, progress=False)
+
+    assert not synth.is_whole(tmp_path)
+    assert write() > 0
+    assert synth.is_whole(tmp_path)
+    before = shards(tmp_path)
+    (tmp_path / "data" / "validation-00000-of-00001.parquet").unlink()
+    assert not synth.is_whole(tmp_path)
+    assert write() > 0
+    assert shards(tmp_path) == before
+
+    def refuse(_: str) -> None:
+        raise AssertionError("processes begin")
+
+    monkeypatch.setattr(multiprocessing, "get_context", refuse)
+    assert write() == 0
+
+
 @pytest.mark.parametrize("note", ["", "[1]", "{"])
 def test_a_damaged_claim_is_one_sentence(tmp_path: Path, source: Source, note: str) -> None:
     (tmp_path / ".corpus.json").write_text(note)

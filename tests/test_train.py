@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import datasets
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from PIL import Image, ImageDraw, ImageFont
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -32,10 +33,11 @@ from simpleocr.vocabulary import VOCABULARIES
 from training import batches, synth, train
 from training.batches import Batch
 from training.checkpoint import CheckpointError, load_checkpoint, read_state, save_checkpoint
+from training.claim import claim
 from training.data import picture
 from training.outcome import Figures
 from training.progress import MetricsLog
-from training.settings import parse, settings
+from training.settings import SettingError, parse, settings
 from training.train import Trainee, ctc_loss, learning_rate, main, memory_format, update_average
 
 EIGHT = ["3141", "59265", "35", "8979", "3238", "462", "64338", "327"]
@@ -262,6 +264,27 @@ def test_a_log_cut_by_a_kill_does_not_end_the_next_run(tmp_path: Path) -> None:
     (tmp_path / "metrics.csv").write_text("step,epoch,samples,seconds,lr,loss,cer,accuracy\n5,0,20,1.0,0.001,2.00")
     log = MetricsLog(tmp_path / "metrics.csv", 5)
     log.add({"step": 10, "epoch": 0, "samples": 40, "seconds": 1.0}, 2.0, 1e-3, {"cer": 0.5, "accuracy": 0.25})
+
+
+@pytest.mark.parametrize("header", ["", "step,epoch", "step,epoch,samples,seconds,lr,loss,cer,exact,more"])
+def test_a_log_of_other_columns_is_one_sentence(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "metrics.csv"
+    path.write_text(f"{header}\n5,0\n" if header else "")
+    with pytest.raises(
+        CheckpointError, match=r"metrics\.csv has the columns .*: move it away, and the run goes on"
+    ) as caught:
+        MetricsLog(path, 10)
+    assert f"{header or '(none)'} instead of step,epoch,samples," in str(caught.value)
+    assert MetricsLog(path, 0).rows == [], "a run that begins writes its own"
+
+
+def test_a_run_that_cannot_go_on_with_its_log_says_so(corpus: Path, tmp_path: Path) -> None:
+    argv = arguments(corpus, tmp_path / "out", "--max_steps", "2", "--save_every", "1")
+    main(argv)
+    (tmp_path / "out" / "metrics.csv").write_text("step,epoch\n2,0\n")
+    assert "has the columns step,epoch instead of" in refusal([*argv, "--resume"])
+    (tmp_path / "out" / "metrics.csv").unlink()
+    main([*argv, "--resume"])
 
 
 # checkpoints --------------------------------------------------------------------------------------------------------
@@ -722,6 +745,17 @@ def test_a_model_can_be_started_from(parquet: Path, tmp_path: Path) -> None:
         assert torch.allclose(parameter, first.get_parameter(name), atol=1e-3), name
 
 
+def test_of_a_model_started_from_the_second_head_is_drawn_by_the_seed(tmp_path: Path) -> None:
+    CRNN(CRNNConfig(DIGITS, "tiny")).save_pretrained(tmp_path / "first")
+
+    def head(seed: str) -> torch.Tensor:
+        args = parse(["--init", str(tmp_path / "first"), "--seed", seed])
+        return Trainee(train.build(args)).auxiliary.weight
+
+    assert torch.equal(head("5"), head("5"))
+    assert not torch.equal(head("5"), head("6"))
+
+
 def test_a_model_started_from_belongs_to_the_run(parquet: Path, tmp_path: Path) -> None:
     config = CRNNConfig(DIGITS, "tiny", Preprocessing(stretch=2.0))
     CRNN(config).save_pretrained(tmp_path / "first")
@@ -892,6 +926,19 @@ def test_a_corpus_that_is_named_to_validate_on_or_given_twice_spares_its_lines(
     assert watched["trained"] == {*TEXTS, *MANY} - set(MANY[::10])
 
 
+@pytest.mark.parametrize("spelled", ["/lines", "./lines/", "elsewhere", "lines/metadata.csv"])
+def test_lines_that_are_trained_on_validate_nothing_however_their_path_is_spelled(
+    tmp_path: Path, watched: dict[str, set[str]], monkeypatch: pytest.MonkeyPatch, spelled: str
+) -> None:
+    lines = write_lines(tmp_path / "lines", MANY)
+    (tmp_path / "elsewhere").symlink_to(lines)
+    monkeypatch.chdir(tmp_path)
+    name = f"{tmp_path}{spelled}" if spelled.startswith("/") else spelled
+    main(["--dataset", "lines", "--validation", name, "--out", str(tmp_path / "out"), *BASE, "--epochs", "1"])
+    assert watched["validated"] == set(MANY[::10])
+    assert watched["trained"] == set(MANY) - set(MANY[::10])
+
+
 def test_a_validation_split_leaves_every_line_to_train_on(
     parquet: Path, tmp_path: Path, watched: dict[str, set[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -905,6 +952,20 @@ def test_a_validation_split_that_cannot_be_read_is_not_taken_for_none(tmp_path: 
         write_lines(tmp_path / "lines" / split, EIGHT)
     (tmp_path / "lines" / "validation" / "metadata.csv").write_bytes("file_name,text\n0.png,für\n".encode("latin-1"))
     assert "is not UTF-8" in refusal(arguments(tmp_path / "lines", tmp_path / "out", *SHORT))
+
+
+@pytest.mark.parametrize("validation", [True, False], ids=["--validation", "a split"])
+def test_of_many_lines_to_validate_on_those_are_read_that_are_spread_over_them(
+    corpus: Path, tmp_path: Path, watched: dict[str, set[str]], validation: bool
+) -> None:
+    more = ["--eval_samples", "4", "--max_steps", "1"]
+    if validation:
+        main(arguments(corpus, tmp_path / "out", *more, "--validation", str(write_lines(tmp_path / "lines", MANY))))
+    else:
+        for split, texts in (("train", TEXTS), ("validation", MANY)):
+            write_lines(tmp_path / "lines" / split, texts)
+        main(arguments(tmp_path / "lines", tmp_path / "out", *more))
+    assert watched["validated"] == set(MANY[::10])
 
 
 def test_a_stream_without_a_validation_split_asks_for_one(corpus: Path, tmp_path: Path) -> None:
@@ -932,6 +993,49 @@ def test_a_broken_line_that_is_held_out_is_counted(
 
 def nothing_readable(folder: Path) -> Path:
     return write_parquet(folder / "nothing.parquet", ["1"], [b"nonsense"])
+
+
+class Alone:
+    """In place of an Accelerator: one process."""
+
+    is_main_process = True
+
+    def wait_for_everyone(self) -> None:
+        pass
+
+
+def test_a_corpus_whose_rendering_was_cut_off_is_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rendered: list[list[str]] = []
+    monkeypatch.setattr(train, "DEFAULT_CORPUS", tmp_path)
+    monkeypatch.setattr(synth, "main", rendered.append)
+
+    def ensured() -> int:
+        args = parse([])
+        train.ensure_corpus(args, cast(Accelerator, Alone()))
+        assert args.dataset == [str(tmp_path)]
+        return len(rendered)
+
+    assert ensured() == 1, "nothing is there"
+    counts = {"train": synth.SHARD + 1, "validation": 2}
+    claim(tmp_path, {"counts": counts})
+    (tmp_path / "data").mkdir()
+    files = [path for *_, path in synth.shards(tmp_path, counts)]
+    assert [path.name[:-8] for path in files] == [
+        "train-00000-of-00002",
+        "train-00001-of-00002",
+        "validation-00000-of-00001",
+    ]
+    for number, path in enumerate(files):
+        assert ensured() == 2 + number, "not all is there"
+        path.touch()
+    capsys.readouterr()
+    assert ensured() == 4
+    assert "rendered before" in capsys.readouterr().out
+    (tmp_path / ".corpus.json").write_text("{")
+    with pytest.raises(SettingError, match="cannot be read"):
+        ensured()
 
 
 # going on with what a run began with --------------------------------------------------------------------------------

@@ -104,6 +104,19 @@ def test_pages_of_several_corpora_are_drawn(corpus: str, tmp_path: Path) -> None
         train_detector.main(["--dataset", corpus, "nowhere/", *arguments(corpus, tmp_path / "x")[2:]])
 
 
+def test_the_size_is_that_of_the_model_that_is_started_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    init = ["--dataset", "a", "--init", "lines"]
+    own = LineNet.from_pretrained("lines").config.size
+    assert own != "tiny"
+    train_detector.parse(init)
+    assert train_detector.parse([*init, "--size", own]).size == own
+    with pytest.raises(SystemExit):
+        train_detector.main([*init, "--size", "tiny"])
+    assert f"--size tiny contradicts --init lines, which brings its own: {own}" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match=r"training\.train_detector: .*none"):
+        train_detector.main(["--dataset", "a", "--init", str(tmp_path / "none"), "--size", "tiny"])
+
+
 @pytest.mark.slow
 def test_a_run_starts_from_a_model(corpus: str, tmp_path: Path) -> None:
     """With a rate of nothing, what comes out is what was given, to the precision of the file."""
@@ -113,9 +126,10 @@ def test_a_run_starts_from_a_model(corpus: str, tmp_path: Path) -> None:
             start = str(tmp_path / name / "final")
             train_detector.main(arguments(corpus, tmp_path / name, *more))
         out = tmp_path / f"from_{name}"
-        train_detector.main(arguments(corpus, out, "--init", start, "--lr", "0", "--max_steps", "1"))
+        same = ("--size", LineNet.from_pretrained(start).config.size, "--lr", "0", "--max_steps", "1")
+        train_detector.main(arguments(corpus, out, "--init", start, *same))
         old, new = LineNet.from_pretrained(start), LineNet.from_pretrained(out / "final")
-        assert new.config == replace(old.config, ranges=()), "the size is that of the model, not --size"
+        assert new.config == replace(old.config, ranges=())
         assert new.training_summary["samples"] == old.training_summary["samples"] + 2, "views of before count"
         for (key, a), b in zip(old.named_parameters(), new.parameters(), strict=True):
             assert torch.allclose(a.float(), b.float(), atol=1e-3), key

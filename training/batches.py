@@ -54,6 +54,14 @@ def plan_widths(
     return (np.maximum(1, buckets) * BUCKET).astype(np.int64)
 
 
+def repetitions(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """How often each number stands before it: [7, 3, 7, 7] -> [0, 0, 1, 2]."""
+    order = np.argsort(numbers, kind="stable")
+    before = np.empty_like(numbers)
+    before[order] = np.arange(len(numbers)) - np.searchsorted(numbers[order], numbers[order])
+    return before
+
+
 def batch_lines(width: int, batch_size: int, processes: int = 1) -> int:
     """Lines of a batch in the bucket of `width` columns; at least one for each process."""
     return max(processes, min(batch_size, batch_size * AREA_WIDTH // width))
@@ -268,7 +276,7 @@ class Lines:
         )
 
     def batch(self, width: int, lines: npt.NDArray[np.int64], seed: int, epoch: int) -> Batch:
-        """The `lines`, (first, second) each, changed a little in a way that (seed, epoch, first, second) determines.
+        """The `lines`, (first, second, again) each, changed a little in a way that seed, epoch and these determine.
 
         Those whose pictures cannot be opened are left out; where none is left another line takes their place, for the
         other processes have this step, too, and a run that goes on counts it.
@@ -286,12 +294,12 @@ class Lines:
         found = [*loaded(lines.tolist())] or [*islice(loaded(self._others(asked, width)), 1)]
         if not found:
             raise DataError(f"no line can be read in place of {self.name(asked)}")
-        targets = [self.target(*line) for line, _ in found]
-        names = [" and ".join(self.name(i) for i in line if i != ALONE) for line, _ in found]
+        targets = [self.target(*line[:2]) for line, _ in found]
+        names = [" and ".join(self.name(i) for i in line[:2] if i != ALONE) for line, _ in found]
         batch = collate(
             [grey for _, grey in found], targets, names, self.checker.vocabulary, self.checker.preprocessing
         )
-        return replace(batch, origins=[int(self.origins[first, 0]) for (first, _), _ in found])
+        return replace(batch, origins=[int(self.origins[first, 0]) for (first, *_), _ in found])
 
     def leave_out(self, index: int, why: str) -> None:
         """Count a line whose picture cannot be opened, once.
@@ -307,8 +315,10 @@ class Lines:
     def _load(self, line: Sequence[int], width: int, seed: int, epoch: int) -> npt.NDArray[np.uint8] | None:
         """A line as load_line() has it; None of a broken one, every time: what is known already must change nothing."""
         preprocessing = self.checker.preprocessing
-        rng = np.random.default_rng((seed, epoch, *(i for i in line if i != ALONE)))
-        index, second = line
+        index, second, again = line
+        # a line that a weight repeats is another picture each time
+        drawn = (second + 1, again) if again else (second,) if second != ALONE else ()
+        rng = np.random.default_rng((seed, epoch, index, *drawn))
         try:
             if second == ALONE:
                 return load_line(self.row(index), width, preprocessing, rng)
@@ -320,12 +330,12 @@ class Lines:
             return None
         return vary_line(join((left, right), preprocessing.height, rng), width, preprocessing, rng)
 
-    def _others(self, index: int, width: int) -> list[tuple[int, int]]:
+    def _others(self, index: int, width: int) -> list[tuple[int, int, int]]:
         """Lines of the same corpus that fit into `width`, those of about that width first."""
         own = self.trained_on(int(self.origins[index, 0]))
         fitting = own[self.needed[own] <= width]
         nearest = fitting[np.argsort(abs(self.widths[fitting] - width), kind="stable")]
-        return [(i, ALONE) for i in nearest.tolist()]
+        return [(i, ALONE, 0) for i in nearest.tolist()]
 
     def epoch(self, seed: int, epoch: int, weights: Sequence[float]) -> npt.NDArray[np.int64]:
         """Lines of one epoch: all of a corpus that are trained on as often as its weight says, a fraction by lot."""
@@ -339,7 +349,10 @@ class Lines:
     def plan(
         self, batch_size: int, seed: int, epoch: int, weights: Sequence[float], world: int = 1
     ) -> list[tuple[int, npt.NDArray[np.int64]]]:
-        """The batches of an epoch as (width, lines); each line a row (first, second), the second ALONE as a rule."""
+        """The batches of an epoch as (width, lines).
+
+        Each line is a row (first, second, again): the second is ALONE as a rule, again how often the first came before.
+        """
         firsts = self.epoch(seed, epoch, weights)
         rng = np.random.default_rng((seed, epoch, 2))
         of = np.where(self.held_out, -1, self.origins[:, 0])  # what is held out stands beside no line, either
@@ -348,7 +361,7 @@ class Lines:
         for place in np.flatnonzero(seconds != ALONE):
             pair = int(firsts[place]), int(seconds[place])
             widths[place], needed[place] = self.columns(*pair), columns_needed(self.target(*pair))
-        lines = np.stack([firsts, seconds], axis=1)
+        lines = np.stack([firsts, seconds, repetitions(firsts)], axis=1)
         plan = plan_epoch(widths, needed, batch_size * world, seed, epoch, world)
         return [(width, lines[indices]) for width, indices in plan]
 

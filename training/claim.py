@@ -6,7 +6,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+NOTE = ".corpus.json"
 SINCE = ("text", "fonts", "backgrounds", "vocabulary", "pdfs")  # what corpora of older versions do not tell
+
+
+class OtherCorpusError(ValueError):
+    """A folder holds another corpus; says what differs."""
 
 
 def claim(out: Path, settings: Mapping[str, Any]) -> None:
@@ -19,23 +24,36 @@ def claim(out: Path, settings: Mapping[str, Any]) -> None:
         settings: JSON-able, by name.
 
     Raises:
-        ValueError: the folder holds another corpus; names what differs.
+        OtherCorpusError: the folder holds another corpus; names what differs.
+        ValueError: nobody can tell what it holds.
     """
-    note = out / ".corpus.json"
+    note = out / NOTE
     if not note.exists():
         partial = note.with_name(f"{note.name}.partial")
         partial.write_text(json.dumps(settings, sort_keys=True))
         partial.replace(note)
         return
-    try:
-        then: dict[str, Any] = dict(json.loads(note.read_text()))
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{note} cannot be read, which says what corpus the folder holds: {error}") from error
+    then = claimed(out)
     names = [name for name in {**then, **settings} if name in then or name not in SINCE]
     if other := [name for name in names if then.get(name) != settings.get(name)]:
         # digests say nothing to anybody
         said = [name if name in SINCE else f"{name} {then.get(name)}, not {settings.get(name)}" for name in other]
-        raise ValueError(f"{out} holds another corpus, which differs in: {'; '.join(said)}")
+        raise OtherCorpusError(f"{out} holds another corpus, which differs in: {'; '.join(said)}")
+
+
+def claimed(out: Path) -> dict[str, Any]:
+    """The settings with which a folder was claimed; none where nobody did.
+
+    Raises:
+        ValueError: they cannot be read.
+    """
+    note = out / NOTE
+    if not note.exists():
+        return {}
+    try:
+        return dict(json.loads(note.read_text()))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{note} cannot be read, which says what corpus the folder holds: {error}") from error
 
 
 def digest(parts: Iterable[str | bytes]) -> str:

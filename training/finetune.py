@@ -1,7 +1,7 @@
 """Fine-tune a model on one's own pictures, without it forgetting the rest.
 
     python -m training.finetune FOLDER --out runs/mine
-    python -m training.finetune labels.csv --init english --characters "éèß" --minutes 10 --out runs/mine
+    python -m training.finetune labels.csv --init english --characters "éèß" --max_steps 600 --out runs/mine
 
 The folder has pictures of lines and metadata.csv (file_name,text), or is any corpus that training.train takes. A fifth of
 it is held out. Rendered lines, most of them in many fonts, are trained on beside it so that nothing is unlearned, and a
@@ -32,12 +32,14 @@ from simpleocr.modelfile import ModelError
 from simpleocr.options import Parser
 from simpleocr.vocabulary import Vocabulary, VocabularyError, normalize
 from training import synth, train
+from training.claim import OtherCorpusError
 from training.data import DataError, NoSplitError, open_corpus
 from training.labels import check_labels
 from training.outcome import Figures, Outcome, measured, read_samples
 from training.ranges import with_ranges
 from training.settings import parse as parse_training
 
+OWN_SHARD = 1000  # of one's own lines a file
 HELD_OUT = 5  # of so many of one's own lines, one is held out
 GENERAL = 1000  # rendered lines on which nothing may be lost
 MEASURED = 150  # of one's own lines, and of the general set, on which ranges are measured
@@ -82,26 +84,31 @@ def contents(cell: dict[str, Any]) -> dict[str, Any]:
 
 
 def split_own(corpus: Any, work: Path) -> tuple[Path, Any, Any]:
-    """One's own rows as a corpus with train and validation, every HELD_OUTth held out; and both parts."""
-    from datasets import Dataset
+    """One's own rows as a corpus with train and validation, every HELD_OUTth held out; and both parts.
+
+    Written OWN_SHARD rows a file, so that the pictures of no more are held at a time.
+    """
+    from datasets import Dataset, Features
     from datasets import Image as ImageFeature
 
-    rows = corpus.to_list()
-    if len(rows) >= HELD_OUT:
-        parts = {
-            "train": [row for i, row in enumerate(rows) if i % HELD_OUT],
-            "validation": rows[::HELD_OUT],
-        }
-    else:
-        parts = {"train": rows, "validation": rows}
+    corpus = corpus.select_columns(["image", "text"])
+    # said, not found out of each file's rows: of one with no texts it would be another
+    features = Features({"image": ImageFeature(), "text": corpus.features["text"]})
+    rows = range(len(corpus))
+    held_out = rows[::HELD_OUT] if len(rows) >= HELD_OUT else ()
+    parts = {"train": [i for i in rows if i not in held_out], "validation": [*(held_out or rows)]}
     folder = work / "own"
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "data").mkdir(parents=True)
     for split, part in parts.items():
-        # a picture's bytes, not its path: the folder must not depend on where the pictures lie
-        images = [contents(row["image"]) for row in part]
-        table = Dataset.from_dict({"image": images, "text": [row["text"] for row in part]})
-        table.cast_column("image", ImageFeature()).to_parquet(folder / "data" / f"{split}-00000-of-00001.parquet")
+        files = max(1, -(-len(part) // OWN_SHARD))
+        for file in range(files):
+            shard = corpus.select(part[file * OWN_SHARD : (file + 1) * OWN_SHARD]).to_list()
+            # a picture's bytes, not its path: the folder must not depend on where the pictures lie
+            images = [contents(row["image"]) for row in shard]
+            table = Dataset.from_dict({"image": images, "text": [row["text"] for row in shard]}, features=features)
+            path = folder / "data" / f"{split}-{file:05d}-of-{files:05d}.parquet"
+            table.to_parquet(path)
     return folder, *(open_corpus(str(folder), split) for split in ("train", "validation"))
 
 
@@ -126,12 +133,39 @@ def lacking(vocabulary: Vocabulary, asked: str, texts: Sequence[str]) -> str:
 
 
 def render_replay(old: CRNN, work: Path, args: argparse.Namespace) -> str:
-    """A rendered corpus in the old characters: to be trained on beside one's own, and the general set."""
+    """A rendered corpus in the old characters: to be trained on beside one's own, and the general set.
+
+    That of an earlier run is taken where it is the same, and taken away where it is another.
+    """
     folder = work / "replay"
     sources = synth.sources(args.fonts, args.text, [], old.vocabulary, STRENGTH)
     counts = {"train": args.replay_lines, "validation": GENERAL}
-    synth.write_corpus(folder, sources, counts, args.seed, args.processes, progress=False)
+    try:
+        synth.write_corpus(folder, sources, counts, args.seed, args.processes, progress=False)
+    except OtherCorpusError:
+        shutil.rmtree(folder)
+        synth.write_corpus(folder, sources, counts, args.seed, args.processes, progress=False)
     return str(folder)
+
+
+def weights(own: int, replay: int) -> tuple[float, float]:
+    """How often an epoch has one's own lines, and those of the replay, so that OWN_SHARE of all are one's own.
+
+    Neither less than once: no line is left out, and however many are one's own, the rest is not forgotten.
+    """
+    repeats = OWN_SHARE / (1 - OWN_SHARE) * max(1, replay) / max(1, own)
+    return (repeats, 1.0) if repeats >= 1 else (1.0, 1 / repeats)
+
+
+def forget(args: argparse.Namespace) -> None:
+    """Take away the model and the report of an earlier run, which would pass for those of one that is refused.
+
+    But for a model that is begun with: that is the old one, which stays.
+    """
+    (args.out / "report.json").unlink(missing_ok=True)
+    model = (args.out / "model").resolve()
+    if not Path(args.init).resolve().is_relative_to(model):
+        shutil.rmtree(model, ignore_errors=True)
 
 
 def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
@@ -145,6 +179,7 @@ def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
     tell(0.0, "opening your lines")
     old = CRNN.from_pretrained(args.init)
     corpus = open_corpus(args.folder, args.split)
+    forget(args)
     texts = [normalize(text) for text in corpus["text"][:] if isinstance(text, str)]
     new_characters = lacking(old.vocabulary, args.characters, texts)
     start = extended(old, new_characters) if new_characters else old
@@ -173,12 +208,11 @@ def finetune(args: argparse.Namespace, tell: Tell = lambda *_: None) -> Outcome:
     tell(0.1, "reading before")
     general_before = measured(old, general)
 
-    replay_count = len(open_corpus(replay, "train"))
-    repeats = max(1.0, OWN_SHARE / (1 - OWN_SHARE) * replay_count / max(1, len(own_train)))
+    own_weight, replay_weight = weights(len(own_train), len(open_corpus(replay, "train")))
     shutil.rmtree(work / "run", ignore_errors=True)
     settings = parse_training(
         [
-            *("--dataset", str(own_folder), replay, "--weights", f"{repeats:.2f}", "1"),
+            *("--dataset", str(own_folder), replay, "--weights", f"{own_weight:.2f}", f"{replay_weight:.2f}"),
             *("--validation", str(own_folder), "--eval_samples", "200", "--max_bad", "0.5"),
             *("--init", str(work / "start"), "--lr", str(args.lr), "--max_steps", str(args.max_steps)),
             # a second head that is random at first, and the statistics of small batches, would shake what is known; so

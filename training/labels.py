@@ -14,9 +14,10 @@ import argparse
 import csv
 import math
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from io import BytesIO, StringIO
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ class Doubt:
     """One label that may be wrong.
 
     Args:
-        number: of its picture among those that were read; names may come twice.
+        number: of its row; names may come twice.
         name: of its picture.
         label: what it is said to say.
         read: what the model reads.
@@ -68,7 +69,7 @@ class Doubt:
 
 
 def doubts(network: CRNN, names: Sequence[str], images: Sequence[Image.Image], labels: Sequence[str]) -> list[Doubt]:
-    """The labels that a network finds DOUBT less likely than what it reads, the least likely first.
+    """The labels that a network finds DOUBT less likely than what it reads, the least likely first, by their places.
 
     Raises:
         InputError: a line that is too wide for the network.
@@ -124,9 +125,8 @@ def name_of(row: dict[str, Any], number: int) -> str:
     return Path(path).name if path else f"row {number}"
 
 
-def check_labels(network: CRNN, corpus: Any) -> tuple[list[Doubt], list[Image.Image]]:
-    """doubts() of a corpus, and the pictures of all rows that can be read."""
-    names, images, labels = [], [], []
+def labelled(corpus: Any, network: CRNN) -> Iterator[tuple[int, str, Image.Image, str]]:
+    """(number, name, picture, label) of every row that has both and that a network can read."""
     for number, row in enumerate(corpus):
         try:
             image = picture(row)
@@ -134,17 +134,25 @@ def check_labels(network: CRNN, corpus: Any) -> tuple[list[Doubt], list[Image.Im
         except InputError:
             continue
         if isinstance(row["text"], str):
-            names.append(name_of(row, number))
-            images.append(image)
-            labels.append(normalize(row["text"]))
-    return doubts(network, names, images, labels), images
+            yield number, name_of(row, number), image, normalize(row["text"])
 
 
-def page(found: Sequence[Doubt], images: Sequence[Image.Image]) -> str:
-    """The doubtful labels as HTML, with their pictures."""
+def check_labels(network: CRNN, corpus: Any) -> tuple[list[Doubt], int]:
+    """doubts() of a corpus, and how many of its rows could be read; CHUNK pictures are held at a time."""
+    found: list[Doubt] = []
+    count, rows = 0, labelled(corpus, network)
+    while chunk := [*islice(rows, CHUNK)]:
+        numbers, names, images, labels = zip(*chunk, strict=True)
+        found += [replace(one, number=numbers[one.number]) for one in doubts(network, names, images, labels)]
+        count += len(chunk)
+    return sorted(found, key=lambda one: one.gap, reverse=True), count
+
+
+def page(found: Sequence[Doubt], corpus: Any) -> str:
+    """The doubtful labels of a corpus as HTML, with their pictures."""
     rows = []
     for one in found:
-        small, file = images[one.number].convert("RGB"), BytesIO()
+        small, file = picture(corpus[one.number]).convert("RGB"), BytesIO()
         small.thumbnail(THUMBNAIL)
         small.save(file, "PNG")
         rows.append(Misread(one.name, one.label, one.read, one.confidence, file.getvalue()))
@@ -172,12 +180,13 @@ def run(args: argparse.Namespace) -> None:
     network, folder = CRNN.from_pretrained(args.model), Path(args.folder)
     files = pictures_in(folder) if folder.is_dir() and not label_file(folder) else []
     if not files:
-        found, images = check_labels(network, open_corpus(args.folder, args.split))
-        print(f"{len(images)} labels, {len(found)} of them a hundred times less likely than what is read")
+        corpus = open_corpus(args.folder, args.split)
+        found, count = check_labels(network, corpus)
+        print(f"{count} labels, {len(found)} of them a hundred times less likely than what is read")
         for one in found[: args.top]:
             print(f"  {one}")
         if args.out:
-            args.out.write_text(page(found, images), encoding="utf-8")
+            args.out.write_text(page(found, corpus), encoding="utf-8")
         return
     out = folder / TABLE
     rows, faults = prelabelled(network, files)

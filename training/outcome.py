@@ -10,6 +10,7 @@ from simpleocr.inference import for_inference
 from simpleocr.preprocessing import line_to_tensor
 from simpleocr.recognition import recognize
 from simpleocr.vocabulary import normalize
+from training.crops import spread
 from training.data import picture
 from training.labels import Doubt
 
@@ -83,9 +84,16 @@ class Outcome:
 
 
 def read_samples(corpus: Any, network: CRNN, limit: int) -> Samples:
-    """Pictures and targets of the first `limit` rows that can be read."""
+    """Pictures and targets of `limit` rows, evenly spread, that can be read; of a stream, of the first ones that can be.
+
+    Args:
+        corpus: rows as open_corpus() has them.
+        network: that must be able to read them.
+        limit: rows at most.
+    """
     samples: Samples = []
-    for row in corpus:
+    # a corpus may be sorted, by who wrote it or by what it says
+    for row in corpus.select(spread(range(len(corpus)), limit)) if hasattr(corpus, "__len__") else corpus:
         if len(samples) == limit:
             break
         if not isinstance(row["text"], str):

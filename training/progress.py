@@ -8,6 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from simpleocr.modelfile import write_atomically
+from training.checkpoint import CheckpointError
 
 COLUMNS = ("step", "epoch", "samples", "seconds", "lr", "loss", "cer", "accuracy")
 TITLES = {"cer": "CER", "accuracy": "exact match", "held_out": "loss, held out"}
@@ -31,6 +32,9 @@ class MetricsLog:
         path: of the CSV; rows after `step` are cut, for a resumed run writes them again.
         step: where the run stands.
         columns: of the CSV; the last three are drawn.
+
+    Raises:
+        CheckpointError: the CSV has other columns, and the run cannot go on with it.
     """
 
     def __init__(self, path: Path, step: int, columns: Sequence[str] = COLUMNS) -> None:
@@ -38,8 +42,14 @@ class MetricsLog:
         self.rows: list[dict[str, str]] = []
         if step and path.exists():
             with path.open(newline="") as file:
+                table = csv.DictReader(file)
+                if set(table.fieldnames or ()) != set(columns):
+                    raise CheckpointError(
+                        f"{path} has the columns {','.join(table.fieldnames or ()) or '(none)'} instead of"
+                        f" {','.join(columns)}, as an older version or a kill left it: move it away, and the run goes on"
+                    )
                 # a row that a kill cut short has no value in its last column
-                self.rows = [row for row in csv.DictReader(file) if row[self.columns[-1]] and int(row["step"]) <= step]
+                self.rows = [row for row in table if row[self.columns[-1]] and int(row["step"]) <= step]
 
     def add(self, state: Mapping[str, float], loss: float, rate: float, figures: Mapping[str, float]) -> None:
         """Append one validation and draw the curves anew.

@@ -2,11 +2,12 @@
 
 import argparse
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from simpleocr.config import BACKBONES
+from simpleocr.crnn import CRNN
 from simpleocr.options import Parser
 from simpleocr.preprocessing import Preprocessing
 from simpleocr.vocabulary import VOCABULARIES
@@ -38,6 +39,7 @@ RANGES: dict[str, tuple[float, float]] = {
 
 ENDS = ("epochs", "max_steps", "minutes")  # one given anew stands for all
 PATHS = ("fonts", "text", "backgrounds")  # lists of them
+OF_NETWORK = ("backbone", "vocabulary", "height", "stretch")  # what a model that is started from brings with it
 
 
 class SettingError(ValueError):
@@ -51,6 +53,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
     Raises:
         CheckpointError: with --resume, no checkpoint, or one of a run with other settings than those given; names them.
+        ModelError: with --init and what a model brings with it, no model.
     """
     parser = Parser(
         description="Train a recognizer.",
@@ -163,6 +166,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         require_same_run(args.out / CHECKPOINT, then, settings(args, then.get("processes", 1)))
     for fault in (*wrong_numbers(args), *contradictions(args)):
         parser.error(fault)
+    if args.init and not args.resume:  # a run that goes on has been asked whether it is the same
+        given = vars(parser.parse_args(argv, argparse.Namespace(**dict.fromkeys(OF_NETWORK))))
+        for fault in other_networks(args.init, {name: given[name] for name in OF_NETWORK if given[name] is not None}):
+            parser.error(fault)
     return args
 
 
@@ -196,6 +203,27 @@ def contradictions(args: argparse.Namespace) -> Iterator[str]:
         yield f"{len(args.dataset or [])} corpora but {len(args.weights)} weights"
     if not sum(args.weights):
         yield "--weights must not all be 0"
+
+
+def other_networks(init: str, given: Mapping[str, Any]) -> Iterator[str]:
+    """Where what was given of OF_NETWORK is not what the model `init` has; it is not opened where nothing was given.
+
+    Raises:
+        ModelError: no such model.
+    """
+    if not given:
+        return
+    config = CRNN.from_pretrained(init).config
+    known = {vocabulary.characters: name for name, vocabulary in VOCABULARIES.items()}
+    has = {
+        "backbone": config.backbone,
+        "vocabulary": known.get(config.vocabulary.characters, "another"),
+        "height": config.preprocessing.height,
+        "stretch": config.preprocessing.stretch,
+    }
+    for name, value in given.items():
+        if value != has[name]:
+            yield f"--{name} {value} contradicts --init {init}, which brings its own: {has[name]}"
 
 
 def settings(args: argparse.Namespace, world: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -23,7 +23,7 @@ from tqdm import tqdm
 from simpleocr.options import Parser
 from simpleocr.vocabulary import VOCABULARIES, Vocabulary
 from training.backgrounds import load_photos
-from training.claim import claim, digest, digest_of_files
+from training.claim import claim, claimed, digest, digest_of_files
 from training.corpus import load_corpus, sample_text
 from training.fonts import Face, find_fonts, held_out
 from training.render import EFFECTS, EM, Source, encode, render_empty, render_line
@@ -119,10 +119,18 @@ def _write_shard(job: tuple[str, int, int, int, str]) -> int:
     return count
 
 
+def shards(out: Path, counts: Mapping[str, int]) -> Iterator[tuple[str, int, Path]]:
+    """(split, number of its first sample, file) of every shard of a corpus of `counts` samples."""
+    for split, count in counts.items():
+        files = max(1, -(-count // SHARD))
+        for shard in range(files):
+            yield split, shard * SHARD, out / "data" / f"{split}-{shard:05d}-of-{files:05d}.parquet"
+
+
 def write_corpus(
     out: Path, sources: dict[str, Source], counts: dict[str, int], seed: int, processes: int, progress: bool = True
 ) -> float:
-    """Write `counts` samples of each split below `out`; returns samples a second.
+    """Write `counts` samples of each split below `out`; returns samples a second, 0 where all were there.
 
     The result is what `datasets.load_dataset(str(out))` reads: columns image, text, width, height. Shards that are
     already there are kept, so that an interrupted run goes on.
@@ -144,14 +152,13 @@ def write_corpus(
     for name in ("text", "fonts", "backgrounds", "vocabulary"):
         settings[name] = {split: of[name] for split, of in of_each.items()}
     claim(out, settings)
-    jobs = []
-    for number, (split, count) in enumerate(counts.items()):
-        shards = max(1, -(-count // SHARD))
-        for shard in range(shards):
-            first = shard * SHARD
-            path = out / "data" / f"{split}-{shard:05d}-of-{shards:05d}.parquet"
-            if not path.exists():
-                jobs.append((split, seed * 10 + number, first, min(SHARD, count - first), str(path)))
+    jobs = [
+        (split, seed * 10 + [*counts].index(split), first, min(SHARD, counts[split] - first), str(path))
+        for split, first, path in shards(out, counts)
+        if not path.exists()
+    ]
+    if not jobs:
+        return 0.0  # processes that find nothing to do take seconds to begin
     started, done = time.perf_counter(), 0
     with (
         tqdm(total=sum(job[3] for job in jobs), unit="sample", disable=not progress) as bar,
@@ -163,6 +170,16 @@ def write_corpus(
         pool.close()  # let the workers end by themselves: leaving the block kills them
         pool.join()
     return done / max(1e-9, time.perf_counter() - started)
+
+
+def is_whole(out: Path) -> bool:
+    """Whether a folder holds all shards of the corpus that write_corpus() began there.
+
+    Raises:
+        ValueError: what says which corpus that is cannot be read.
+    """
+    counts: dict[str, int] = claimed(out).get("counts", {})
+    return bool(counts) and all(path.exists() for _, _, path in shards(out, counts))
 
 
 def made_of(source: Source) -> dict[str, str]:
@@ -236,7 +253,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         rate = write_corpus(args.out, of_splits, counts, args.seed, args.processes)
     except (ValueError, OSError) as error:
         sys.exit(f"training.synth: {error}")
-    print(f"{args.samples} samples in {args.out} from {len(of_splits['train'].fonts)} fonts: {rate:.0f} samples/s")
+    how_fast = f"{rate:.0f} samples/s" if rate else "all were there"
+    print(f"{args.samples} samples in {args.out} from {len(of_splits['train'].fonts)} fonts: {how_fast}")
 
 
 if __name__ == "__main__":

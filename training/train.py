@@ -41,7 +41,7 @@ from training import synth
 from training.batches import HELD_OUT, Batch, Lines
 from training.checking import Checker
 from training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from training.data import DataError, NoSplitError, open_corpus, picture
+from training.data import DataError, NoSplitError, label_file, open_corpus, picture
 from training.distillation import taught_loss
 from training.fresh import FreshLines, Recipe, rendered_samples
 from training.outcome import Figures, Samples, measured, read_samples
@@ -177,6 +177,12 @@ def rendered_lines(
     return FreshLines(recipe, args.renderers or max(1, cores - 1), accelerator.device)
 
 
+def place(name: str) -> Path:
+    """Where the rows of a corpus lie that are trained on: the same however its path is spelled; of a Hub id, anything."""
+    path = Path(name)
+    return (label_file(path / "train") or label_file(path) or path).resolve()
+
+
 def validation_corpus(args: argparse.Namespace) -> Any:
     """Rows to validate on that are not trained on; None where --dataset has no others, or there are none.
 
@@ -189,10 +195,10 @@ def validation_corpus(args: argparse.Namespace) -> Any:
     try:
         corpus = open_corpus(name, "validation", streaming=args.streaming)
     except NoSplitError:
-        if Path(name) in map(Path, args.dataset or []):
+        if place(name) in map(place, args.dataset or []):
             return None
         corpus = open_corpus(name, "train", streaming=args.streaming)
-    return corpus if args.streaming else corpus.select(range(max(0, len(corpus) - args.eval_samples), len(corpus)))
+    return corpus
 
 
 def hold_out(args: argparse.Namespace, lines: Lines | None, accelerator: Accelerator) -> list[int]:
@@ -206,7 +212,7 @@ def hold_out(args: argparse.Namespace, lines: Lines | None, accelerator: Acceler
     if lines is None:
         raise SettingError(f"{name} has no validation split, and of a stream no rows are held out: give --validation")
     # a corpus that is given twice must not bring back the lines it spares
-    numbers = [number for number, other in enumerate(args.dataset) if Path(other) == Path(name)]
+    numbers = [number for number, other in enumerate(args.dataset) if place(other) == place(name)]
     of_each = [lines.hold_out(number, args.eval_samples) for number in numbers]
     held: list[int] = of_each[0].tolist()
     if accelerator.is_main_process:
@@ -237,11 +243,11 @@ def held_out_samples(lines: Lines, held: Sequence[int]) -> Samples:
 
 def build(args: argparse.Namespace) -> CRNN:
     """The network to train: new, or a copy of --init."""
+    torch.manual_seed(args.seed)  # of a copy, the second head is drawn
     if args.init:
         network = CRNN.from_pretrained(args.init)
         network.config = replace(network.config, ranges=())  # its activations will go elsewhere
         return network
-    torch.manual_seed(args.seed)
     try:
         preprocessing = Preprocessing(height=args.height, stretch=args.stretch)
         return CRNN(CRNNConfig(VOCABULARIES[args.vocabulary], args.backbone, preprocessing))
@@ -274,12 +280,24 @@ def resumed(
 
 
 def ensure_corpus(args: argparse.Namespace, accelerator: Accelerator) -> None:
-    """Without --dataset, render a corpus from what is on this machine, once."""
+    """Without --dataset, render a corpus from what is on this machine, once; one that was cut off is gone on with.
+
+    Raises:
+        SettingError: nobody can tell what corpus is there.
+    """
     if args.dataset is None and not args.render:
         args.dataset = [str(DEFAULT_CORPUS)]
-        if accelerator.is_main_process and not DEFAULT_CORPUS.exists():
-            print(f"no --dataset: rendering a corpus into {DEFAULT_CORPUS}")
-            synth.main(["--out", str(DEFAULT_CORPUS)])
+        if accelerator.is_main_process:
+            try:
+                whole = synth.is_whole(DEFAULT_CORPUS)
+            except ValueError as error:
+                raise SettingError(str(error)) from error
+            # one that is whole is not asked for again: fonts that are new on this machine would make it another
+            if whole:
+                print(f"no --dataset: training on {DEFAULT_CORPUS}, rendered before")
+            else:
+                print(f"no --dataset: rendering a corpus into {DEFAULT_CORPUS}")
+                synth.main(["--out", str(DEFAULT_CORPUS)])
         accelerator.wait_for_everyone()
 
 

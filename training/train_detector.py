@@ -120,7 +120,11 @@ def validate(network: LineNet, crops: Sequence[tuple[Tensor, Tensor, Tensor]]) -
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Command line -> settings."""
+    """Command line -> settings; ends with one sentence and status 2 where they mean nothing.
+
+    Raises:
+        ModelError: with --init and --size, no such model.
+    """
     parser = Parser(description="Train the line detector.", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--dataset", nargs="+", required=True, help="corpora of training.pages or training.pdf_pages")
     parser.add_argument("--backgrounds", type=Path, nargs="*", default=[], help="folders of photographs")
@@ -140,6 +144,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.crop % 32:
         parser.error("--crop must be a multiple of 32")
+    given = parser.parse_args(argv, argparse.Namespace(size=None)).size
+    if args.init and given and not args.resume and (own := LineNet.from_pretrained(args.init).config.size) != given:
+        parser.error(f"--size {given} contradicts --init {args.init}, which brings its own: {own}")
     return args
 
 
@@ -250,9 +257,8 @@ def run(args: argparse.Namespace) -> LineNet:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the arguments, train, and turn what the user can mend into one sentence."""
-    args = parse(argv)
     try:
-        run(args)
+        run(parse(argv))
     except (DataError, ModelError, CheckpointError, FloatingPointError, ValueError, OSError) as error:
         sys.exit(f"training.train_detector: {error}")
 
