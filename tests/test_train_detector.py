@@ -11,11 +11,12 @@ import datasets
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
 from simpleocr.linenet import LineNet
 from tests.test_pages import made_page
 from training import checkpoint, train, train_detector
-from training.train_detector import join_pages, map_loss
+from training.train_detector import PageCrops, join_pages, map_loss
 
 
 @pytest.fixture
@@ -102,6 +103,13 @@ def test_pages_of_several_corpora_are_drawn(corpus: str, tmp_path: Path) -> None
     assert (out / "final").is_dir()
     with pytest.raises(SystemExit, match="no such corpus"):
         train_detector.main(["--dataset", corpus, "nowhere/", *arguments(corpus, tmp_path / "x")[2:]])
+
+
+def test_each_worker_makes_crops_of_its_own(corpus: str) -> None:
+    stream = PageCrops(join_pages([corpus], "train"), [], 64, "0/0/0")
+    pairs = zip(DataLoader(stream, 4, num_workers=2), range(2), strict=False)  # the first batch of either
+    first, second = (images for (images, _, _), _ in pairs)
+    assert not torch.equal(first, second)
 
 
 @pytest.mark.slow

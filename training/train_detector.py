@@ -24,7 +24,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from tqdm import tqdm
 
 from simpleocr.config import SIZES, LineNetConfig
@@ -48,7 +48,7 @@ RUN_SETTINGS = ("dataset", "backgrounds", "init", "size", "crop", "batch_size", 
 
 
 class PageCrops(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
-    """Endless crops of a corpus of pages, other ones in every process.
+    """Endless crops of a corpus of pages, other ones in every process and in every worker of a DataLoader.
 
     Args:
         pages: rows as training.pages writes them.
@@ -62,7 +62,8 @@ class PageCrops(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         cv2.setNumThreads(1)
-        rng = Random(self.seed)
+        worker = get_worker_info()  # each of --workers has a copy of this, with the same seed
+        rng = Random(self.seed if worker is None else f"{self.seed}/{worker.id}")
         hand: list[tuple[Any, list[dict[str, Any]], int]] = []
         while True:
             while len(hand) < min(PAGES_AT_HAND, len(self.pages)):
