@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import cv2
 import datasets
@@ -110,6 +111,46 @@ def test_each_worker_makes_crops_of_its_own(corpus: str) -> None:
     pairs = zip(DataLoader(stream, 4, num_workers=2), range(2), strict=False)  # the first batch of either
     first, second = (images for (images, _, _), _ in pairs)
     assert not torch.equal(first, second)
+
+
+def test_the_average_lies_where_the_network_does(
+    corpus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On one device, that is; a machine without a GPU shows it by the order in memory, which is moved to as well."""
+    strides: list[list[tuple[int, ...]]] = []
+
+    def update(average: nn.Module, network: nn.Module, decay: float) -> None:
+        strides.extend([value.stride() for value in of.state_dict().values()] for of in (average, network))
+        train.update_average(average, network, decay)
+
+    monkeypatch.setattr(train_detector, "update_average", update)
+    train_detector.main(arguments(corpus, tmp_path / "run", "--max_steps", "1", "--size", "small"))
+    average, network = strides
+    assert average == network
+
+
+@pytest.mark.parametrize("halves", [False, True])
+def test_the_precision_is_the_devices(
+    halves: bool, corpus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def accelerator(**given: Any) -> Any:
+        raise OSError(f"asked for {given}")
+
+    monkeypatch.setattr(train_detector, "Accelerator", accelerator)
+    monkeypatch.setattr(train, "has_bf16", lambda: not halves)  # of the CPU
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: halves)
+    wanted = "'bf16'" if halves else "'no'"
+    with pytest.raises(SystemExit, match=f"'cpu': False, 'mixed_precision': {wanted}"):
+        train_detector.main(arguments(corpus, tmp_path / "run"))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_it_learns_on_a_gpu(corpus: str, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    train_detector.main(arguments(corpus, out, "--max_steps", "2"))
+    train_detector.main(arguments(corpus, out, "--max_steps", "3", "--resume"))
+    assert LineNet.from_pretrained(out / "final").training_summary["samples"] == 6
 
 
 @pytest.mark.slow
