@@ -113,9 +113,7 @@ def test_each_worker_makes_crops_of_its_own(corpus: str) -> None:
     assert not torch.equal(first, second)
 
 
-def test_the_average_lies_where_the_network_does(
-    corpus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_average_lies_where_the_network_does(corpus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On one device, that is; a machine without a GPU shows it by the order in memory, which is moved to as well."""
     strides: list[list[tuple[int, ...]]] = []
 
@@ -155,19 +153,45 @@ def test_it_learns_on_a_gpu(corpus: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_run_starts_from_a_model(corpus: str, tmp_path: Path) -> None:
-    """With a rate of nothing, what comes out is what was given, to the precision of the file."""
+    """With a rate of next to nothing, what comes out is what was given, to the precision of the file."""
     for name, more in (("lines", ()), ("given", ("--seed", "5", "--max_steps", "1"))):
         start = name
         if more:
             start = str(tmp_path / name / "final")
             train_detector.main(arguments(corpus, tmp_path / name, *more))
         out = tmp_path / f"from_{name}"
-        train_detector.main(arguments(corpus, out, "--init", start, "--lr", "0", "--max_steps", "1"))
+        train_detector.main(arguments(corpus, out, "--init", start, "--lr", "1e-9", "--max_steps", "1"))
         old, new = LineNet.from_pretrained(start), LineNet.from_pretrained(out / "final")
         assert new.config == replace(old.config, ranges=()), "the size is that of the model, not --size"
         assert new.training_summary["samples"] == old.training_summary["samples"] + 2, "views of before count"
         for (key, a), b in zip(old.named_parameters(), new.parameters(), strict=True):
             assert torch.allclose(a.float(), b.float(), atol=1e-3), key
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *(f"--crop={number}" for number in (0, -32, 48)),
+        *(f"--lr={number}" for number in (0, -1, "nan", "inf")),
+        *(
+            f"--{name}={number}"
+            for name in ("batch_size", "eval_every", "eval_samples", "max_steps")
+            for number in (0, -1)
+        ),
+        *("--ema=1.1", "--workers=-1", "--seed=-1"),
+    ],
+)
+def test_a_number_that_means_nothing_is_one_sentence(given: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        train_detector.parse(["--dataset", "a", given])
+    assert caught.value.code == 2
+    assert f"error: {given.partition('=')[0]} must be" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_every_number_has_its_range() -> None:
+    args = vars(train_detector.parse(["--dataset", "a"]))
+    numbers = {name for name, value in args.items() if isinstance(value, int | float) and not isinstance(value, bool)}
+    assert numbers == set(train_detector.RANGES)
 
 
 def test_other_corpora_are_refused(tmp_path: Path) -> None:

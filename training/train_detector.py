@@ -37,11 +37,19 @@ from training.checkpoint import CheckpointError, load_checkpoint, read_state, sa
 from training.data import DataError, open_pages, picture
 from training.page_crops import PageCrop, crop_page
 from training.progress import MetricsLog
+from training.settings import RANGES as LIMITS
+from training.settings import wrong_numbers
 from training.train import fastest_precision, learning_rate, memory_format, update_average
 
 CROPS_A_PAGE = 4  # in a row, from one decoding of it
 PAGES_AT_HAND = 24  # from which a crop is drawn at a time, so that a batch is of several pages
 COLUMNS = ("step", "samples", "seconds", "lr", "loss", "held_out", "overlap")  # of metrics.csv
+# the least and the most that a number may be, of those that training.train takes as there
+RANGES = {
+    **{name: LIMITS[name] for name in ("batch_size", "max_steps", "lr", "ema", "seed", "eval_every", "eval_samples")},
+    "crop": (32, math.inf),
+    "workers": (0, math.inf),
+}
 # what must be the same for a run to be the same run; the rest (how long it is, when to save) may change from stop to stop
 RUN_SETTINGS = ("dataset", "backgrounds", "init", "size", "crop", "batch_size", "lr", "ema", "seed", "processes")
 
@@ -122,7 +130,7 @@ def validate(network: LineNet, crops: Sequence[tuple[Tensor, Tensor, Tensor]]) -
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Command line -> settings."""
+    """Command line -> settings; ends with one sentence and status 2 where they mean nothing."""
     parser = Parser(description="Train the line detector.", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--dataset", nargs="+", required=True, help="corpora of training.pages or training.pdf_pages")
     parser.add_argument("--backgrounds", type=Path, nargs="*", default=[], help="folders of photographs")
@@ -140,6 +148,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--eval_every", type=int, default=250)
     parser.add_argument("--eval_samples", type=int, default=48)
     args = parser.parse_args(argv)
+    for fault in wrong_numbers(args, RANGES):
+        parser.error(fault)
     if args.crop % 32:
         parser.error("--crop must be a multiple of 32")
     return args
