@@ -10,6 +10,7 @@ from simpleocr.geometry import Box
 from training.page_peers import line_of
 from training.page_scores import COUNTS, Comparison, compare, figures, words_of
 from training.page_sets import Piece, TruePage
+from training.scores import bootstrap
 
 PAPER = Image.new("RGB", (200, 100), "white")
 
@@ -91,6 +92,20 @@ def test_a_page_without_text_that_reads_as_nothing_is_right() -> None:
     found = compare(read_page(), true_page([]))
     assert found.word_f1 == 1
     assert values(found) == {}
+
+
+def test_resampled_sets_without_text_do_not_blow_up_the_intervals() -> None:
+    """As metrics.cer has it: so many edits of no character."""
+    full = compare(read_page([(A, "right")]), true_page([(A, "right")], "lines", "right"))
+    blank = compare(read_page([(A, "dirt")]), true_page([], "lines", ""))
+    value, low, high = bootstrap(np.array([full.counts, blank.counts]), of=figures)["cer_in_order"]
+    assert (value, low, high) == (4 / 5, 0, 4 + 4)  # of the blank page twice, at the most
+    # one word read, none there: half of it is what the words right are a share of
+    assert figures(np.array([blank.counts, full.counts], float))["word_f1"].tolist() == [0, 1]
+    unread = compare(read_page(), true_page([(A, "right")]))
+    of = figures(np.array([unread.counts, full.counts], float))
+    assert of["word_precision"].tolist() == [1, 1], "nothing that was read is wrong"
+    assert of["word_recall"].tolist() == [0, 1]
 
 
 def test_sets_are_summed_page_by_page() -> None:

@@ -34,17 +34,20 @@ COUNTS = (
     "characters",
 )
 """What is counted of each page; from "pieces_right" on 0 where boxes are not compared, the last two where no order is known."""
-FIGURES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "word_precision": ("words_right", ("words_read",)),
-    "word_recall": ("words_right", ("words_true",)),
-    "word_f1": ("words_right", ("words_read", "words_true")),
-    "detection_precision": ("pieces_right", ("pieces_found",)),
-    "detection_recall": ("pieces_right", ("pieces_true",)),
-    "detection_hmean": ("pieces_right", ("pieces_found", "pieces_true")),
-    "end_to_end_f1": ("words_placed", ("placeable_read", "placeable_true")),
-    "cer_in_order": ("edits", ("characters",)),
+FIGURES: dict[str, tuple[str, tuple[str, ...], float]] = {
+    "word_precision": ("words_right", ("words_read",), 1),
+    "word_recall": ("words_right", ("words_true",), 1),
+    "word_f1": ("words_right", ("words_read", "words_true"), 1),
+    "detection_precision": ("pieces_right", ("pieces_found",), 1),
+    "detection_recall": ("pieces_right", ("pieces_true",), 1),
+    "detection_hmean": ("pieces_right", ("pieces_found", "pieces_true"), 1),
+    "end_to_end_f1": ("words_placed", ("placeable_read", "placeable_true"), 1),
+    "cer_in_order": ("edits", ("characters",), 0),
 }
-"""Each is a sum over the set, over the mean of others (F1 and hmean are that of both); left out where those are 0."""
+"""Each is a sum over the set, over the mean of others (F1 and hmean are that of both).
+
+Left out where those others are 0; of a resampled set in which they are, the sum and the number, as scores.FIGURES has it.
+"""
 
 
 def words_of(text: str) -> Counter[str]:
@@ -140,9 +143,10 @@ def _wrong(tokens: Sequence[Counter[str]], surplus: Counter[str], right: Iterabl
 def figures(sums: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
     """Sums of COUNTS (..., len(COUNTS)) -> each of FIGURES (...) of which there is something to count."""
     column = {name: sums[..., i] for i, name in enumerate(COUNTS)}
-    under = {name: sum(column[of] for of in names) / len(names) for name, (_, names) in FIGURES.items()}
-    return {
-        name: column[over] / np.maximum(1e-9, under[name])
-        for name, (over, _) in FIGURES.items()
-        if np.any(np.asarray(under[name]) > 0)
-    }
+    found: dict[str, npt.NDArray[np.float64]] = {}
+    for name, (over, names, of_none) in FIGURES.items():
+        under = np.mean([column[of] for of in names], axis=0)  # 0.5 is possible, so that 1 is not the least
+        if np.any(under > 0):
+            ratio = column[over] / np.where(under > 0, under, 1)
+            found[name] = np.where(under > 0, ratio, column[over] + of_none)
+    return found
