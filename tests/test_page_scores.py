@@ -19,8 +19,10 @@ def read_page(*lines: list[Piece]) -> Page:
     return Page(tuple(line_of(line) for line in lines), PAPER.size)
 
 
-def true_page(pieces: list[Piece], level: str = "words", ordered: str | None = None) -> TruePage:
-    return TruePage("a.png", PAPER, level, pieces, ordered)
+def true_page(
+    pieces: list[Piece], level: str = "words", ordered: str | None = None, unknown: tuple[Box, ...] = ()
+) -> TruePage:
+    return TruePage("a.png", PAPER, level, pieces, ordered, list(unknown))
 
 
 def values(comparison: Comparison) -> dict[str, float]:
@@ -81,6 +83,24 @@ def test_lines_match_as_a_whole_and_their_words_one_by_one() -> None:
     assert of["cer_in_order"] == pytest.approx(
         metrics.edit_distance(prediction="two ten extra", target="one two three") / 13
     )
+
+
+@pytest.mark.parametrize("level", ["words", "lines"])
+def test_what_is_read_where_nobody_knows_what_stands_is_not_counted(level: str) -> None:
+    ordered = "one two" if level == "lines" else None
+    truth = true_page([(A, "one"), (C, "two")], level, ordered, unknown=(B, (100, 50, 200, 100)))
+    inside, outside = (120.0, 60.0, 160.0, 70.0), (50.0, 12.0, 90.0, 22.0)
+    right = [[(A, "one")], [(C, "two")]]
+    found = compare(read_page([(B, "cut")], *right, [(inside, "one more")]), truth)
+    assert found.counts == compare(read_page(*right), true_page(truth.pieces, level, ordered)).counts
+    assert (found.invented, found.added, found.wrong) == ([], [], 0)
+    assert set(values(found).values()) <= {0.0, 1.0}
+    # what lies elsewhere counts, and so does all where boxes are not compared
+    assert compare(read_page(*right, [(outside, "cut")]), truth).invented == ["cut"]
+    assert compare(read_page(*right, [(inside, "cut")]), truth, boxes=False).wrong == 1
+    # a true piece is one, whatever lies around it
+    around = true_page([(A, "one")], level, unknown=((0, 0, 200, 100),))
+    assert compare(read_page([(A, "ten")], [(C, "two")]), around).misread == [("one", "ten")]
 
 
 def test_without_boxes_only_words_count() -> None:

@@ -8,6 +8,7 @@ Words are compared without case and outer punctuation, and without their order (
 corpora of pages also with it (CER of the text in reading order, white space normalised). Boxes are compared upright, one
 to one at an overlap of 0.5: of words where pages.jsonl has "words" (funsd), of lines where it has "boxes" (sroie) and on
 corpora of pages; end to end, a word counts if it is read right in its place. Turned pages have no boxes to compare with.
+What is found where the set has a box without text, for nobody knows what stands there, is not counted, but on turned pages.
 
 OUT/SET-pages.json has the figures with their intervals, OUT/SET-pages.html the worst pages to look at. Memory is the most
 that the process had while it read a page, libraries and networks included.

@@ -3,7 +3,7 @@
 Words are compared without case and outer punctuation. Of each page three things are counted: the words read, wherever they
 stand; the pieces found, whatever they say, pieces being words where the set has boxes of words and lines where it has boxes
 of lines; and the words that are both found in their place and read right, which a word is if it stands in a piece that
-matches that of a true one.
+matches that of a true one. What is found where nobody knows what stands there, is not counted.
 """
 
 import string
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from simpleocr.document import Page
 from simpleocr.vocabulary import normalize
-from training.matching import matched
+from training.matching import lying_in, matched
 from training.page_sets import Piece, TruePage
 
 OUTER = string.punctuation + "“”‘’–—…•"
@@ -93,27 +93,38 @@ def found_pieces(page: Page, level: str) -> list[Piece]:
     return [(piece.box, piece.text) for piece in (page.words if level == "words" else page.lines)]
 
 
+def counted(found: list[Piece], truth: TruePage) -> list[Piece]:
+    """Those that are true pieces, and of the others those that do not lie where something unknown stands."""
+    boxes = [box for box, _ in found]
+    ignored = lying_in(boxes, truth.unknown) - {i for i, _ in matched(boxes, [box for box, _ in truth.pieces])}
+    return [piece for i, piece in enumerate(found) if i not in ignored]
+
+
 def compare(page: Page, truth: TruePage, *, boxes: bool = True) -> Comparison:
     """A page that was read, against what stands on it.
 
     Args:
         page: in the pixels of the picture that was labelled, if boxes are compared.
         truth: that page.
-        boxes: whether its boxes are compared; where the page was turned, they are elsewhere.
+        boxes: whether its boxes are compared; where the page was turned, they are elsewhere, and so is what is unknown:
+            all that is read counts then.
     """
     from rapidfuzz.distance import Levenshtein
 
     found = found_pieces(page, truth.level)
-    tokens, wanted = [words_of(text) for _, text in found], [words_of(text) for _, text in truth.pieces]
-    read, true = words_of(page.text), words_of(truth.text)
+    if boxes:
+        found = counted(found, truth)
+    text = " ".join(text for _, text in found)  # that of the page, but for what does not count
+    read, true = words_of(text), words_of(truth.text)
     pairs = matched([box for box, _ in found], [box for box, _ in truth.pieces]) if boxes else []
+    tokens, wanted = [words_of(text) for _, text in found], [words_of(text) for _, text in truth.pieces]
     added = _wrong(tokens, read - true, {i for i, j in pairs if tokens[i] == wanted[j]})
     lost = _wrong(wanted, true - read, {j for i, j in pairs if tokens[i] == wanted[j]})
     misread = [(i, j) for i, j in pairs if i in added and j in lost]
     edits = characters = 0
     if truth.ordered is not None:
         target = normalize(truth.ordered)
-        edits, characters = Levenshtein.distance(normalize(page.text), target), len(target)
+        edits, characters = Levenshtein.distance(normalize(text), target), len(target)
     of_words = ((read & true).total(), read.total(), true.total())
     of_boxes = (len(pairs), len(found), len(truth.pieces)) if boxes else (0, 0, 0)
     of_both = (sum((tokens[i] & wanted[j]).total() for i, j in pairs), *of_words[1:]) if boxes else (0, 0, 0)
