@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 
 from simpleocr.options import Parser
+from training.backgrounds import find_photos
 from training.claim import digest, digest_of_files
 from training.corpus import load_corpus
 from training.fonts import find_fonts, held_out, text_faces
@@ -156,7 +157,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error("--samples must be at least 20, --processes at least 1")
     try:
         corpus, fonts = load_corpus(args.text), [f for f in find_fonts(args.fonts) if f.suffix in BROWSER_SUFFIXES]
-        photos = sorted(f.resolve() for folder in args.backgrounds for f in folder.rglob("*.jpg"))
+        photos = sorted(file.resolve() for file in find_photos(args.backgrounds))
         seen, unseen = [f for f in fonts if not held_out(f)] or fonts, [f for f in fonts if held_out(f)] or fonts
         kept = photos[::10] or photos  # photographs that training never sees
         stocks = {
