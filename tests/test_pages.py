@@ -126,7 +126,7 @@ def test_photographs_are_those_of_the_other_corpora(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(pages, "write_pages", stop)
     given = ["--out", str(tmp_path / "out"), "--samples", "20", "--backgrounds", str(tmp_path / "photos")]
-    with pytest.raises(SystemExit, match="no pictures for backgrounds in .*photos"):
+    with pytest.raises(SystemExit, match=r"no pictures for backgrounds in .*photos"):
         pages.main(given)
     (tmp_path / "photos" / "more").mkdir(parents=True)
     for name in ("a.JPG", "b.jpeg", "more/c.png", "d.webp", "notes.txt"):
