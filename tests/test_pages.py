@@ -135,6 +135,16 @@ def test_photographs_are_those_of_the_other_corpora(tmp_path: Path, monkeypatch:
         pages.main(given)
 
 
+def test_fonts_are_told_by_their_suffix_whatever_its_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(out: Path, stocks: dict[str, Stock], *_: Any) -> float:
+        raise OSError(", ".join(file.name for file in stocks["train"].fonts))
+
+    monkeypatch.setattr(pages, "write_pages", stop)
+    (tmp_path / "DejaVuOwn.TTF").touch()
+    with pytest.raises(SystemExit, match=r"DejaVuOwn\.TTF"):
+        pages.main(["--out", str(tmp_path / "out"), "--samples", "20", "--fonts", str(tmp_path)])
+
+
 def made_page() -> tuple[npt.NDArray[np.uint8], list[dict[str, Any]]]:
     """Black words on white, and their boxes."""
     page = np.full((600, 500), 255, dtype=np.uint8)
