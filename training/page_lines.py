@@ -20,8 +20,8 @@ import numpy.typing as npt
 
 from simpleocr.options import Parser
 from simpleocr.vocabulary import VOCABULARIES, normalize
+from training.augment import photographed
 from training.data import DataError, open_pages, picture
-from training.page_crops import photographed
 from training.shards import write_lines
 
 SPLITS = ("train", "validation", "test")
