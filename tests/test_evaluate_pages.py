@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,25 @@ def test_turned_pages_have_no_boxes(folder: Path) -> None:
     assert set(report["figures"]) == {"word_precision", "word_recall", "word_f1"}
     assert bad == []
     assert "refused" not in evaluate_pages.row(report)
+
+
+def test_sets_of_one_name_have_reports_of_their_own(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sets = [str(tmp_path / name / "test set") for name in ("one", "other")]
+    for name in sets:
+        shutil.copytree(folder, name, ignore=shutil.ignore_patterns("one", "other"))
+    monkeypatch.setattr("simpleocr.reader.OCR.from_pretrained", lambda *_, **__: Reader())
+    out = tmp_path / "out"
+    evaluate_pages.main(["--dataset", *sets, "--turn", "0", "90", "--out", str(out)])
+    reports = {file.name: json.loads(file.read_text()) for file in out.glob("*-pages.json")}
+    assert {name: (report["dataset"], report["turned"]) for name, report in reports.items()} == {
+        "test_set-pages.json": (sets[0], 0),
+        "test_set-90-pages.json": (sets[0], 90),
+        "test_set-2-pages.json": (sets[1], 0),
+        "test_set-90-2-pages.json": (sets[1], 90),
+    }
+    assert "test_set-90-2: 2 pages" in capsys.readouterr().out
 
 
 def test_no_such_set_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:

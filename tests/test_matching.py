@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simpleocr.geometry import Box
-from training.matching import matched, overlaps
+from training.matching import lying_in, matched, overlaps
 
 SIDES = st.integers(0, 12)
 BOXES = st.lists(
@@ -66,3 +66,10 @@ def test_pairs_are_one_to_one_and_at_least_half_of_the_best(found: list[Box], tr
     assert len({i for i, _ in pairs}) == len({j for _, j in pairs}) == len(pairs)
     assert all(overlaps([found[i]], [true[j]]).item() >= 0.5 for i, j in pairs)
     assert best(found, true, 0.5) / 2 <= len(pairs) <= best(found, true, 0.5)
+
+
+def test_boxes_that_lie_in_others_by_hand() -> None:
+    places: list[Box] = [(0, 0, 100, 20), (0, 50, 10, 60)]
+    found: list[Box] = [(90, 0, 109, 20), (90, 0, 110, 20), (0, 5, 10, 9), (0, 0, 10, 60), (3, 3, 3, 9)]
+    assert lying_in(found, places) == {0, 2}
+    assert lying_in([], places) == lying_in(found, []) == set()

@@ -392,6 +392,20 @@ def test_a_runtime_is_measured(one_line: Path, capsys: pytest.CaptureFixture[str
     assert found["ms a line, median"] > 0
 
 
+def test_a_set_of_pages_needs_one_to_warm_up_and_one_to_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("L", (60, 30), 255).save(tmp_path / "a.png")
+    page = '{"file_name": "a.png", "boxes": []}\n'
+    given = ["--pages", str(tmp_path), "--runtime", "onnx", "--threads", "1"]
+    (tmp_path / "pages.jsonl").write_text(page)
+    with pytest.raises(SystemExit, match=r"training\.runtimes: .* has fewer than two pages"):
+        runtimes.main(given)
+    (tmp_path / "pages.jsonl").write_text(2 * page)
+    runtimes.main(given)
+    assert json.loads(capsys.readouterr().out)[f"{tmp_path.name}, s a page, median"] > 0
+
+
 @pytest.mark.slow  # each runtime in processes of its own
 def test_runtimes_are_compared_side_by_side(one_line: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = ["--dataset", str(one_line), "--runtimes", "onnx", "--threads", "1", "--out", str(tmp_path / "t.json")]

@@ -54,6 +54,9 @@ def test_they_race_in_the_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     out = tmp_path / "out.json"
     benchmark.main([*arguments, "--out", str(out)])
     assert "simpleocr english onnx, one look, a page, median" in out.read_text()
+    (tmp_path / "pages.jsonl").write_text("")
+    with pytest.raises(SystemExit, match=r"training\.benchmark: .* has no pages"):
+        benchmark.main(arguments)
 
 
 @pytest.mark.parametrize("package", MAKERS)

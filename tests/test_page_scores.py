@@ -10,6 +10,7 @@ from simpleocr.geometry import Box
 from training.page_peers import line_of
 from training.page_scores import COUNTS, Comparison, compare, figures, words_of
 from training.page_sets import Piece, TruePage
+from training.scores import bootstrap
 
 PAPER = Image.new("RGB", (200, 100), "white")
 
@@ -18,8 +19,10 @@ def read_page(*lines: list[Piece]) -> Page:
     return Page(tuple(line_of(line) for line in lines), PAPER.size)
 
 
-def true_page(pieces: list[Piece], level: str = "words", ordered: str | None = None) -> TruePage:
-    return TruePage("a.png", PAPER, level, pieces, ordered)
+def true_page(
+    pieces: list[Piece], level: str = "words", ordered: str | None = None, unknown: tuple[Box, ...] = ()
+) -> TruePage:
+    return TruePage("a.png", PAPER, level, pieces, ordered, list(unknown))
 
 
 def values(comparison: Comparison) -> dict[str, float]:
@@ -82,6 +85,24 @@ def test_lines_match_as_a_whole_and_their_words_one_by_one() -> None:
     )
 
 
+@pytest.mark.parametrize("level", ["words", "lines"])
+def test_what_is_read_where_nobody_knows_what_stands_is_not_counted(level: str) -> None:
+    ordered = "one two" if level == "lines" else None
+    truth = true_page([(A, "one"), (C, "two")], level, ordered, unknown=(B, (100, 50, 200, 100)))
+    inside, outside = (120.0, 60.0, 160.0, 70.0), (50.0, 12.0, 90.0, 22.0)
+    right = [[(A, "one")], [(C, "two")]]
+    found = compare(read_page([(B, "cut")], *right, [(inside, "one more")]), truth)
+    assert found.counts == compare(read_page(*right), true_page(truth.pieces, level, ordered)).counts
+    assert (found.invented, found.added, found.wrong) == ([], [], 0)
+    assert set(values(found).values()) <= {0.0, 1.0}
+    # what lies elsewhere counts, and so does all where boxes are not compared
+    assert compare(read_page(*right, [(outside, "cut")]), truth).invented == ["cut"]
+    assert compare(read_page(*right, [(inside, "cut")]), truth, boxes=False).wrong == 1
+    # a true piece is one, whatever lies around it
+    around = true_page([(A, "one")], level, unknown=((0, 0, 200, 100),))
+    assert compare(read_page([(A, "ten")], [(C, "two")]), around).misread == [("one", "ten")]
+
+
 def test_without_boxes_only_words_count() -> None:
     found = compare(read_page([(A, "x")]), true_page([(A, "x")]), boxes=False)
     assert values(found) == {"word_precision": 1, "word_recall": 1, "word_f1": 1}
@@ -91,6 +112,20 @@ def test_a_page_without_text_that_reads_as_nothing_is_right() -> None:
     found = compare(read_page(), true_page([]))
     assert found.word_f1 == 1
     assert values(found) == {}
+
+
+def test_resampled_sets_without_text_do_not_blow_up_the_intervals() -> None:
+    """As metrics.cer has it: so many edits of no character."""
+    full = compare(read_page([(A, "right")]), true_page([(A, "right")], "lines", "right"))
+    blank = compare(read_page([(A, "dirt")]), true_page([], "lines", ""))
+    value, low, high = bootstrap(np.array([full.counts, blank.counts]), of=figures)["cer_in_order"]
+    assert (value, low, high) == (4 / 5, 0, 4 + 4)  # of the blank page twice, at the most
+    # one word read, none there: half of it is what the words right are a share of
+    assert figures(np.array([blank.counts, full.counts], float))["word_f1"].tolist() == [0, 1]
+    unread = compare(read_page(), true_page([(A, "right")]))
+    of = figures(np.array([unread.counts, full.counts], float))
+    assert of["word_precision"].tolist() == [1, 1], "nothing that was read is wrong"
+    assert of["word_recall"].tolist() == [0, 1]
 
 
 def test_sets_are_summed_page_by_page() -> None:

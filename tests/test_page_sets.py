@@ -27,6 +27,7 @@ def test_words_and_lines_with_text(tmp_path: Path) -> None:
     assert (first.level, first.pieces, first.text, first.ordered) == ("words", [((0, 1, 9, 10), "a")], "a", None)
     assert (second.level, second.text) == ("lines", "a b")
     assert third.pieces == []
+    assert [page.unknown for page in (first, second, third)] == [[(0, 0, 5, 5)], [], []]
     assert first.image.size == (200, 100)
 
 
@@ -46,11 +47,15 @@ def test_what_is_not_as_it_should_be_is_named(tmp_path: Path, row: dict[str, Any
 def test_a_corpus_of_pages_has_lines_and_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     image, lines = made_page()
-    row = {"image": [{"bytes": bytes(cv2.imencode(".png", image)[1]), "path": None}], "lines": [lines[:2]]}
+    for word in lines[2]["words"][1:]:
+        word["text"] = ""
+    lines[2]["text"] = ""
+    row = {"image": [{"bytes": bytes(cv2.imencode(".png", image)[1]), "path": None}], "lines": [lines[:3]]}
     (tmp_path / "set" / "data").mkdir(parents=True)
     table = datasets.Dataset.from_dict(row).cast_column("image", datasets.Image())
     table.to_parquet(tmp_path / "set" / "data" / "test-00000-of-00001.parquet")
     (page,) = pages_of(str(tmp_path / "set"), "test")
     assert page.level == "lines"
     assert [text for _, text in page.pieces] == [line["text"] for line in lines[:2]]
-    assert page.ordered == " ".join(line["text"] for line in lines[:2])
+    assert page.ordered == " ".join(line["text"] for line in lines[:2]), "nor is a word of a line that is not known"
+    assert page.unknown == [tuple(lines[2]["box"])]

@@ -120,6 +120,31 @@ def test_without_a_browser_it_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path:
         pages.main(["--out", str(tmp_path), "--samples", "20"])
 
 
+def test_photographs_are_those_of_the_other_corpora(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(out: Path, stocks: dict[str, Stock], *_: Any) -> float:
+        raise OSError(", ".join(sorted({file.name for stock in stocks.values() for file in stock.photos})))
+
+    monkeypatch.setattr(pages, "write_pages", stop)
+    given = ["--out", str(tmp_path / "out"), "--samples", "20", "--backgrounds", str(tmp_path / "photos")]
+    with pytest.raises(SystemExit, match=r"no pictures for backgrounds in .*photos"):
+        pages.main(given)
+    (tmp_path / "photos" / "more").mkdir(parents=True)
+    for name in ("a.JPG", "b.jpeg", "more/c.png", "d.webp", "notes.txt"):
+        (tmp_path / "photos" / name).touch()
+    with pytest.raises(SystemExit, match=r"training\.pages: a\.JPG, b\.jpeg, c\.png, d\.webp$"):
+        pages.main(given)
+
+
+def test_fonts_are_told_by_their_suffix_whatever_its_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(out: Path, stocks: dict[str, Stock], *_: Any) -> float:
+        raise OSError(", ".join(file.name for file in stocks["train"].fonts))
+
+    monkeypatch.setattr(pages, "write_pages", stop)
+    (tmp_path / "DejaVuOwn.TTF").touch()
+    with pytest.raises(SystemExit, match=r"DejaVuOwn\.TTF"):
+        pages.main(["--out", str(tmp_path / "out"), "--samples", "20", "--fonts", str(tmp_path)])
+
+
 def made_page() -> tuple[npt.NDArray[np.uint8], list[dict[str, Any]]]:
     """Black words on white, and their boxes."""
     page = np.full((600, 500), 255, dtype=np.uint8)

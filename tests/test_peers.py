@@ -11,6 +11,7 @@ from PIL import Image
 from simpleocr import CRNN, CRNNConfig, Vocabulary
 from training import benchmark, peers
 from training.crops import Sample
+from training.data import DataError
 from training.peers import Peer, Race, own, race, shares, table
 from training.timing import threads
 
@@ -46,6 +47,12 @@ def test_samples_without_a_picture_are_not_raced() -> None:
     result = race(quick, [broken, *samples(["ab"])], 1)
     assert result.figures["exact_raw"] == 1
     assert result.batched is not None
+
+
+def test_a_set_without_a_picture_is_one_sentence() -> None:
+    broken = Sample("broken", None, "x", "no readable picture")
+    with pytest.raises(DataError, match="of 2 crops none can be read"):
+        race(Peer("quick", lambda _: "", lambda _: []), [broken, broken], 1)
 
 
 def test_this_projects_reader_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

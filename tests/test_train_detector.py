@@ -5,17 +5,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import cv2
 import datasets
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
 from simpleocr.linenet import LineNet
 from tests.test_pages import made_page
 from training import checkpoint, train, train_detector
-from training.train_detector import join_pages, map_loss
+from training.train_detector import PageCrops, join_pages, map_loss
 
 
 @pytest.fixture
@@ -117,22 +119,93 @@ def test_the_size_is_that_of_the_model_that_is_started_from(tmp_path: Path, caps
         train_detector.main(["--dataset", "a", "--init", str(tmp_path / "none"), "--size", "tiny"])
 
 
+def test_each_worker_makes_crops_of_its_own(corpus: str) -> None:
+    stream = PageCrops(join_pages([corpus], "train"), [], 64, "0/0/0")
+    pairs = zip(DataLoader(stream, 4, num_workers=2), range(2), strict=False)  # the first batch of either
+    first, second = (images for (images, _, _), _ in pairs)
+    assert not torch.equal(first, second)
+
+
+def test_the_average_lies_where_the_network_does(corpus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On one device, that is; a machine without a GPU shows it by the order in memory, which is moved to as well."""
+    strides: list[list[tuple[int, ...]]] = []
+
+    def update(average: nn.Module, network: nn.Module, decay: float) -> None:
+        strides.extend([value.stride() for value in of.state_dict().values()] for of in (average, network))
+        train.update_average(average, network, decay)
+
+    monkeypatch.setattr(train_detector, "update_average", update)
+    train_detector.main(arguments(corpus, tmp_path / "run", "--max_steps", "1", "--size", "small"))
+    average, network = strides
+    assert average == network
+
+
+@pytest.mark.parametrize("halves", [False, True])
+def test_the_precision_is_the_devices(
+    halves: bool, corpus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def accelerator(**given: Any) -> Any:
+        raise OSError(f"asked for {given}")
+
+    monkeypatch.setattr(train_detector, "Accelerator", accelerator)
+    monkeypatch.setattr(train, "has_bf16", lambda: not halves)  # of the CPU
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: halves)
+    wanted = "'bf16'" if halves else "'no'"
+    with pytest.raises(SystemExit, match=f"'cpu': False, 'mixed_precision': {wanted}"):
+        train_detector.main(arguments(corpus, tmp_path / "run"))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_it_learns_on_a_gpu(corpus: str, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    train_detector.main(arguments(corpus, out, "--max_steps", "2"))
+    train_detector.main(arguments(corpus, out, "--max_steps", "3", "--resume"))
+    assert LineNet.from_pretrained(out / "final").training_summary["samples"] == 6
+
+
 @pytest.mark.slow
 def test_a_run_starts_from_a_model(corpus: str, tmp_path: Path) -> None:
-    """With a rate of nothing, what comes out is what was given, to the precision of the file."""
+    """With a rate of next to nothing, what comes out is what was given, to the precision of the file."""
     for name, more in (("lines", ()), ("given", ("--seed", "5", "--max_steps", "1"))):
         start = name
         if more:
             start = str(tmp_path / name / "final")
             train_detector.main(arguments(corpus, tmp_path / name, *more))
         out = tmp_path / f"from_{name}"
-        same = ("--size", LineNet.from_pretrained(start).config.size, "--lr", "0", "--max_steps", "1")
+        same = ("--size", LineNet.from_pretrained(start).config.size, "--lr", "1e-9", "--max_steps", "1")
         train_detector.main(arguments(corpus, out, "--init", start, *same))
         old, new = LineNet.from_pretrained(start), LineNet.from_pretrained(out / "final")
         assert new.config == replace(old.config, ranges=())
         assert new.training_summary["samples"] == old.training_summary["samples"] + 2, "views of before count"
         for (key, a), b in zip(old.named_parameters(), new.parameters(), strict=True):
             assert torch.allclose(a.float(), b.float(), atol=1e-3), key
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *(f"--crop={number}" for number in (0, -32, 48)),
+        *(f"--lr={number}" for number in (0, -1, "nan", "inf")),
+        *(
+            f"--{name}={number}"
+            for name in ("batch_size", "eval_every", "eval_samples", "max_steps")
+            for number in (0, -1)
+        ),
+        *("--ema=1.1", "--workers=-1", "--seed=-1"),
+    ],
+)
+def test_a_number_that_means_nothing_is_one_sentence(given: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        train_detector.parse(["--dataset", "a", given])
+    assert caught.value.code == 2
+    assert f"error: {given.partition('=')[0]} must be" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_every_number_has_its_range() -> None:
+    args = vars(train_detector.parse(["--dataset", "a"]))
+    numbers = {name for name, value in args.items() if isinstance(value, int | float) and not isinstance(value, bool)}
+    assert numbers == set(train_detector.RANGES)
 
 
 def test_other_corpora_are_refused(tmp_path: Path) -> None:

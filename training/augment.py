@@ -1,6 +1,7 @@
 """Degradations: what printers, scanners, cameras and codecs do to a line; each a function (image, rng, strength) -> image.
 
-Images are float32 grey 0..255 with shape (height, width); `strength` in 0..1 scales how far an effect goes.
+Images are float32 grey 0..255 with shape (height, width); `strength` in 0..1 scales how far an effect goes. Pages get a choice of
+them in photographed().
 """
 
 from collections.abc import Callable, Collection
@@ -187,3 +188,39 @@ def print_ink(mask: npt.NDArray[np.uint8], rng: Random, strength: float) -> npt.
         if rng.random() < probability * strength:
             mask = effect(mask, rng)
     return mask
+
+
+def photographed(image: Grey, letters: float, rng: Random) -> Grey:
+    """What printing, light, lens, sensor and copier do to a page or a part of it.
+
+    Args:
+        image: the page.
+        letters: pixels from ascenders to descenders; they stay as large as can be read.
+        rng: decides.
+    """
+    strength = rng.random()
+    if rng.random() < 0.12:  # the other side of a thin sheet shines through
+        image = np.minimum(image, 255 - (255 - image[:, ::-1]) * np.float32(rng.uniform(0.05, 0.3)))
+    if rng.random() < 0.3 * strength:  # folds and waves
+        image = image * (1 + clouds(image.shape, rng) * np.float32(rng.uniform(0.03, 0.2)))
+    if rng.random() < 0.35 * strength:
+        image = uneven_light(image, rng, strength)
+    if rng.random() < 0.25 * strength:
+        image = shadow(image, rng, strength)
+    if rng.random() < 0.4:
+        image = np.asarray(
+            cv2.GaussianBlur(image, (0, 0), 0.3 + rng.random() * 0.07 * min(40.0, letters)), dtype=np.float32
+        )
+    if rng.random() < 0.3 and letters > 9:
+        factor = rng.uniform(max(0.35, 7 / letters), 1)
+        small = cv2.resize(image, (0, 0), fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        image = np.asarray(cv2.resize(small, image.shape[::-1], interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+    if rng.random() < 0.5 * strength:
+        image = levels(image, rng, strength)
+    if rng.random() < 0.5 * strength:
+        image = noise(image, rng, strength)
+    if rng.random() < 0.15 * strength:
+        image = specks(image, rng, strength)
+    if rng.random() < 0.1:
+        image = binarize(image, rng, strength)
+    return image

@@ -16,21 +16,32 @@ Grey = npt.NDArray[np.float32]
 PHOTO_SIDE = 640  # a photograph is kept at this size: crops of it are small
 
 
-def load_photos(folders: Sequence[Path]) -> list[npt.NDArray[np.uint8]]:
-    """The pictures of `folders` as grey arrays; with no folder none, and backgrounds are made up instead.
+def find_photos(folders: Sequence[Path]) -> list[Path]:
+    """The picture files below `folders`, sorted in each.
 
     Raises:
         ValueError: a folder that does not exist or holds no picture.
     """
-    photos = []
+    photos: list[Path] = []
     for folder in folders:
         files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in {".jpg", ".jpeg", ".png", ".webp"})
         if not files:
             raise ValueError(f"no pictures for backgrounds in {folder}")
-        for file in files:
-            image = load_image(file).convert("L")
-            image.thumbnail((PHOTO_SIDE, PHOTO_SIDE))
-            photos.append(np.asarray(image).copy())
+        photos += files
+    return photos
+
+
+def load_photos(folders: Sequence[Path]) -> list[npt.NDArray[np.uint8]]:
+    """The pictures of `folders` as grey arrays; with no folder none, and backgrounds are made up instead.
+
+    Raises:
+        ValueError: as find_photos(), or a picture cannot be read.
+    """
+    photos = []
+    for file in find_photos(folders):
+        image = load_image(file).convert("L")
+        image.thumbnail((PHOTO_SIDE, PHOTO_SIDE))
+        photos.append(np.asarray(image).copy())
     return photos
 
 

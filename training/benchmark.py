@@ -37,6 +37,7 @@ from simpleocr.vocabulary import VOCABULARIES
 from training import synth
 from training.batches import Batch
 from training.crops import open_samples
+from training.data import DataError
 from training.page_peers import page_peers
 from training.page_peers import race as page_race
 from training.page_peers import table as page_table
@@ -198,6 +199,8 @@ def compare_pages(args: argparse.Namespace) -> list[Figure]:
     systems = page_peers(args.model, args.detector, args.runtimes, args.threads)
     for name in args.dataset:
         pages = list(pages_of(name, args.split, args.limit))
+        if not pages:
+            raise DataError(f"{name!r} has no pages")
         races = [page_race(peer, pages, args.threads) for peer in systems]
         print(f"{Path(name).name}, {len(pages)} pages, {args.threads} threads\n{page_table(races)}", flush=True)
         for result in races:

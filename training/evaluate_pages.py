@@ -8,9 +8,10 @@ Words are compared without case and outer punctuation, and without their order (
 corpora of pages also with it (CER of the text in reading order, white space normalised). Boxes are compared upright, one
 to one at an overlap of 0.5: of words where pages.jsonl has "words" (funsd), of lines where it has "boxes" (sroie) and on
 corpora of pages; end to end, a word counts if it is read right in its place. Turned pages have no boxes to compare with.
+What is found where the set has a box without text, for nobody knows what stands there, is not counted, but on turned pages.
 
-OUT/SET-pages.json has the figures with their intervals, OUT/SET-pages.html the worst pages to look at. Memory is the most
-that the process had while it read a page, libraries and networks included.
+OUT/SET-pages.json has the figures with their intervals, OUT/SET-pages.html the worst pages to look at; sets of the same name
+are numbered. Memory is the most that the process had while it read a page, libraries and networks included.
 """
 
 import argparse
@@ -40,6 +41,7 @@ from training.memory import forget_peak, peak_memory
 from training.page_scores import compare, figures
 from training.page_sets import pages_of
 from training.page_sheet import BadPage, bad_page, page_sheet
+from training.report import free_name, stem
 from training.scores import DRAWS, SEED, bootstrap
 
 
@@ -170,10 +172,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             "retry": not args.no_retry,
             "split": args.split,
         }
+        taken: set[str] = set()
         for name in args.dataset:
             for degrees in args.turn:
                 report, bad = measure(ocr, name, args.split, args.limit, degrees, args.worst if args.out else 0)
-                label = f"{Path(name).name}-{degrees:g}" if degrees else Path(name).name
+                label = free_name(f"{stem(name)}-{degrees:g}" if degrees else stem(name), taken)
                 print(f"{label}: {row(report)}", flush=True)
                 if args.out:
                     write(args.out, label, {**run, "dataset": name, "turned": degrees, **report}, bad)

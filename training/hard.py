@@ -28,7 +28,7 @@ from simpleocr.recognition import Recognizer, line_log_probs
 from simpleocr.runtimes import RUNTIMES
 from simpleocr.vocabulary import normalize
 from training.data import DataError, open_corpus, picture
-from training.page_lines import write_split
+from training.shards import write_lines
 
 AT_ONCE = 256  # lines that are read together
 SURE = -0.7  # of a line that is read right: log probability of the best path, which is a part of the text's
@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         tasks = [range(start, min(count, start + AT_ONCE)) for start in range(0, count, AT_ONCE)]
         with multiprocessing.get_context("spawn").Pool(args.workers, _open, (args.model, args.dataset)) as pool:
             kept = _kept(corpus, pool.imap(_judge, tasks), tally, args.rest, Random(f"hard/{args.seed}"))
-            written = write_split(kept, args.out, "train")
+            written = write_lines(kept, args.out, "train")
         print(", ".join(f"{number} {verdict}" for verdict, number in tally.most_common()) + f"; {written} kept")
     except (DataError, ModelError, OSError) as error:
         sys.exit(f"training.hard: {error}")

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from simpleocr.regions import CORE, LINE_ENDS, LINES, STRIDE, WORD_ENDS, WORDS
-from training import augment
-from training.backgrounds import Grey, clouds
+from training.augment import photographed
+from training.backgrounds import Grey
 
 SMALLEST, LARGEST = 8.0, 70.0  # pixels from ascenders to descenders that a line of interest has in a crop
 UNREADABLE = 5.0  # pixels: lower lines are neither asked for nor forbidden
@@ -159,33 +159,3 @@ def _warp(
     share = np.asarray(inside, dtype=np.float32) / 255
     beyond = np.asarray(cv2.resize(photo, (size, size), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
     return np.asarray(seen + beyond * (1 - share), dtype=np.float32)
-
-
-def photographed(image: Grey, letters: float, rng: Random) -> Grey:
-    """What printing, light, lens, sensor and copier do; letters stay as large as can be read."""
-    strength = rng.random()
-    if rng.random() < 0.12:  # the other side of a thin sheet shines through
-        image = np.minimum(image, 255 - (255 - image[:, ::-1]) * np.float32(rng.uniform(0.05, 0.3)))
-    if rng.random() < 0.3 * strength:  # folds and waves
-        image = image * (1 + clouds(image.shape, rng) * np.float32(rng.uniform(0.03, 0.2)))
-    if rng.random() < 0.35 * strength:
-        image = augment.uneven_light(image, rng, strength)
-    if rng.random() < 0.25 * strength:
-        image = augment.shadow(image, rng, strength)
-    if rng.random() < 0.4:
-        image = np.asarray(
-            cv2.GaussianBlur(image, (0, 0), 0.3 + rng.random() * 0.07 * min(40.0, letters)), dtype=np.float32
-        )
-    if rng.random() < 0.3 and letters > 9:
-        factor = rng.uniform(max(0.35, 7 / letters), 1)
-        small = cv2.resize(image, (0, 0), fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-        image = np.asarray(cv2.resize(small, image.shape[::-1], interpolation=cv2.INTER_LINEAR), dtype=np.float32)
-    if rng.random() < 0.5 * strength:
-        image = augment.levels(image, rng, strength)
-    if rng.random() < 0.5 * strength:
-        image = augment.noise(image, rng, strength)
-    if rng.random() < 0.15 * strength:
-        image = augment.specks(image, rng, strength)
-    if rng.random() < 0.1:
-        image = augment.binarize(image, rng, strength)
-    return image

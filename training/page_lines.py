@@ -17,14 +17,13 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from simpleocr.options import Parser
 from simpleocr.vocabulary import VOCABULARIES, normalize
+from training.augment import photographed
 from training.data import DataError, open_pages, picture
-from training.page_crops import photographed
+from training.shards import write_lines
 
-SHARD = 4096  # samples a file
 SPLITS = ("train", "validation", "test")
 SMALLEST = 8.0  # pixels from ascender to descender that a line keeps
 PART = 0.25  # of the lines are cut somewhere between words: detectors part lines where there is a gap
@@ -114,33 +113,6 @@ def _around(
     return part, [{**word, "box": (np.array(word["box"]) - shift).tolist()} for word in line["words"]]
 
 
-def write_split(rows: Iterator[dict[str, Any]], out: Path, split: str) -> int:
-    """Write a split in shards; returns how many rows it has."""
-    from datasets import Dataset, Features, Value
-    from datasets import Image as ImageFeature
-
-    features = Features(
-        {"image": ImageFeature(), "text": Value("string"), "width": Value("int32"), "height": Value("int32")}
-    )
-    shard: list[dict[str, Any]] = []
-    written = 0
-
-    def flush() -> None:
-        path = out / "data" / f"{split}-{written // SHARD:05d}.parquet"
-        Dataset.from_list(shard, features=features).to_parquet(path)
-
-    for row in tqdm(rows, unit="line", desc=split):
-        shard.append(row)
-        if len(shard) == SHARD:
-            flush()
-            written += len(shard)
-            shard = []
-    if shard:
-        flush()
-        written += len(shard)
-    return written
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the arguments, cut the lines and say how many there are."""
     parser = Parser(description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
@@ -158,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 for name in args.dataset
                 for row in cut_pages(open_pages(name, split), args.seed + 1000 * round_, f"{split}/{Path(name).name}")
             )
-            print(f"{split}: {write_split(rows, args.out, split)} lines")
+            print(f"{split}: {write_lines(rows, args.out, split)} lines")
     except (DataError, OSError) as error:
         sys.exit(f"training.page_lines: {error}")
 

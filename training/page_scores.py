@@ -3,7 +3,7 @@
 Words are compared without case and outer punctuation. Of each page three things are counted: the words read, wherever they
 stand; the pieces found, whatever they say, pieces being words where the set has boxes of words and lines where it has boxes
 of lines; and the words that are both found in their place and read right, which a word is if it stands in a piece that
-matches that of a true one.
+matches that of a true one. What is found where nobody knows what stands there, is not counted.
 """
 
 import string
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from simpleocr.document import Page
 from simpleocr.vocabulary import normalize
-from training.matching import matched
+from training.matching import lying_in, matched
 from training.page_sets import Piece, TruePage
 
 OUTER = string.punctuation + "“”‘’–—…•"
@@ -34,17 +34,20 @@ COUNTS = (
     "characters",
 )
 """What is counted of each page; from "pieces_right" on 0 where boxes are not compared, the last two where no order is known."""
-FIGURES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "word_precision": ("words_right", ("words_read",)),
-    "word_recall": ("words_right", ("words_true",)),
-    "word_f1": ("words_right", ("words_read", "words_true")),
-    "detection_precision": ("pieces_right", ("pieces_found",)),
-    "detection_recall": ("pieces_right", ("pieces_true",)),
-    "detection_hmean": ("pieces_right", ("pieces_found", "pieces_true")),
-    "end_to_end_f1": ("words_placed", ("placeable_read", "placeable_true")),
-    "cer_in_order": ("edits", ("characters",)),
+FIGURES: dict[str, tuple[str, tuple[str, ...], float]] = {
+    "word_precision": ("words_right", ("words_read",), 1),
+    "word_recall": ("words_right", ("words_true",), 1),
+    "word_f1": ("words_right", ("words_read", "words_true"), 1),
+    "detection_precision": ("pieces_right", ("pieces_found",), 1),
+    "detection_recall": ("pieces_right", ("pieces_true",), 1),
+    "detection_hmean": ("pieces_right", ("pieces_found", "pieces_true"), 1),
+    "end_to_end_f1": ("words_placed", ("placeable_read", "placeable_true"), 1),
+    "cer_in_order": ("edits", ("characters",), 0),
 }
-"""Each is a sum over the set, over the mean of others (F1 and hmean are that of both); left out where those are 0."""
+"""Each is a sum over the set, over the mean of others (F1 and hmean are that of both).
+
+Left out where those others are 0; of a resampled set in which they are, the sum and the number, as scores.FIGURES has it.
+"""
 
 
 def words_of(text: str) -> Counter[str]:
@@ -90,27 +93,38 @@ def found_pieces(page: Page, level: str) -> list[Piece]:
     return [(piece.box, piece.text) for piece in (page.words if level == "words" else page.lines)]
 
 
+def counted(found: list[Piece], truth: TruePage) -> list[Piece]:
+    """Those that are true pieces, and of the others those that do not lie where something unknown stands."""
+    boxes = [box for box, _ in found]
+    ignored = lying_in(boxes, truth.unknown) - {i for i, _ in matched(boxes, [box for box, _ in truth.pieces])}
+    return [piece for i, piece in enumerate(found) if i not in ignored]
+
+
 def compare(page: Page, truth: TruePage, *, boxes: bool = True) -> Comparison:
     """A page that was read, against what stands on it.
 
     Args:
         page: in the pixels of the picture that was labelled, if boxes are compared.
         truth: that page.
-        boxes: whether its boxes are compared; where the page was turned, they are elsewhere.
+        boxes: whether its boxes are compared; where the page was turned, they are elsewhere, and so is what is unknown:
+            all that is read counts then.
     """
     from rapidfuzz.distance import Levenshtein
 
     found = found_pieces(page, truth.level)
-    tokens, wanted = [words_of(text) for _, text in found], [words_of(text) for _, text in truth.pieces]
-    read, true = words_of(page.text), words_of(truth.text)
+    if boxes:
+        found = counted(found, truth)
+    text = " ".join(text for _, text in found)  # that of the page, but for what does not count
+    read, true = words_of(text), words_of(truth.text)
     pairs = matched([box for box, _ in found], [box for box, _ in truth.pieces]) if boxes else []
+    tokens, wanted = [words_of(text) for _, text in found], [words_of(text) for _, text in truth.pieces]
     added = _wrong(tokens, read - true, {i for i, j in pairs if tokens[i] == wanted[j]})
     lost = _wrong(wanted, true - read, {j for i, j in pairs if tokens[i] == wanted[j]})
     misread = [(i, j) for i, j in pairs if i in added and j in lost]
     edits = characters = 0
     if truth.ordered is not None:
         target = normalize(truth.ordered)
-        edits, characters = Levenshtein.distance(normalize(page.text), target), len(target)
+        edits, characters = Levenshtein.distance(normalize(text), target), len(target)
     of_words = ((read & true).total(), read.total(), true.total())
     of_boxes = (len(pairs), len(found), len(truth.pieces)) if boxes else (0, 0, 0)
     of_both = (sum((tokens[i] & wanted[j]).total() for i, j in pairs), *of_words[1:]) if boxes else (0, 0, 0)
@@ -140,9 +154,10 @@ def _wrong(tokens: Sequence[Counter[str]], surplus: Counter[str], right: Iterabl
 def figures(sums: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
     """Sums of COUNTS (..., len(COUNTS)) -> each of FIGURES (...) of which there is something to count."""
     column = {name: sums[..., i] for i, name in enumerate(COUNTS)}
-    under = {name: sum(column[of] for of in names) / len(names) for name, (_, names) in FIGURES.items()}
-    return {
-        name: column[over] / np.maximum(1e-9, under[name])
-        for name, (over, _) in FIGURES.items()
-        if np.any(np.asarray(under[name]) > 0)
-    }
+    found: dict[str, npt.NDArray[np.float64]] = {}
+    for name, (over, names, of_none) in FIGURES.items():
+        under = np.mean([column[of] for of in names], axis=0)  # 0.5 is possible, so that 1 is not the least
+        if np.any(under > 0):
+            ratio = column[over] / np.where(under > 0, under, 1)
+            found[name] = np.where(under > 0, ratio, column[over] + of_none)
+    return found

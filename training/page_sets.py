@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ class TruePage:
         image: as load_image gives it.
         level: whether its pieces are "words" or "lines".
         pieces: those with text.
-        ordered: the whole text in reading order; None where nobody knows that order.
+        ordered: the text of all pieces in reading order; None where nobody knows that order.
+        unknown: where pieces stand of which nobody knows what they say: what is read there is neither right nor wrong.
     """
 
     name: str
@@ -34,6 +35,7 @@ class TruePage:
     level: str
     pieces: list[Piece]
     ordered: str | None
+    unknown: list[Box] = field(default_factory=list)
 
     @property
     def text(self) -> str:
@@ -64,24 +66,29 @@ def pages_of(name: str, split: str, limit: int | None = None) -> Iterator[TruePa
     for number in spread(range(len(corpus)), limit):
         page = corpus[number]
         lines: list[dict[str, Any]] = page["lines"]
-        ordered = " ".join(word["text"] for line in lines for word in line["words"])
-        yield TruePage(f"page {number}", picture(page), "lines", _pieces(lines), ordered)
+        pieces, unknown = _pieces(lines)
+        ordered = " ".join(text for _, text in pieces)
+        yield TruePage(f"page {number}", picture(page), "lines", pieces, ordered, unknown)
 
 
 def _of_index(folder: Path, row: str) -> TruePage:
     try:
         page = json.loads(row)
         level = next((level for level, key in LEVELS.items() if key in page), "words")
-        file, pieces = str(page["file_name"]), _pieces(page.get(LEVELS[level], []))
+        file, (pieces, unknown) = str(page["file_name"]), _pieces(page.get(LEVELS[level], []))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{folder / 'pages.jsonl'} is not as it should be: {type(error).__name__} {error}") from error
-    return TruePage(file, load_image(folder / file, max_pixels=MAX_PAGE_PIXELS), level, pieces, None)
+    return TruePage(file, load_image(folder / file, max_pixels=MAX_PAGE_PIXELS), level, pieces, None, unknown)
 
 
-def _pieces(rows: list[dict[str, Any]]) -> list[Piece]:
+def _pieces(rows: list[dict[str, Any]]) -> tuple[list[Piece], list[Box]]:
+    """Those with text, and the boxes of those without."""
     pieces: list[Piece] = []
+    unknown: list[Box] = []
     for row in rows:
         left, top, right, bottom = (float(edge) for edge in row["box"])
         if str(row["text"]).strip():
             pieces.append(((left, top, right, bottom), str(row["text"])))
-    return pieces
+        else:
+            unknown.append((left, top, right, bottom))
+    return pieces, unknown

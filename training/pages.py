@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 
 from simpleocr.options import Parser
+from training.backgrounds import find_photos
 from training.claim import digest, digest_of_files
 from training.corpus import load_corpus
 from training.fonts import find_fonts, held_out, text_faces
@@ -29,7 +30,6 @@ from training.shards import PageSample, split_counts, to_sample, write_corpus
 MAX_HEIGHT = 1800  # CSS pixels that are looked at; a page that goes on is cut
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--font-render-hinting=none"]
-BROWSER_SUFFIXES = {".ttf", ".otf", ".woff", ".woff2"}
 
 MEASURE = """
 () => {
@@ -155,8 +155,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.samples < 20 or args.processes < 1:
         parser.error("--samples must be at least 20, --processes at least 1")
     try:
-        corpus, fonts = load_corpus(args.text), [f for f in find_fonts(args.fonts) if f.suffix in BROWSER_SUFFIXES]
-        photos = sorted(f.resolve() for folder in args.backgrounds for f in folder.rglob("*.jpg"))
+        corpus, fonts = load_corpus(args.text), find_fonts(args.fonts)
+        photos = sorted(file.resolve() for file in find_photos(args.backgrounds))
         seen, unseen = [f for f in fonts if not held_out(f)] or fonts, [f for f in fonts if held_out(f)] or fonts
         kept = photos[::10] or photos  # photographs that training never sees
         stocks = {

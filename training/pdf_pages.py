@@ -50,9 +50,6 @@ RAISED = 0.5  # of a letter's height: what stands higher or lower is of another 
 SPACE = 0.3  # em: a gap between words that no space was written in
 LEAST_INK = 40  # levels of grey between a word and the paper
 
-Truth = list[list[dict[str, Any]]]
-"""Lines of words, {"box", "text"} as training.shards has them."""
-
 
 @dataclass(frozen=True)
 class Letter:

@@ -21,6 +21,7 @@ from simpleocr import metrics
 from simpleocr.reader import OCR
 from simpleocr.vocabulary import normalize
 from training.crops import Sample
+from training.data import DataError
 from training.timing import threads
 
 T = TypeVar("T")
@@ -169,11 +170,16 @@ def race(peer: Peer, samples: Sequence[Sample], count: int) -> Race:
 
     Args:
         peer: the system.
-        samples: with pictures.
+        samples: those without a picture are passed over.
         count: threads.
+
+    Raises:
+        DataError: none has one.
     """
     images = [sample.image for sample in samples if sample.image is not None]
     targets = [sample.target for sample in samples if sample.image is not None]
+    if not images:
+        raise DataError(f"of {len(samples)} crops none can be read: there is nothing to race on")
     with threads(count):
         for image in images[:WARM_UP]:
             peer.one(image)

@@ -150,8 +150,8 @@ def render_card(network: CRNN, model_file: Path, reports: Sequence[dict[str, Any
         vocabulary=network.vocabulary.characters.replace("|", "\\|"),
         results=figures_table(reports),
         command="\n".join(dict.fromkeys(report["command"] for report in reports)),
-        training=f"On {header['training'].get('samples', 'an unknown number of'):,} views of rendered lines; see `training/LOG.md`."
-        if header["training"].get("samples")
+        training=f"On {samples:,} views of rendered lines; see `training/LOG.md`."
+        if (samples := header["training"].get("samples"))
         else "Not recorded in the model file.",
         license="Apache 2.0",
     )

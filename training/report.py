@@ -76,13 +76,19 @@ def stem(dataset: str) -> str:
     return re.sub(r"[^\w.-]", "_", Path(dataset).resolve().name.removesuffix(".parquet")) or "set"
 
 
+def free_name(name: str, taken: set[str]) -> str:
+    """The name, numbered where it is taken; taken from then on."""
+    free, number = name, 1
+    while free in taken:
+        number += 1
+        free = f"{name}-{number}"
+    taken.add(free)
+    return free
+
+
 def write(out: Path, report: dict[str, Any], worst: Sequence[Misread], taken: set[str]) -> None:
     """OUT/<set>.json and OUT/<set>.html; sets of the same name are numbered."""
-    name, number = stem(report["dataset"]), 1
-    while name in taken:
-        number += 1
-        name = f"{stem(report['dataset'])}-{number}"
-    taken.add(name)
+    name = free_name(stem(report["dataset"]), taken)
     model = report["model"]
     page = sheet(
         title=f"{name}: {report['samples']} samples",

@@ -36,10 +36,16 @@ OCR.from_pretrained(sys.argv[1], detector=sys.argv[2], runtime=sys.argv[3]).reco
 
 
 def figures(args: argparse.Namespace) -> dict[str, float]:
-    """Of this process's runtime."""
+    """Of this process's runtime.
+
+    Raises:
+        ModelError, DataError: the model or a set cannot be opened, or a set has too few pages.
+        InputError: a page cannot be read.
+    """
     # not at the top: these bring `datasets` and pyarrow, whose memory is not the reader's
     from training.crops import MAX_PAGE_PIXELS, open_samples
-    from training.page_scores import words_of
+    from training.data import DataError
+    from training.page_scores import compare
     from training.page_sets import pages_of
     from training.timing import threads
 
@@ -71,11 +77,13 @@ def figures(args: argparse.Namespace) -> dict[str, float]:
             seconds, both, read, true = [], 0, 0, 0
             for number, page in enumerate(pages_of(name, "test", 1 + args.page_limit)):
                 started = time.perf_counter()
-                words = words_of(ocr(page.image).text)
+                answer = ocr(page.image)
                 if number:  # the first warms up
                     seconds.append(time.perf_counter() - started)
-                wanted = words_of(page.text)
-                both, read, true = both + (words & wanted).total(), read + words.total(), true + wanted.total()
+                right, of_read, of_true, *_ = compare(answer, page).counts
+                both, read, true = both + right, read + of_read, true + of_true
+            if not seconds:
+                raise DataError(f"{name!r} has fewer than two pages: the first warms up, the others are timed")
             found[f"{Path(name).name} pages, F1"] = 2 * both / max(1, read + true)
             found[f"{Path(name).name}, s a page, median"] = statistics.median(seconds)
     return found | {"memory at most, MiB": peak_memory()}

@@ -164,7 +164,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     args.weights = args.weights or [1.0] * len(args.dataset or [""])
     if args.resume:
         require_same_run(args.out / CHECKPOINT, then, settings(args, then.get("processes", 1)))
-    for fault in (*wrong_numbers(args), *contradictions(args)):
+    for fault in (*wrong_numbers(args, RANGES), *contradictions(args)):
         parser.error(fault)
     if args.init and not args.resume:  # a run that goes on has been asked whether it is the same
         given = vars(parser.parse_args(argv, argparse.Namespace(**dict.fromkeys(OF_NETWORK))))
@@ -173,22 +173,27 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
-def wrong_numbers(args: argparse.Namespace) -> Iterator[str]:
-    """What is wrong with each number by itself; none may be infinite, or not a number."""
-    for name, (least, most) in RANGES.items():
+def wrong_numbers(args: argparse.Namespace, ranges: Mapping[str, tuple[float, float]]) -> Iterator[str]:
+    """What is wrong with each number by itself; none may be infinite, or not a number.
+
+    Args:
+        args: have all that `ranges` name.
+        ranges: as RANGES.
+    """
+    for name, (least, most) in ranges.items():
         value = getattr(args, name)
         for number in value if isinstance(value, list) else [] if value is None else [value]:
             if not least <= number <= most or not abs(number) < math.inf or (name in ABOVE and number == least):
                 wanted = f"above {least:g}" if name in ABOVE else f"{least:g} or more"
                 yield f"--{name} must be {wanted if most == math.inf else f'in {least:g}..{most:g}'}, not {number}"
-    try:
-        Preprocessing(height=args.height, stretch=args.stretch)
-    except ValueError as error:
-        yield f"--height, --stretch: {error}"
 
 
 def contradictions(args: argparse.Namespace) -> Iterator[str]:
     """What does not go together."""
+    try:
+        Preprocessing(height=args.height, stretch=args.stretch)
+    except ValueError as error:
+        yield f"--height, --stretch: {error}"
     if (args.streaming or args.render) and not (args.max_steps or args.minutes):
         yield "--streaming and --render need --max_steps or --minutes: nothing says how long an epoch is"
     if args.minutes and args.max_steps:

@@ -1,6 +1,7 @@
-"""Shards: pages as a corpus of parquet files, whoever made them; written by several processes, gone on with if cut off.
+"""Shards: a corpus as parquet files, each there as a whole or not at all.
 
-The columns are image, width, height, lines. A line is {"box": [left, top, right, bottom] in pixels, "text", "words":
+Pages, whoever made them, are written by several processes, and gone on with if cut off; lines one after another. The columns
+of lines are image, text, width, height; those of pages image, width, height, lines. A line of a page is {"box": [left, top, right, bottom] in pixels, "text", "words":
 [{"box", "text"}]}. Boxes reach from the top of a tall letter to the bottom of a hanging one, whatever the letters are;
 what is not known of a text is "".
 """
@@ -9,6 +10,7 @@ import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,6 +23,7 @@ from tqdm import tqdm
 from training.claim import claim
 
 SHARD = 64  # pages a file
+LINES = 4096  # lines a file
 
 
 @dataclass(frozen=True)
@@ -104,11 +107,46 @@ def _write_shard(job: tuple[str, int, int, int, str]) -> int:
         "height": [sample.size[1] for sample in samples],
         "lines": [sample.lines for sample in samples],
     }
-    table = Dataset.from_dict(columns, features=features)
-    partial = Path(path).with_name(f".{Path(path).name}.partial")
+    write_shard(Dataset.from_dict(columns, features=features), Path(path))
+    return count
+
+
+def write_shard(table: Any, path: Path) -> None:
+    """Write a `datasets.Dataset` as parquet; cut off, it leaves nothing that is taken for a shard.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.partial")  # a name that load_dataset passes over
     table.to_parquet(partial)
     partial.replace(path)
-    return count
+
+
+def line_features() -> Any:
+    """The `datasets.Features` of a corpus of lines."""
+    from datasets import Features, Value
+    from datasets import Image as ImageFeature
+
+    return Features(
+        {"image": ImageFeature(), "text": Value("string"), "width": Value("int32"), "height": Value("int32")}
+    )
+
+
+def write_lines(rows: Iterator[dict[str, Any]], out: Path, split: str) -> int:
+    """Write a split of a corpus of lines below `out`, whose folder "data" is there; returns how many rows it has.
+
+    Raises:
+        OSError: a shard cannot be written.
+    """
+    from datasets import Dataset
+
+    written = 0
+    rows = iter(tqdm(rows, unit="line", desc=split))
+    while shard := list(islice(rows, LINES)):
+        path = out / "data" / f"{split}-{written // LINES:05d}.parquet"
+        write_shard(Dataset.from_list(shard, features=line_features()), path)
+        written += len(shard)
+    return written
 
 
 def write_corpus(

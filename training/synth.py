@@ -27,6 +27,7 @@ from training.claim import claim, claimed, digest, digest_of_files
 from training.corpus import load_corpus, sample_text
 from training.fonts import Face, find_fonts, held_out
 from training.render import EFFECTS, EM, Source, encode, render_empty, render_line
+from training.shards import line_features, write_shard
 
 FONT_BLOCK = 32  # successive samples share a font, so that its glyphs are rasterised once
 FONT_BLOCK_HELD_OUT = 4  # of validation and test: a few hundred samples must show many fonts, not a dozen
@@ -95,8 +96,7 @@ def _start_worker(source: dict[str, Source]) -> None:
 
 def _write_shard(job: tuple[str, int, int, int, str]) -> int:
     """Render samples first..first+count of one split into a parquet file; returns count."""
-    from datasets import Dataset, Features, Value
-    from datasets import Image as ImageFeature
+    from datasets import Dataset
 
     split, seed, first, count, path = job
     images, texts, widths, heights = [], [], [], []
@@ -108,14 +108,8 @@ def _write_shard(job: tuple[str, int, int, int, str]) -> int:
             texts.append(text)
             widths.append(width)
             heights.append(height)
-    features = Features(
-        {"image": ImageFeature(), "text": Value("string"), "width": Value("int32"), "height": Value("int32")}
-    )
     columns = {"image": images, "text": texts, "width": widths, "height": heights}
-    table = Dataset.from_dict(columns, features=features)
-    partial = Path(path).with_name(f".{Path(path).name}.partial")  # a name that load_dataset passes over
-    table.to_parquet(partial)
-    partial.replace(path)
+    write_shard(Dataset.from_dict(columns, features=line_features()), Path(path))
     return count
 
 

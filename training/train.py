@@ -141,6 +141,12 @@ def memory_format(network: nn.Module) -> torch.memory_format:
     return torch.contiguous_format if thin else torch.channels_last
 
 
+def fastest_precision() -> str:
+    """Accelerate's name of what a network learns in where nothing else is asked for: bf16 where the device has it."""
+    halves = torch.cuda.is_bf16_supported(including_emulation=False) if torch.cuda.is_available() else has_bf16()
+    return "bf16" if halves else "no"
+
+
 def sources(args: argparse.Namespace, network: CRNN) -> dict[str, Source]:
     """What --render draws lines from.
 
@@ -371,8 +377,7 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] | None
         SettingError, DataError, ModelError, CheckpointError: what was given cannot be used.
         FloatingPointError: the loss is not a number; names the lines of the batch.
     """
-    halves = torch.cuda.is_bf16_supported(including_emulation=False) if torch.cuda.is_available() else has_bf16()
-    precision = args.mixed_precision if args.mixed_precision != "auto" else "bf16" if halves else "no"
+    precision = args.mixed_precision if args.mixed_precision != "auto" else fastest_precision()
     if precision == "fp16" and not torch.cuda.is_available():
         raise SettingError("--mixed_precision fp16 needs a GPU: a CPU has bf16 at most")
     args.out.mkdir(parents=True, exist_ok=True)

@@ -24,12 +24,11 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from tqdm import tqdm
 
 from simpleocr.config import SIZES, LineNetConfig
 from simpleocr.detection import LEAST_STD
-from simpleocr.inference import has_bf16
 from simpleocr.linenet import LineNet
 from simpleocr.modelfile import ModelError
 from simpleocr.options import Parser
@@ -38,17 +37,25 @@ from training.checkpoint import CheckpointError, load_checkpoint, read_state, sa
 from training.data import DataError, open_pages, picture
 from training.page_crops import PageCrop, crop_page
 from training.progress import MetricsLog
-from training.train import learning_rate, memory_format, update_average
+from training.settings import RANGES as LIMITS
+from training.settings import wrong_numbers
+from training.train import fastest_precision, learning_rate, memory_format, update_average
 
 CROPS_A_PAGE = 4  # in a row, from one decoding of it
 PAGES_AT_HAND = 24  # from which a crop is drawn at a time, so that a batch is of several pages
 COLUMNS = ("step", "samples", "seconds", "lr", "loss", "held_out", "overlap")  # of metrics.csv
+# the least and the most that a number may be, of those that training.train takes as there
+RANGES = {
+    **{name: LIMITS[name] for name in ("batch_size", "max_steps", "lr", "ema", "seed", "eval_every", "eval_samples")},
+    "crop": (32, math.inf),
+    "workers": (0, math.inf),
+}
 # what must be the same for a run to be the same run; the rest (how long it is, when to save) may change from stop to stop
 RUN_SETTINGS = ("dataset", "backgrounds", "init", "size", "crop", "batch_size", "lr", "ema", "seed", "processes")
 
 
 class PageCrops(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
-    """Endless crops of a corpus of pages, other ones in every process.
+    """Endless crops of a corpus of pages, other ones in every process and in every worker of a DataLoader.
 
     Args:
         pages: rows as training.pages writes them.
@@ -62,7 +69,8 @@ class PageCrops(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         cv2.setNumThreads(1)
-        rng = Random(self.seed)
+        worker = get_worker_info()  # each of --workers has a copy of this, with the same seed
+        rng = Random(self.seed if worker is None else f"{self.seed}/{worker.id}")
         hand: list[tuple[Any, list[dict[str, Any]], int]] = []
         while True:
             while len(hand) < min(PAGES_AT_HAND, len(self.pages)):
@@ -109,7 +117,9 @@ def map_loss(logits: Tensor, maps: Tensor, weights: Tensor) -> Tensor:
 def validate(network: LineNet, crops: Sequence[tuple[Tensor, Tensor, Tensor]]) -> dict[str, float]:
     """Loss, and the overlap (intersection over union) of predicted and true line cores, over fixed crops."""
     losses, both, either = [], 0.0, 0.0
-    for image, maps, weights in crops:
+    device = next(network.parameters()).device
+    for crop in crops:
+        image, maps, weights = (tensor.to(device) for tensor in crop)
         logits = network(image[None])
         losses.append(float(map_loss(logits, maps[None], weights[None])))
         found, true = logits[0, 0] > 0, maps[0] > 0.5
@@ -142,6 +152,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--eval_every", type=int, default=250)
     parser.add_argument("--eval_samples", type=int, default=48)
     args = parser.parse_args(argv)
+    for fault in wrong_numbers(args, RANGES):
+        parser.error(fault)
     if args.crop % 32:
         parser.error("--crop must be a multiple of 32")
     given = parser.parse_args(argv, argparse.Namespace(size=None)).size
@@ -180,18 +192,17 @@ def run(args: argparse.Namespace) -> LineNet:
         FloatingPointError: the loss is not a number.
     """
     args.out.mkdir(parents=True, exist_ok=True)
-    precision = "bf16" if has_bf16() else "no"
-    accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=precision)
+    accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=fastest_precision())
     rank, world, is_main = accelerator.process_index, accelerator.num_processes, accelerator.is_main_process
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // world))
     photos = [np.asarray(photo, dtype=np.float32) for photo in load_photos(args.backgrounds)]
     torch.manual_seed(args.seed)
     network = LineNet.from_pretrained(args.init) if args.init else LineNet(LineNetConfig(args.size))
     network.config = replace(network.config, ranges=())  # its activations will go elsewhere
-    average = copy.deepcopy(network).eval()
     began_with = int(network.training_summary.get("samples", 0))
     layout = memory_format(network)
     network.to(accelerator.device, memory_format=layout)  # type: ignore[call-overload]
+    average = copy.deepcopy(network).eval()  # of what is on the device, or the two could not be averaged
     optimizer = torch.optim.AdamW(network.parameters(), lr=args.lr, betas=(0.9, 0.99), weight_decay=0.01)
     modules: dict[str, nn.Module] = {"network": network, "average": average}
     checkpoint, step, samples, seconds = args.out / "last.safetensors", 0, 0, 0.0
