@@ -171,6 +171,7 @@ def test_the_page_fits_a_phone_and_everything_has_a_name(page: Page) -> None:
     assert page.evaluate("document.documentElement.lang") == "en"
 
 
+@pytest.mark.slow
 def test_asking_to_read_nothing_is_answered_kindly(page: Page) -> None:
     page.get_by_role("button", name="Read", exact=True).click()
     alert = page.locator("#status").get_by_role("alert").filter(has_text="There is no picture yet")
@@ -179,6 +180,7 @@ def test_asking_to_read_nothing_is_answered_kindly(page: Page) -> None:
     assert red > 1.5 * max(green, blue)
 
 
+@pytest.mark.slow
 def test_the_box_for_pictures_says_where_pdfs_go_and_fields_have_a_border(page: Page) -> None:
     page.locator("#picture", has_text="PDFs go into the tab “Files, PDF”").wait_for()
     page.get_by_role("button", name="Settings").click()
@@ -260,7 +262,8 @@ def test_nothing_that_is_asked_becomes_markup(page: Page, tmp_path: Path) -> Non
     assert cells == ["<img src=x onerror=alert(1)> ${1+1} {{value}}", "Bakery"]
 
 
-@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_text_can_be_told_from_its_ground_at_any_size_and_in_either_theme(
     page: Page, url: str, theme: Literal["light", "dark"]
 ) -> None:

@@ -221,6 +221,7 @@ def shell(line: str, *args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["sh", "-c", f'"$@" {line}', "sh", *command], capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs a shell")
 def test_a_closed_standard_input_is_one_sentence(model: str) -> None:
     done = shell("<&-", "-", "--json", "--model", model)

@@ -22,7 +22,10 @@ from simpleocr.vocabulary import VOCABULARIES, Vocabulary
 CONFIG = CRNNConfig(Vocabulary("abc 1é"), "tiny", Preprocessing(stretch=1.25, least_std=0.1), temperature=1.5)
 MIXED = [16, 200, 17, 90, 18, 131, 19, 64]  # every remainder by 4, in no order
 SECTIONS = ["architecture", "vocabulary", "preprocessing", "calibration"]
-backbones = pytest.mark.parametrize("backbone", BACKBONES)
+# the largest takes as long as all others together
+backbones = pytest.mark.parametrize(
+    "backbone", [pytest.param(name, marks=pytest.mark.slow) if name == "base" else name for name in BACKBONES]
+)
 
 
 def random_network(backbone: str = "tiny", config: CRNNConfig = CONFIG, seed: int = 3) -> CRNN:

@@ -297,6 +297,7 @@ def test_pictures_of_a_corpus_among_rendered_lines_are_counted_and_its_held_out_
         main([*RUN, *own[:-1], str(tmp_path / "b")])
 
 
+@pytest.mark.slow
 def test_a_schedule_may_be_in_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(multiprocessing, "get_context", lambda _: Context)
     rates: list[tuple[float, float]] = []
