@@ -38,7 +38,7 @@ def ink_of(line: Lines) -> Ink:
 
 
 def _ground(grey: Lines) -> Ink:
-    """What lies behind the letters, for each column (W,) or for all: the usual grey about there, if it is much like that of all."""
+    """What lies behind the letters, for each column (W,): the usual grey about there, if it is much like that of all."""
     some = np.ascontiguousarray(grey[1::EVERY, ::EVERY].T)  # which tell as much as all
     everywhere = _ranked(some.ravel(), 1 / 2)
     light = 2 * everywhere > some.min() + some.max()

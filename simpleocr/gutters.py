@@ -295,7 +295,7 @@ def _belong(line: Level, other: Level, rows: Rows) -> bool:
     """Whether two neighbours in a row are pieces of one line: a line close above or below runs on where they part."""
     low, high = sorted((line.height, other.height))
     shorter = min(line.right - line.left, other.right - other.left)
-    if other.left - line.right < TOUCHING * high and shorter < high:
+    if other.left - line.right < TOUCHING * high and shorter < LONE * low and high < HIGHER * low:
         return True
     if other.left - line.right > WIDEST_GAP * low or high > ALIKE * low:
         return False

@@ -53,11 +53,18 @@ def test_single_digits_of_a_table_are_whole(ocr: OCR, size: int) -> None:
 
 @pytest.mark.parametrize("size", [14, 20, 30])
 def test_a_letter_alone_before_or_behind_a_line_is_read_once_and_with_it(ocr: OCR, size: int) -> None:
-    texts = ["I agree to the terms.", "A man came to the door.", "Vitamin C", "A bus stops here", "Is it you or I"]
+    texts = ["I agree to the terms.", "A man came to the door.", "I think so too.", "Vitamin C", "Is it you or I"]
     page = ocr(
         drawn((24 * size, 16 * size), *((text, (40, 40 + 2.6 * size * i), size) for i, text in enumerate(texts)))
     )
     assert [line.text for line in page.lines] == texts
+
+
+@pytest.mark.parametrize("size", [34, 42])
+def test_a_short_word_beside_large_letters_is_no_letter_of_theirs(ocr: OCR, size: int) -> None:
+    x = 50 + ImageFont.truetype(str(SANS), 125).getlength("50%")
+    page = ocr(drawn((700, 420), ("50%", (20, 30), 125), ("OFF", (x, 61), size), ("all books", (x, 124), 30)))
+    assert sorted(line.text for line in page.lines) == ["50%", "OFF", "all books"]
 
 
 def test_small_lines_beside_large_letters_are_lines_of_their_own(ocr: OCR) -> None:
