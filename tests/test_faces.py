@@ -11,7 +11,7 @@ from simpleocr import OCR
 from simpleocr.vocabulary import VOCABULARIES
 from training import faces
 from training.corpus import load_corpus
-from training.faces import Line, categories, clean_lines, figures, running_text
+from training.faces import Line, clean_lines, figures, running_text
 from training.fonts import Face, family
 from training.peers import Peer
 from training.render import Source
@@ -48,14 +48,6 @@ def test_a_text_is_drawn_as_it_is_written(source: Source, monkeypatch: pytest.Mo
     assert text == text.upper()
     monkeypatch.setattr(Face, "draws", lambda *_: False)
     assert running_text(source.corpus, face, Random(1)) == ""
-
-
-def test_categories_by_family(tmp_path: Path) -> None:
-    (tmp_path / "npm").mkdir()
-    (tmp_path / "npm" / "categories.tsv").write_text("water-brush\thandwriting\ntinos\tserif\n")
-    assert categories([tmp_path]) == {"water": "handwriting", "tinos": "serif"}
-    assert categories([]) == {}
-    assert family(Path("water-brush-latin-400-normal.woff2")) == "water"
 
 
 def test_figures_by_hand(source: Source) -> None:

@@ -11,7 +11,7 @@ from matplotlib.ft2font import FT2Font, Kerning
 from PIL import ImageFont
 
 from training import fonts
-from training.fonts import Face, family, find_fonts, held_out
+from training.fonts import Face, categories, family, find_fonts, held_out
 
 OWN = Path(mpl.get_data_path()) / "fonts" / "ttf"
 SANS, SERIF, MONO = OWN / "DejaVuSans.ttf", OWN / "DejaVuSerif.ttf", OWN / "DejaVuSansMono.ttf"
@@ -217,3 +217,11 @@ def test_a_cut_file_opens_or_is_an_oserror(tmp_path: Path) -> None:
 def test_a_missing_file_is_an_oserror(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"cannot open|No such file"):
         Face(tmp_path / "none.ttf", 40)
+
+
+def test_categories_by_family(tmp_path: Path) -> None:
+    (tmp_path / "npm").mkdir()
+    (tmp_path / "npm" / "categories.tsv").write_text("water-brush\thandwriting\ntinos\tserif\n")
+    assert categories([tmp_path]) == {"water": "handwriting", "tinos": "serif"}
+    assert categories([]) == {}
+    assert family(Path("water-brush-latin-400-normal.woff2")) == "water"

@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -85,6 +85,22 @@ def test_corpora_are_mixed_in_as_often_as_they_should(recipe: Recipe) -> None:
     mixed = Recipe(recipe.source, Checker(ENGLISH, Preprocessing()), CHUNK, [corpus], [[0]], [0.25])
     texts = Counter(target == "own" for _, target, _ in itertools.islice(make_lines(mixed, 0), 600))
     assert texts[True] / 600 == pytest.approx(0.25, abs=0.03)
+
+
+def test_some_blocks_are_clear(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    strengths: list[float] = []
+
+    def block(source: Source, *_: Any) -> Iterator[tuple[bytes, str, int, int]]:
+        strengths.append(source.strength)
+        yield encode(np.full((20, 60), 200, dtype=np.uint8), Random(0)), "so", 60, 20
+
+    monkeypatch.setattr(fresh, "render_block", block)
+    assert len([*itertools.islice(make_lines(replace(recipe, clear=0.25), 0), 400)]) == 400
+    whole = recipe.source.strength
+    clear = [strength for strength in strengths if strength < whole]
+    assert len(clear) / len(strengths) == pytest.approx(0.25, abs=0.07)
+    assert max(clear) <= whole * fresh.CLEAR
+    assert min(clear) < 0.1 * whole * fresh.CLEAR
 
 
 def test_a_damaged_picture_of_a_corpus_is_left_out(recipe: Recipe) -> None:

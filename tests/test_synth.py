@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ from simpleocr.vocabulary import VOCABULARIES, normalize
 from training import augment, backgrounds, render, synth
 from training.checking import Checker, Report
 from training.corpus import load_corpus
-from training.fonts import Face, find_fonts, held_out
+from training.fonts import Face, family, find_fonts, held_out
 from training.render import EM, Source
 from training.synth import FONT_BLOCK, render_block, write_corpus
 
@@ -224,6 +225,16 @@ def test_test_fonts_are_never_trained_on() -> None:
         assert all(held_out(file) for file in kept)
     assert not any(held_out(file) for file in train)
     assert train | set(sources["test"].fonts) == set(find_fonts())
+
+
+def test_handwriting_is_trained_on_as_often_as_asked(tmp_path: Path) -> None:
+    (tmp_path / "categories.tsv").write_text("dejavu-sans\thandwriting\n")
+    shutil.copy(DEJAVU, tmp_path / "dejavu-sans.ttf")
+    once, thrice = (synth.sources([tmp_path], [], [], VOCABULARIES["english"], 1.0, (), times) for times in (1, 3))
+    assert set(thrice["train"].fonts) == set(once["train"].fonts)
+    for file in set(once["train"].fonts):
+        assert thrice["train"].fonts.count(file) == (3 if family(file) == "dejavu" else 1), file
+    assert thrice["test"].fonts == once["test"].fonts
 
 
 # effects ------------------------------------------------------------------------------------------------------------
@@ -478,13 +489,20 @@ def test_empty_pictures_occur_and_are_labelled_as_empty(source: Source, monkeypa
 
     monkeypatch.setattr(synth, "render_line", blank)
     texts = [text for block in range(40) for _, text, _, _ in render_block(source, 0, block, FONT_BLOCK)]
-    assert 0.003 < texts.count("") / len(texts) < 0.025
+    assert 0.01 < texts.count("") / len(texts) < 0.035
     assert "" not in drawn
     for seed in range(100):
         image = render.render_empty(source, Random(seed))
         assert image.dtype == np.uint8
         assert 14 <= image.shape[0] <= 52
         assert 14 <= image.shape[1] <= 250
+
+
+def test_photographs_stand_for_pictures_without_text(source: Source) -> None:
+    """Folds and edges as a camera sees them, not only a trace of them behind something else."""
+    stripes = np.tile(np.arange(400, dtype=np.uint8) // 8 % 2 * 255, (300, 1))
+    lively = [render.render_empty(replace(source, photos=[stripes]), Random(seed)).std() > 60 for seed in range(100)]
+    assert 25 < sum(lively) < 75
 
 
 def test_files_are_jpeg_and_png(source: Source) -> None:

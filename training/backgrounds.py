@@ -64,14 +64,30 @@ def clouds(shape: tuple[int, int], rng: Random) -> Grey:
     )
 
 
-def photo(shape: tuple[int, int], photos: Sequence[npt.NDArray[np.uint8]], rng: Random) -> Grey:
-    """A random crop of a random photograph, at a random scale, turned by quarters and mirrored."""
+def photo(
+    shape: tuple[int, int],
+    photos: Sequence[npt.NDArray[np.uint8]],
+    rng: Random,
+    pixels: tuple[float, float] = (0.4, 1.5),
+) -> Grey:
+    """A random crop of a random photograph, one in two mirrored.
+
+    Args:
+        shape: (height, width).
+        photos: grey pictures.
+        rng: decides.
+        pixels: how many of the photograph's go into one, at least and at most.
+    """
     height, width = shape
     picture = rng.choice(photos)
-    scale = rng.uniform(0.4, 1.5)
+    scale = min(rng.uniform(*pixels), picture.shape[0] / height, picture.shape[1] / width)
     h, w = min(picture.shape[0], max(4, int(height * scale))), min(picture.shape[1], max(4, int(width * scale)))
     top, left = rng.randint(0, picture.shape[0] - h), rng.randint(0, picture.shape[1] - w)
-    crop = cv2.resize(picture[top : top + h, left : left + w], (width, height), interpolation=cv2.INTER_LINEAR)
+    crop = cv2.resize(
+        picture[top : top + h, left : left + w],
+        (width, height),
+        interpolation=cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR,
+    )
     if rng.random() < 0.5:
         crop = crop[:, ::-1]
     return crop.astype(np.float32)

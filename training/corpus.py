@@ -359,6 +359,55 @@ def _dashed(corpus: Corpus, _: Vocabulary, rng: Random) -> str:
     return f"{a}{rng.choice((' - ', ' – ', ' x ', ' × ', ' / ', ' + ', ' = ', '-', ' X ', ' @ '))}{b}"
 
 
+def _program(corpus: Corpus, _: Vocabulary, rng: Random) -> str:
+    # lines of programs, of files of settings and of a terminal: symbols with and without spaces around them
+    def thing() -> str:
+        draw = rng.random()
+        if draw < 0.35:
+            return rng.choice(string.ascii_letters)
+        if draw < 0.55:
+            return str(rng.randint(0, 10 ** rng.randint(1, 4)))
+        return rng.choice(("", "", f"{corpus.word(rng).lower()}_")) + corpus.word(rng).lower()
+
+    a, b, c, operator = thing(), thing(), thing(), rng.choice("+-*/%<>=&|")
+    return rng.choice(
+        (
+            f"{a} = {b}",
+            f"{a} = {b} {operator} {c}",
+            f"{a}={b}",
+            f"{a} {rng.choice(('==', '!=', '<=', '>=', '+=', '-=', ':=', '->', '=>', '&&', '||', '<', '>'))} {b}",
+            f"if {a} == {b}:",
+            f"if ({a} < {b}) {{",
+            f"for (i = 0; i < {a}; i++) {{",
+            f"return {a} {operator} {b};",
+            f"{a}({b}, {c})",
+            f"{a}.{b}({c})",
+            f"{a}[{b}] = {c}",
+            f"# {a} {b} {c}",
+            f"// {a} {b}",
+            f"import {a}",
+            f"def {a}({b}, {c}):",
+            f"{a}: {b}",
+            f'"{a}": "{b}",',
+            f'"{a}": {b},',
+            f"{{{a}: {b}}}",
+            f'<{a} {b}="{c}">',
+            f"</{a}>",
+            f"$ {a} --{b} {c}",
+            f"{a} -{b[:1]} {c}.txt",
+            f"/{a}/{b}/{c}",
+            f"C:\\{a}\\{b}",
+        )
+    )
+
+
+def _cells(corpus: Corpus, _: Vocabulary, rng: Random) -> str:
+    # some cells of a row of a table: short, and nothing but a space between them
+    kind = rng.choice((number, price, lambda *_: str(rng.randint(0, 99)), lambda *_: rng.choice(string.ascii_letters)))
+    cells = [kind(corpus, _, rng) for _cell in range(rng.choice((2, 2, 3, 4, 5)))]
+    return " ".join(([corpus.word(rng)] if rng.random() < 0.3 else []) + cells)
+
+
 def _symbols(_: Corpus, vocabulary: Vocabulary, rng: Random) -> str:
     symbols = [c for c in vocabulary.characters if not c.isalnum() and c != " "] or list(vocabulary.characters)
     return "".join(rng.choices(symbols, k=rng.choice((1, 1, 2, 3))))
@@ -388,7 +437,9 @@ _SHARES: dict[_Kind, int] = {
     _repeated: 24,
     _symbols: 12,
     _enumeration: 20,
-    _dashed: 12,
+    _dashed: 18,
+    _program: 18,
+    _cells: 14,
     _look_alikes: 20,
 }
 _KINDS = list(_SHARES)

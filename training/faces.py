@@ -27,12 +27,10 @@ from simpleocr.vocabulary import VOCABULARIES, normalize
 from training.backgrounds import load_photos
 from training.contact import cell, contact_sheet
 from training.corpus import Corpus, load_corpus
-from training.fonts import Face, family, find_fonts, held_out
+from training.fonts import HANDWRITING, Face, categories, family, find_fonts, held_out
 from training.peers import others
 from training.render import EM, Source, render_line
 
-CATEGORIES = "categories.tsv"
-HANDWRITING = "handwriting"
 SHEET_ROWS = 30
 THREADS = 2  # of the other systems
 
@@ -66,17 +64,6 @@ class Figures:
     lines: int
     cer: float
     exact: float
-
-
-def categories(folders: Sequence[Path]) -> dict[str, str]:
-    """Category of each family that a categories.tsv names."""
-    found = {}
-    for folder in folders:
-        for file in sorted(folder.rglob(CATEGORIES)):
-            for row in file.read_text(encoding="utf-8").splitlines():
-                name, _, category = row.partition("\t")
-                found[family(Path(f"{name}-latin"))] = category
-    return found
 
 
 def running_text(corpus: Corpus, face: Face, rng: Random) -> str:

@@ -28,6 +28,9 @@ NOT_TEXT = re.compile(
     re.IGNORECASE,
 )
 
+CATEGORIES = "categories.tsv"
+HANDWRITING = "handwriting"
+
 ONE_HEIGHT = 0.12  # of a capital's height: what small letters rise and hang less than, where they are capitals
 ITALIC = re.compile(r"italic|oblique|-it$|ita$", re.IGNORECASE)
 
@@ -58,6 +61,17 @@ def find_fonts(folders: Sequence[Path] = ()) -> list[Path]:
 def family(file: Path) -> str:
     """What the files of one family share of their names: training and test fonts are told apart by it."""
     return re.split(r"[-_.0-9]|Bold|Bol$|BolIta$|Ita$|Italic|Regular|Oblique|Light|Medium|Black", file.stem)[0].lower()
+
+
+def categories(folders: Sequence[Path]) -> dict[str, str]:
+    """Category of each family that a categories.tsv below `folders` names (training/runs/fonts.sh writes one)."""
+    found = {}
+    for folder in folders:
+        for file in sorted(folder.rglob(CATEGORIES)):
+            for row in file.read_text(encoding="utf-8").splitlines():
+                name, _, category = row.partition("\t")
+                found[family(Path(f"{name}-latin"))] = category
+    return found
 
 
 def text_faces(files: Sequence[Path]) -> list[Path]:

@@ -35,6 +35,7 @@ UNSEEN = 1024  # chunks that were taken and not trained on before no more are ta
 KEPT, KEPT_ON_GPU = 500_000_000, 16_000_000_000  # bytes of lines that are kept to be seen again, at most
 SHARE_OF_GPU = 3  # of its free memory one part in so many at most
 LEAST = 0.5  # of a batch's lines that must be there before it is made: of few, BatchNorm's statistics are noise
+CLEAR = 1 / 3  # of the strength at most that clear lines have
 AT_ONCE = 5.0  # seconds that are waited for a chunk before it is asked whether those who send or take it are alive
 
 
@@ -87,6 +88,7 @@ class Recipe:
         usable: the numbers of their rows that can be trained on.
         shares: the probability that a line is of each; the rest is rendered.
         seed: the same seed does not give the same lines in the same order, for it matters who is faster.
+        clear: share of the blocks of rendered lines that have a strength between none and CLEAR of the source's.
     """
 
     source: Source
@@ -96,6 +98,7 @@ class Recipe:
     usable: Sequence[Sequence[int]] = ()
     shares: Sequence[float] = ()
     seed: int = 0
+    clear: float = 0.0
 
 
 def rendered_samples(source: Source, seed: int, lines: int) -> list[tuple[Image.Image, str]]:
@@ -116,7 +119,10 @@ def make_lines(recipe: Recipe, worker: int, after: int = 0) -> Iterator[tuple[di
                 number = rng.choice(usable)
                 if (found := recipe.checker.check(row := corpus[number], number, report)) is not None:
                     yield row, *found
-        for data, text, width, height in render_block(recipe.source, rng.getrandbits(40), block, FONT_BLOCK):
+        source = recipe.source
+        if rng.random() < recipe.clear:
+            source = replace(source, strength=source.strength * rng.uniform(0, CLEAR))
+        for data, text, width, height in render_block(source, rng.getrandbits(40), block, FONT_BLOCK):
             row = {"image": {"bytes": data, "path": None}, "text": text, "width": width, "height": height}
             if (found := recipe.checker.check(row, block, report)) is not None:
                 yield row, *found

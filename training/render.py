@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from simpleocr.vocabulary import Vocabulary
 from training import augment
-from training.backgrounds import Grey, background, clouds
+from training.backgrounds import Grey, background, clouds, photo
 from training.corpus import Corpus
 from training.fonts import Face
 
@@ -410,7 +410,12 @@ def render_line(text: str, face: Face, source: Source, rng: Random) -> npt.NDArr
 def render_empty(source: Source, rng: Random) -> npt.NDArray[np.uint8]:
     """A picture without text: paper, a wall, a photograph, noise."""
     shape = (rng.randint(14, 52), rng.randint(14, 250))
-    image = background(shape, rng.uniform(0, 255), source.photos, rng, 1.0)
+    if (
+        source.photos and rng.random() < 0.5
+    ):  # as it is, from near and from afar: folds, edges and twigs look like letters
+        image = photo(shape, source.photos, rng, (0.5, 6.0))
+    else:
+        image = background(shape, rng.uniform(0, 255), source.photos, rng, 1.0)
     return np.clip(augment.degrade(image, rng, 1.0), 0, 255).astype(np.uint8)
 
 

@@ -18,7 +18,7 @@ CHECKPOINT = "last.safetensors"  # in --out
 # what must be the same for a run to be the same run; the rest (threads, when to save) may change from stop to stop
 RUN_SETTINGS = (
     *("dataset", "weights", "streaming", "unknown", "max_columns", "join", "batch_size", "processes", "seed"),
-    *("render", "fonts", "text", "backgrounds", "strength"),
+    *("render", "fonts", "text", "backgrounds", "strength", "clear", "handwriting"),
     *("init", "backbone", "vocabulary", "height", "stretch"),
     *("lr", "head_rate", "eps", "weight_decay", "clip", "ema", "auxiliary", "mixed_precision"),
     *("freeze", "fixed_norms", "teacher"),
@@ -27,11 +27,11 @@ RUN_SETTINGS = (
 # the least and the most that a number may be; of those ABOVE the least, it is too little itself
 ABOVE = ("lr", "eps", "clip", "minutes")
 RANGES: dict[str, tuple[float, float]] = {
-    **dict.fromkeys(("batch_size", "epochs", "max_steps", "max_columns", "renderers"), (1, math.inf)),
+    **dict.fromkeys(("batch_size", "epochs", "max_steps", "max_columns", "renderers", "handwriting"), (1, math.inf)),
     **dict.fromkeys(("eval_samples", "eval_every", "save_every"), (1, math.inf)),
     **dict.fromkeys((*ABOVE, "head_rate", "weight_decay", "auxiliary", "weights"), (0, math.inf)),
     **dict.fromkeys(("patience", "threads"), (0, math.inf)),
-    **dict.fromkeys(("max_bad", "join", "render", "strength", "ema"), (0, 1)),
+    **dict.fromkeys(("max_bad", "join", "render", "strength", "clear", "ema"), (0, 1)),
     "freeze": (0, 4),
     "seed": (0, 2**63 - 1),
 }
@@ -103,6 +103,16 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     fresh.add_argument("--text", type=Path, nargs="*", default=[], help="text files: running text or frequency lists")
     fresh.add_argument("--backgrounds", type=Path, nargs="*", default=[], help="folders of photographs")
     fresh.add_argument("--strength", type=float, default=1.0, help="0 clean print .. 1 every effect")
+    fresh.add_argument(
+        "--clear",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="of the rendered lines that have a third of the strength at most, as most print does",
+    )
+    fresh.add_argument(
+        "--handwriting", type=int, default=1, metavar="TIMES", help="how often handwriting is drawn; as training.synth"
+    )
     fresh.add_argument(
         "--renderers", type=int, help="processes that render for each that trains; default the other cores"
     )

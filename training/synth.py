@@ -25,7 +25,7 @@ from simpleocr.vocabulary import VOCABULARIES, Vocabulary
 from training.backgrounds import load_photos
 from training.claim import claim, claimed, digest, digest_of_files
 from training.corpus import load_corpus, sample_text
-from training.fonts import Face, find_fonts, held_out
+from training.fonts import HANDWRITING, Face, categories, family, find_fonts, held_out
 from training.render import EFFECTS, EM, Source, encode, render_empty, render_line
 from training.shards import line_features, write_shard
 
@@ -33,7 +33,7 @@ FONT_BLOCK = 32  # successive samples share a font, so that its glyphs are raste
 FONT_BLOCK_HELD_OUT = 4  # of validation and test: a few hundred samples must show many fonts, not a dozen
 SLANTED = re.compile("ital|obli|slant", re.IGNORECASE)
 SHARD = 4096  # samples a file
-EMPTY_SHARE = 0.01  # pictures without text: the model learns to say nothing
+EMPTY_SHARE = 0.02  # pictures without text: the model learns to say nothing
 
 
 def render_block(source: Source, seed: int, block: int, count: int) -> Iterator[tuple[bytes, str, int, int]]:
@@ -193,8 +193,18 @@ def sources(
     vocabulary: Vocabulary,
     strength: float,
     without: Collection[str] = (),
+    handwriting: int = 1,
 ) -> dict[str, Source]:
     """The sources of the three splits: validation and test have fonts that training never sees.
+
+    Args:
+        fonts: folders of them, beside the system's.
+        text: files of running text or frequency lists.
+        backgrounds: folders of photographs.
+        vocabulary: characters that texts may have.
+        strength: of the hardest samples, 0..1.
+        without: those of EFFECTS that what is trained on lacks.
+        handwriting: how many times as often as another a font of handwriting is trained on.
 
     Raises:
         ValueError: a folder or file that is missing, or holds nothing of use.
@@ -202,6 +212,9 @@ def sources(
     corpus, photos, files = load_corpus(text), load_photos(backgrounds), find_fonts(fonts)
     kept = [f for f in files if held_out(f)] or files
     seen = [f for f in files if not held_out(f)] or files
+    if handwriting > 1:
+        kinds = categories(fonts)
+        seen = [f for f in seen for _ in range(handwriting if kinds.get(family(f)) == HANDWRITING else 1)]
     train = Source(corpus, seen, photos, vocabulary, strength, frozenset(without))
     unseen = Source(corpus, kept, photos, vocabulary, strength)
     return {"train": train, "validation": unseen, "test": unseen}
@@ -229,11 +242,20 @@ def main(argv: Sequence[str] | None = None) -> None:
         metavar="EFFECT",
         help="left out of what is trained on; " + "; ".join(f"{name}: {what}" for name, what in EFFECTS.items()),
     )
+    parser.add_argument(
+        "--handwriting",
+        type=int,
+        default=1,
+        metavar="TIMES",
+        help="how often a font of handwriting is trained on beside another; a categories.tsv in a folder of fonts tells",
+    )
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same corpus, bit for bit")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     args = parser.parse_args(argv)
     if args.samples < 50:
         parser.error("--samples must be at least 50: a fiftieth each validates and tests")
+    if args.handwriting < 1:
+        parser.error("--handwriting must be at least 1")
     if args.processes < 1:
         parser.error("--processes must be at least 1")
     if not 0 <= args.strength <= 1:
@@ -242,7 +264,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     counts = {"train": args.samples - 2 * rest, "validation": rest, "test": rest}
     try:
         of_splits = sources(
-            args.fonts, args.text, args.backgrounds, VOCABULARIES[args.vocabulary], args.strength, args.without
+            args.fonts,
+            args.text,
+            args.backgrounds,
+            VOCABULARIES[args.vocabulary],
+            args.strength,
+            args.without,
+            args.handwriting,
         )
         rate = write_corpus(args.out, of_splits, counts, args.seed, args.processes)
     except (ValueError, OSError) as error:

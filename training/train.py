@@ -154,7 +154,9 @@ def sources(args: argparse.Namespace, network: CRNN) -> dict[str, Source]:
         SettingError: fonts, texts or photographs that are not there.
     """
     try:
-        return synth.sources(args.fonts, args.text, args.backgrounds, network.vocabulary, args.strength)
+        return synth.sources(
+            args.fonts, args.text, args.backgrounds, network.vocabulary, args.strength, (), args.handwriting
+        )
     except ValueError as error:
         raise SettingError(str(error)) from error
 
@@ -178,6 +180,7 @@ def rendered_lines(
         usable,
         [(1 - args.render) * weight / sum(args.weights) for weight in args.weights[: len(usable)]],
         args.seed,
+        args.clear,
     )
     cores = (os.cpu_count() or 1) // accelerator.num_processes
     return FreshLines(recipe, args.renderers or max(1, cores - 1), accelerator.device)
