@@ -20,7 +20,7 @@ from simpleocr.onnx_runtime import OnnxCRNN
 from simpleocr.preprocessing import Lines
 from simpleocr.vocabulary import Vocabulary
 from tests.test_inference import trained
-from training.low_rank import main, rank_of, to_low_rank
+from training.low_rank import KeptRanks, main, rank_of, to_low_rank
 from training.ranges import with_ranges
 
 SECOND = "stages.3.0.second"  # of tiny, 32 x 32 x 3 x 3
@@ -52,6 +52,27 @@ def test_two_convolutions_do_what_one_does(rank: int, computed: int) -> None:
     two = torch.nn.functional.conv2d(picture, torch.from_numpy(narrow), padding=1)
     two = torch.nn.functional.conv2d(two, torch.from_numpy(wide))
     assert torch.allclose(one, two, atol=1e-2 * float(one.std()))
+
+
+def test_training_keeps_the_dimensions() -> None:
+    network = trained("tiny")
+    to_low_rank(network, SECOND, 16, lines())
+    convolution = dict(network.named_modules())[SECOND]
+    assert isinstance(convolution, torch.nn.Conv2d)
+    kept = KeptRanks(network)
+    assert len(kept) == 1
+    before = convolution.weight.detach().clone()
+    with torch.no_grad():
+        convolution.weight.add_(0.1 * torch.randn_like(convolution.weight))
+    assert factors(convolution.weight.detach().numpy()) is None
+    kept.restore()
+    after = convolution.weight.detach()
+    assert not torch.allclose(after, before, atol=1e-3), "it learns"
+    found = factors(after.half().float().numpy())
+    assert found is not None
+    assert len(found[0]) == 16
+    mean = ((before + after) / 2).numpy()
+    assert factors(mean) is not None, "an average of both lies in the same dimensions"
 
 
 def test_a_rank_is_found_in_float16_and_none_where_there_is_none() -> None:

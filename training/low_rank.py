@@ -4,7 +4,8 @@
 
 Their outputs on lines are projected onto the dimensions in which they vary most (Zhang et al. 2015, arXiv 1505.06798). The
 file is as large as before, and tells nothing of it: simpleocr.low_rank finds it in the weights, for torch and ONNX alike.
-Training undoes it, so it comes after that and before training.calibrate and training.ranges.
+Training keeps the dimensions (KeptRanks), and brings back most of what reads worse for it; then come training.calibrate
+and training.ranges.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from simpleocr.crnn import CRNN
-from simpleocr.low_rank import STEP, most_dimensions
+from simpleocr.low_rank import STEP, factors, most_dimensions
 from simpleocr.modelfile import ModelError
 from simpleocr.options import Parser
 from simpleocr.preprocessing import Lines, line_to_tensor
@@ -98,6 +99,34 @@ def to_low_rank(network: CRNN, name: str, rank: int, lines: Iterable[Lines]) -> 
     norm.bias.add_(mean - kept @ (kept.T @ (mean - shift)) - shift)
     network.config = replace(network.config, ranges=())  # those of other weights
     return float(variances[-rank:].sum() / variances.sum().clamp(min=1e-30))
+
+
+class KeptRanks:
+    """The convolutions of a network that are of low rank, which stay so while they learn.
+
+    What a step adds outside of the dimensions of their outputs is taken out again (projected gradient descent); an average
+    of such weights lies in the same dimensions.
+
+    Args:
+        network: as it is before it learns.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self._bases: list[tuple[nn.Conv2d, Tensor]] = []
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d) and (found := factors(module.weight.detach().cpu().numpy())) is not None:
+                wide = torch.from_numpy(found[1]).flatten(1)  # (D, R), orthonormal columns
+                self._bases.append((module, wide.to(module.weight.device)))
+
+    def __len__(self) -> int:
+        return len(self._bases)
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Bring them back to their ranks."""
+        for convolution, basis in self._bases:
+            rows = convolution.weight.flatten(1)
+            convolution.weight.copy_((basis @ (basis.T @ rows)).view_as(convolution.weight))
 
 
 def rank_of(text: str) -> tuple[str, int]:

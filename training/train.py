@@ -44,6 +44,7 @@ from training.checkpoint import CheckpointError, load_checkpoint, save_checkpoin
 from training.data import DataError, NoSplitError, label_file, open_corpus, picture
 from training.distillation import taught_loss
 from training.fresh import FreshLines, Recipe, rendered_samples
+from training.low_rank import KeptRanks
 from training.outcome import Figures, Samples, measured, read_samples
 from training.progress import MetricsLog
 from training.render import Source
@@ -432,6 +433,7 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] | None
     trainee = Trainee(network).to(accelerator.device)
     layout = memory_format(network)
     trainee.to(memory_format=layout)  # type: ignore[call-overload]  # a module's `to` takes it alone
+    ranks = KeptRanks(network)
     average = copy.deepcopy(network).eval()
     teacher = teacher_of(args, network)
     if teacher is not None:
@@ -503,6 +505,7 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] | None
             accelerator.clip_grad_norm_(wrapped.parameters(), args.clip)
             optimizer.step()
             optimizer.zero_grad()
+            ranks.restore()
             state.step += 1
             state.batch += 1
             state.samples += len(batch.names) * world
