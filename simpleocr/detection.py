@@ -71,8 +71,7 @@ def detect_lines(network: Detector, image: Image.Image) -> list[Polygon]:
     if min(grey.size) * smaller >= MULTIPLE:
         large = [r for r in find_regions(network, grey, smaller) if r.height * scale > LARGE_LETTERS]
         large = [r for r in large if not _holds_rows(r, found)]
-        beside = [r for r in found if any(_stands_beside(other, r) for other in large)]
-        large = [_without_ends(r, beside) for r in large]
+        large = [_without_ends(r, [other for other in found if _stands_beside(r, other)]) for r in large]
         found = [r for r in found if not any(_covers(other, r) for other in large)] + large
     return [region.polygon for region in mend_lines(found, grey)]
 
@@ -107,10 +106,9 @@ def _stands_beside(large: Region, region: Region) -> bool:
 
 def _without_ends(large: Region, beside: Sequence[Region]) -> Region:
     """A large region as far as the lines that stand beside its letters."""
-    at_ends = [r for r in beside if _covers(large, r)]
     left, right = large.x - large.length / 2, large.x + large.length / 2
-    left = max([left, *(r.x + r.length / 2 for r in at_ends if r.x < large.x)])
-    right = min([right, *(r.x - r.length / 2 for r in at_ends if r.x > large.x)])
+    left = max([left, *(r.x + r.length / 2 for r in beside if r.x < large.x)])
+    right = min([right, *(r.x - r.length / 2 for r in beside if r.x > large.x)])
     if right - left < large.height / 2:
         return large
     middle = (left + right) / 2

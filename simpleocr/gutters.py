@@ -32,6 +32,7 @@ LONE = 1.5  # heights: what is shorter is a letter or two
 HIGHER = 2.5  # times as high as such a letter was seen that its row is at most
 MOST = 4  # letters in a row, of which most tell how high it is
 HALF = 0.6  # of that height that its middle is off the row's at most: what is further off is smaller print
+BEYOND = 0.1  # of the height of the row: ink that goes on so far above or below what was found is of a higher letter
 INK = 0.3  # of the range of greys: what differs by more from the ground is ink
 
 Gap = tuple[float, float]
@@ -109,7 +110,7 @@ def mend_lines(regions: Sequence[Region], grey: Image.Image) -> list[Region]:
     if len(regions) < 2:
         return list(regions)
     slope = float(np.median(np.repeat([r.slope for r in regions], [1 + int(r.length / r.height) for r in regions])))
-    lines = _as_high_as_their_rows(_without_thin([_levelled(region, slope) for region in regions]), slope)
+    lines = _as_high_as_their_rows(_without_thin([_levelled(region, slope) for region in regions]), slope, grey)
     lines = [line if _is_short(line) else replace(line, blanks=_blanks(line.region, grey)) for line in lines]
     uncut = 0
     while uncut != len(lines):  # what is cut tells of the gutter to the rows beyond it
@@ -139,7 +140,7 @@ def _without_thin(lines: list[Level]) -> list[Level]:
     return kept
 
 
-def _as_high_as_their_rows(lines: list[Level], slope: float) -> list[Level]:
+def _as_high_as_their_rows(lines: list[Level], slope: float, grey: Image.Image) -> list[Level]:
     """Lone letters as high as the nearest word in their row, or as most of it: of one letter that is hardly seen."""
     rows = Rows(lines)
     lengths = rows.right - rows.left
@@ -156,10 +157,22 @@ def _as_high_as_their_rows(lines: list[Level], slope: float) -> list[Level]:
                 other = words[np.argmin(np.abs(rows.left[words] + rows.right[words] - line.left - line.right))]
             else:
                 other = row[np.argsort(rows.height[row])[len(row) // 2]]
-            if rows.height[other] > line.height and (len(words) or len(row) >= MOST):
+            if (
+                rows.height[other] > line.height
+                and (len(words) or len(row) >= MOST)
+                and (length < LONE * line.height or _goes_on(line, lines[other], grey))
+            ):
                 line = _as_high_as(line, lines[other], slope)
         found.append(line)
     return found
+
+
+def _goes_on(line: Level, other: Level, grey: Image.Image) -> bool:
+    """Whether the ink of what may be a word of its own goes on above or below it, as that of a higher letter does."""
+    room = BEYOND * other.height
+    ink = _ink(replace(line.region, height=line.height + 2 * room), grey).any(axis=1)
+    edge = room / (line.height + 2 * room) * len(ink)
+    return bool(ink[: math.ceil(edge) + 1].all() or ink[-math.ceil(edge) - 1 :].all())
 
 
 def _as_high_as(line: Level, other: Level, slope: float) -> Level:
@@ -244,11 +257,7 @@ def _part(region: Region, start: float, end: float) -> Region:
 
 def _blanks(region: Region, grey: Image.Image) -> tuple[Gap, ...]:
     """Where a region has no ink for long, as distances from its left end."""
-    pixels = _level_pixels(region, grey)
-    ground = float(np.median(pixels[[0, -1]]))  # between the lines, however bold they are
-    low, high = np.searchsorted(np.bincount(pixels.astype(np.uint8).ravel()).cumsum() / pixels.size, (0.02, 0.98))
-    range_ = max(32.0, float(high - low))
-    ink = (np.abs(pixels - ground) > INK * range_).sum(axis=0) >= 2
+    ink = _ink(region, grey).sum(axis=0) >= 2
     step = region.length / len(ink)
     edges = np.flatnonzero(np.diff(np.concatenate([[1], ink.astype(np.int8), [1]])))
     return tuple(
@@ -256,6 +265,15 @@ def _blanks(region: Region, grey: Image.Image) -> tuple[Gap, ...]:
         for begin, end in zip(edges[::2], edges[1::2], strict=True)
         if (end - begin) * step >= BLANK * region.height
     )
+
+
+def _ink(region: Region, grey: Image.Image) -> npt.NDArray[np.bool_]:
+    """Which of the pixels of a region, turned level, are ink."""
+    pixels = _level_pixels(region, grey)
+    ground = float(np.median(pixels[[0, -1]]))  # between the lines, however bold they are
+    low, high = np.searchsorted(np.bincount(pixels.astype(np.uint8).ravel()).cumsum() / pixels.size, (0.02, 0.98))
+    range_ = max(32.0, float(high - low))
+    return np.asarray(np.abs(pixels - ground) > INK * range_)
 
 
 def _level_pixels(region: Region, grey: Image.Image) -> npt.NDArray[np.float32]:

@@ -60,10 +60,11 @@ def test_a_letter_alone_before_or_behind_a_line_is_read_once_and_with_it(ocr: OC
     assert [line.text for line in page.lines] == texts
 
 
-@pytest.mark.parametrize("size", [34, 42])
-def test_a_short_word_beside_large_letters_is_no_letter_of_theirs(ocr: OCR, size: int) -> None:
-    x = 50 + ImageFont.truetype(str(SANS), 125).getlength("50%")
-    page = ocr(drawn((700, 420), ("50%", (20, 30), 125), ("OFF", (x, 61), size), ("all books", (x, 124), 30)))
+@pytest.mark.parametrize(("large", "size", "below"), [(125, 34, 30), (125, 42, 30), (110, 42, 24), (110, 42, 30)])
+def test_a_short_word_beside_large_letters_is_no_letter_of_theirs(ocr: OCR, large: int, size: int, below: int) -> None:
+    x = 50 + ImageFont.truetype(str(SANS), large).getlength("50%")
+    off, books = ("OFF", (x, 30 + 0.25 * large), size), ("all books", (x, 30 + 0.75 * large), below)
+    page = ocr(drawn((700, 420), ("50%", (20, 30), large), off, books))
     assert sorted(line.text for line in page.lines) == ["50%", "OFF", "all books"]
 
 

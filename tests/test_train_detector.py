@@ -3,12 +3,14 @@
 import csv
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
 import cv2
 import datasets
+import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from torch import nn
@@ -17,6 +19,7 @@ from torch.utils.data import DataLoader
 from simpleocr.linenet import LineNet
 from tests.test_pages import made_page
 from training import checkpoint, train, train_detector
+from training.page_crops import PageCrop, crop_page
 from training.train_detector import PageCrops, join_pages, map_loss
 
 
@@ -124,6 +127,22 @@ def test_each_worker_makes_crops_of_its_own(corpus: str) -> None:
     pairs = zip(DataLoader(stream, 4, num_workers=2), range(2), strict=False)  # the first batch of either
     first, second = (images for (images, _, _), _ in pairs)
     assert not torch.equal(first, second)
+
+
+def test_photographs_without_text_are_among_the_crops(corpus: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    photo = np.tile(np.arange(300, dtype=np.uint8) // 20 % 2 * 255, (200, 1))
+    shown: list[bool] = []
+
+    def crop(page: npt.NDArray[np.uint8], lines: list[dict[str, Any]], *given: Any) -> PageCrop:
+        shown.append(page is photo)
+        assert not (page is photo and lines)
+        return crop_page(page, lines, *given)
+
+    monkeypatch.setattr(train_detector, "crop_page", crop)
+    stream = PageCrops(join_pages([corpus], "train"), [], 64, "0", [photo])
+    for _, maps, _ in islice(stream, 200):
+        assert not (shown[-1] and maps.any())
+    assert 0.08 < sum(shown) / len(shown) < 0.25
 
 
 def test_the_average_lies_where_the_network_does(corpus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

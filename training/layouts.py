@@ -290,6 +290,73 @@ def poster(w: Writer) -> str:
     return f"<style>body{{background:{wall};padding:0;min-height:{height}px}}</style>{''.join(parts)}"
 
 
+def tags(w: Writer) -> str:
+    """Price tags, weather, key figures: a number in very large letters, small lines close beside, above or below it."""
+    blocks = []
+    columns = w.rng.choice((1, 1, 2, 3))
+    for _ in range(w.rng.randint(1, 7)):
+        large = w.rng.uniform(40, 190 if columns == 1 else 90)
+        share = w.rng.uniform(0.15, 0.45)
+        small = "".join(
+            f"<div style='font-size:{max(10, large * share * w.rng.uniform(0.7, 1)):.1f}px'>"
+            f"{w.rng.choice((w.words, w.words, lambda *_: w.value()))(1, 3)}</div>"
+            for _ in range(w.rng.choice((1, 1, 2, 2, 3)))
+        )
+        number = w.rng.choice(
+            (
+                f"{w.rng.randint(0, 99)}%",
+                str(w.rng.randint(0, 999)),
+                f"{w.rng.randint(-20, 40)}°",
+                f"{w.rng.randint(-20, 40)}<sup>°C</sup>",
+                f"{w.rng.choice('$€£')}{w.rng.randint(1, 99)}<sup>{w.rng.randint(0, 99):02d}</sup>",
+                f"{w.rng.choice('$€£')}{w.rng.randint(1, 99)}.{w.rng.randint(0, 99):02d}",
+                w.safe(w.stock.corpus.word(w.rng).upper()[:5]),
+                w.rng.choice("ABCDEFGHKMRST123456789"),
+            )
+        )
+        turn = w.rng.choice(("row", "row", "row", "row-reverse", "column", "column-reverse"))
+        blocks.append(
+            f"<div class=tag style='display:flex;flex-direction:{turn};gap:{w.size(0.06, 0.4) * large:.0f}px;"
+            f"align-items:{w.rng.choice(('center', 'flex-start', 'flex-end', 'baseline'))}'>"
+            f"<div class=large style='font-size:{large:.1f}px'>{number}</div><div>{small}</div></div>"
+        )
+    border = w.rng.choice(("0 solid", "0 solid", "1px solid", "2px solid"))
+    wall = f"background:url({w.photo()}) center/cover;" if w.rng.random() < 0.15 else ""
+    return (
+        f"<style>.all{{display:grid;grid-template-columns:repeat({columns},1fr);gap:{w.size(4, 50)}px}}"
+        f".large{{line-height:1;white-space:nowrap;font-family:{w.rng.choice(('one', 'two', 'three'))};"
+        f"font-weight:{w.rng.choice((400, 400, 700))}}} sup{{font-size:{w.size(0.25, 0.6)}em}}"
+        f".tag{{border:{border};padding:{w.size(2, 20)}px}} body{{{wall}}}</style>"
+        f"<p>{w.text(2, 12)}</p><div class=all>{''.join(blocks)}</div><p>{w.text(2, 20)}</p>"
+    )
+
+
+def grid(w: Writer) -> str:
+    """A month, a timetable, a board of scores: rows of single characters and short numbers, far apart or close."""
+    columns, first = w.rng.choice((7, 7, 4, 5, 6, 9, 10)), w.rng.randint(-5, 1)
+    cell: Callable[[int], str] = w.rng.choice(
+        (
+            lambda i: str(i) if 0 < i < 32 else "",
+            lambda i: str(i) if 0 < i < 32 else "",
+            lambda _: str(w.rng.randint(0, 9)),
+            lambda _: w.rng.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
+            lambda _: w.rng.choice(("–", "-", "x", "", str(w.rng.randint(0, 99)), str(w.rng.randint(0, 9)))),
+        )
+    )
+    head = "".join(f"<th>{w.words(1, 1)[: w.rng.choice((1, 2, 3, 3))]}</th>" for _ in range(columns))
+    rows = [
+        "".join(f"<td>{cell(first + columns * row + column)}</td>" for column in range(columns))
+        for row in range(w.rng.randint(3, 8))
+    ]
+    named = w.rng.random() < 0.3
+    body = "".join(f"<tr>{f'<th>{w.words(1, 2)}</th>' if named else ''}{row}</tr>" for row in rows)
+    return (
+        f"<style>{_table_style(w)} table{{font-size:{w.size(9, 34)}px}} td{{padding:{w.size(0, 16)}px;"
+        f"text-align:{w.rng.choice(('center', 'center', 'left', 'right'))}}}</style>"
+        f"<h2>{w.words(1, 3)}</h2><table><tr>{'<th></th>' if named else ''}{head}</tr>{body}</table>"
+    )
+
+
 def without_text(w: Writer) -> str:
     """A photograph, or ruled paper: nothing to be found."""
     if w.rng.random() < 0.7:
@@ -308,6 +375,8 @@ LAYOUTS: dict[str, tuple[Callable[[Writer], str], int, tuple[int, int]]] = {
     "screenshot": (screenshot, 10, (420, 1280)),
     "dense": (dense, 6, (400, 900)),
     "poster": (poster, 12, (360, 1000)),
+    "tags": (tags, 9, (300, 1000)),
+    "grid": (grid, 5, (240, 900)),
     "without text": (without_text, 3, (300, 900)),
 }
 """Kind -> how it is written, how many of about a hundred pages it makes, and the range of its width in CSS pixels."""

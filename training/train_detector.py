@@ -20,6 +20,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
@@ -42,6 +43,7 @@ from training.settings import wrong_numbers
 from training.train import fastest_precision, learning_rate, memory_format, update_average
 
 CROPS_A_PAGE = 4  # in a row, from one decoding of it
+WITHOUT_TEXT = 0.15  # of the crops that are of --without_text
 PAGES_AT_HAND = 24  # from which a crop is drawn at a time, so that a batch is of several pages
 COLUMNS = ("step", "samples", "seconds", "lr", "loss", "held_out", "overlap")  # of metrics.csv
 # the least and the most that a number may be, of those that training.train takes as there
@@ -51,7 +53,10 @@ RANGES = {
     "workers": (0, math.inf),
 }
 # what must be the same for a run to be the same run; the rest (how long it is, when to save) may change from stop to stop
-RUN_SETTINGS = ("dataset", "backgrounds", "init", "size", "crop", "batch_size", "lr", "ema", "seed", "processes")
+RUN_SETTINGS = (
+    *("dataset", "backgrounds", "without_text", "init", "size", "crop"),
+    *("batch_size", "lr", "ema", "seed", "processes"),
+)
 
 
 class PageCrops(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
@@ -62,10 +67,18 @@ class PageCrops(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
         photos: what may lie around a page.
         size: pixels of a crop's sides.
         seed: of this process.
+        without_text: photographs that stand for pages now and then.
     """
 
-    def __init__(self, pages: Any, photos: Sequence[Grey], size: int, seed: str) -> None:
-        self.pages, self.photos, self.size, self.seed = pages, photos, size, seed
+    def __init__(
+        self,
+        pages: Any,
+        photos: Sequence[Grey],
+        size: int,
+        seed: str,
+        without_text: Sequence[npt.NDArray[np.uint8]] = (),
+    ) -> None:
+        self.pages, self.photos, self.size, self.seed, self.without_text = pages, photos, size, seed, without_text
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         cv2.setNumThreads(1)
@@ -76,9 +89,12 @@ class PageCrops(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
             while len(hand) < min(PAGES_AT_HAND, len(self.pages)):
                 row = self.pages[rng.randrange(len(self.pages))]
                 hand.append((np.asarray(picture(row).convert("L")), row["lines"], CROPS_A_PAGE))
-            page, lines, left = hand.pop(rng.randrange(len(hand)))
-            if left > 1:
-                hand.append((page, lines, left - 1))
+            if self.without_text and rng.random() < WITHOUT_TEXT:
+                page, lines = rng.choice(self.without_text), []
+            else:
+                page, lines, left = hand.pop(rng.randrange(len(hand)))
+                if left > 1:
+                    hand.append((page, lines, left - 1))
             photo = rng.choice(self.photos) if self.photos else np.full((8, 8), 128, np.float32)
             yield to_tensors(crop_page(page, lines, photo, self.size, rng))
 
@@ -138,6 +154,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = Parser(description="Train the line detector.", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--dataset", nargs="+", required=True, help="corpora of training.pages or training.pdf_pages")
     parser.add_argument("--backgrounds", type=Path, nargs="*", default=[], help="folders of photographs")
+    parser.add_argument(
+        "--without_text",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="folders of photographs in which no line is to be found",
+    )
     parser.add_argument("--init", help="a model to start from instead of random weights")
     parser.add_argument("--size", choices=sorted(SIZES), default="small")
     parser.add_argument("--crop", type=int, default=512, help="pixels of a crop's sides, a multiple of 32")
@@ -164,7 +187,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def settings(args: argparse.Namespace, world: int) -> dict[str, Any]:
     """What a checkpoint must agree on with the run that goes on from it."""
-    values = {**vars(args), "processes": world, "backgrounds": [str(path) for path in args.backgrounds]}
+    values = {**vars(args), "processes": world}
+    values |= {name: [str(path) for path in values[name]] for name in ("backgrounds", "without_text")}
     return {name: values[name] for name in RUN_SETTINGS}
 
 
@@ -179,6 +203,7 @@ def resumed(
     then = read_state(checkpoint).get("settings")
     if not isinstance(then, dict):
         raise CheckpointError(f"{checkpoint} does not say of which run it is")
+    then = {"without_text": [], **then}  # which older ones do not know
     if differing := [f"{name}: {then.get(name)} then, {now[name]} now" for name in now if then.get(name) != now[name]]:
         raise CheckpointError(f"{checkpoint} is of another run: {'; '.join(differing)}")
     return load_checkpoint(checkpoint, modules, optimizer)
@@ -196,6 +221,7 @@ def run(args: argparse.Namespace) -> LineNet:
     rank, world, is_main = accelerator.process_index, accelerator.num_processes, accelerator.is_main_process
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // world))
     photos = [np.asarray(photo, dtype=np.float32) for photo in load_photos(args.backgrounds)]
+    empty = load_photos(args.without_text)
     torch.manual_seed(args.seed)
     network = LineNet.from_pretrained(args.init) if args.init else LineNet(LineNetConfig(args.size))
     network.config = replace(network.config, ranges=())  # its activations will go elsewhere
@@ -212,7 +238,7 @@ def run(args: argparse.Namespace) -> LineNet:
     elif checkpoint.exists():
         raise CheckpointError(f"{checkpoint} is there already: --resume goes on from it, another --out starts anew")
     # a run that goes on sees new crops, so that no state of the crops need be kept
-    stream = PageCrops(join_pages(args.dataset, "train"), photos, args.crop, f"{args.seed}/{rank}/{step}")
+    stream = PageCrops(join_pages(args.dataset, "train"), photos, args.crop, f"{args.seed}/{rank}/{step}", empty)
     loader = DataLoader(stream, args.batch_size, num_workers=args.workers)
     held_out = iter(PageCrops(join_pages(args.dataset, "validation"), photos, args.crop, "held out"))
     crops = [next(held_out) for _ in range(args.eval_samples)] if is_main else []
