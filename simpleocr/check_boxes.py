@@ -14,7 +14,7 @@ from PIL import Image
 
 from simpleocr.document import Char, Line
 from simpleocr.geometry import polygon_to_box
-from simpleocr.image import ink
+from simpleocr.image import ground, ink
 
 READ_AS = frozenset("oO0QDdBbaceCGUuLlnhJjiIvVEF[]|")  # what a square may be read as
 SURE = 0.95  # confidence from which a letter is one: of 29 check boxes none was read so surely
@@ -50,6 +50,23 @@ def without_check_boxes(line: Line, crop: Image.Image) -> Line:
     before, after = (math.prod(char.confidence for char in some) for some in (chars, kept))
     confidence = min(1.0, line.confidence * after / before) if before else line.confidence
     return Line(tuple(kept), line.polygon, confidence)
+
+
+def without_box_before(line: Line, crop: Image.Image) -> Image.Image:
+    """A line's crop without the check box before its first character: what is not sure of it doubts the letter beside it.
+
+    Args:
+        line: as it was read, in the crop's pixels.
+        crop: its upright picture, of mode "L".
+    """
+    edge = math.floor(polygon_to_box(line.chars[0].polygon)[0]) if line.chars else 0
+    inked = ink(crop)
+    before = np.flatnonzero(inked[:, : max(0, edge)].any(axis=0))
+    if not len(before) or not _is_hollow_square(inked, int(before[0] + before[-1]) // 2):
+        return crop
+    crop = crop.copy()
+    crop.paste(ground(crop), (0, 0, int(before[-1]) + 1, crop.height))
+    return crop
 
 
 def _beginnings(chars: Sequence[Char]) -> Iterator[int]:

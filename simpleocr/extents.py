@@ -99,7 +99,22 @@ def _between(columns: Sequence[float], before: int, after: int) -> tuple[int, in
         end -= 1
     while begin < after and columns[begin] <= ground:
         begin += 1
-    return (end, begin) if begin - end > SPLIT else (meet, meet)
+    if begin - end > SPLIT:
+        return end, begin
+    return _white_before(columns, first, near) or (meet, meet)
+
+
+def _white_before(columns: Sequence[float], first: int, near: int) -> tuple[int, int] | None:
+    """White as between spread letters that ends shortly before `near`: the second was read late, as an A at its top is."""
+    begin = near
+    while begin > first and columns[begin - 1] > FAINT:
+        begin -= 1
+        if near - begin > FARTHEST:
+            return None
+    end = begin
+    while end > first and columns[end - 1] <= FAINT:
+        end -= 1
+    return (end, begin) if begin - end > SPLIT else None
 
 
 def _gap(columns: Sequence[float], before: int, after: int) -> tuple[int, int]:

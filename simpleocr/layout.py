@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 
 import numpy as np
 from PIL import Image
@@ -123,9 +124,8 @@ def _is_one_line(polygons: Sequence[Polygon], image: Image.Image) -> bool:
     if not polygons or image.height > image.width:
         return False
     boxes = [polygon_to_box(polygon) for polygon in polygons]
-    first = boxes[0]
-    for box in boxes[1:]:
-        overlap = min(first[3], box[3]) - max(first[1], box[1])
-        if overlap < SAME_ROW * min(first[3] - first[1], box[3] - box[1]):
+    for one, other in combinations(boxes, 2):  # two rows may stand beside one that is as high as both
+        overlap = min(one[3], other[3]) - max(one[1], other[1])
+        if overlap < SAME_ROW * min(one[3] - one[1], other[3] - other[1]):
             return False
     return max(box[3] - box[1] for box in boxes) > FILLED * image.height

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from simpleocr.beam import WIDTH, beam_search
-from simpleocr.check_boxes import without_check_boxes
+from simpleocr.check_boxes import without_box_before, without_check_boxes
 from simpleocr.constraints import Constraint, ConstraintError, charset, lexicon
 from simpleocr.decoding import DECODERS, Decoder, constrained
 from simpleocr.detection import Detector
@@ -212,10 +212,11 @@ class OCR:
         """
         image = load_image(source, max_pixels=self.max_pixels)
         found = tuple(self._lines_of(image))
-        if len(found) > 1:  # among others, what hardly reads as anything is a rule, a stain or a face
+        several = len(found) > 1
+        if several:  # among others, what hardly reads as anything is a rule, a stain or a face
             found = tuple(line for line in found if mean_confidence([line]) >= NO_TEXT) or found
-            if self.constraint is None and _are_specks(found):
-                found = ()
+        if self.constraint is None and _are_specks(found, DOUBTFUL_MARKS if several else NO_TEXT):
+            found = ()
         self._give_back()
         return Page(found, image.size)
 
@@ -354,7 +355,13 @@ class OCR:
         level = [True] * len(seen)
         if self.retry:
             several = Effort() if len(seen) == 1 else ON_A_PAGE
-            crops, first = [sight.crop for sight in seen], [sight.reading for sight in seen]
+            first = [sight.reading for sight in seen]
+            crops = [
+                without_box_before(line, sight.crop)
+                if line.confidence < DOUBT and self.constraint is None
+                else sight.crop
+                for line, sight in zip(lines, seen, strict=True)
+            ]
             told = self._told(lines, seen, level)
             again = look_again(self._fast, crops, first, self.decoder, effort=several, told=told)
             lines = [look.line for look in again]
@@ -405,11 +412,11 @@ def _load_each(sources: Sequence[ImageSource], max_pixels: int) -> list[Image.Im
     return images
 
 
-def _are_specks(lines: Sequence[Line]) -> bool:
-    """Whether what was read is grain and dirt: nearly nothing but doubtful marks."""
+def _are_specks(lines: Sequence[Line], doubtful: float) -> bool:
+    """Whether what was read is grain and dirt: nearly nothing but marks, of less confidence than is `doubtful`."""
     read = "".join(line.text for line in lines)
     letters = sum(char.isalnum() for char in read)
-    return letters < FEW_LETTERS * len(read) and mean_confidence(lines) < DOUBTFUL_MARKS
+    return letters < FEW_LETTERS * len(read) and mean_confidence(lines) < doubtful
 
 
 def _check_networks(network: object, detector: object) -> None:

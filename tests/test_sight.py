@@ -32,7 +32,8 @@ def test_a_page_is_read_whichever_way_it_lies(degrees: int, ocr: OCR) -> None:
 
 
 @pytest.mark.parametrize("degrees", [-8, 5])
-def test_a_skewed_page_is_read(degrees: float, ocr: OCR) -> None:
+def test_a_skewed_page_is_read(degrees: float) -> None:
+    ocr = OCR()
     skewed = RECEIPT.rotate(degrees, Image.Resampling.BICUBIC, expand=True, fillcolor=(246, 245, 239))
     # without case: a lone "x" is told from "X" by the room around it, which a turn changes
     assert ocr(skewed).text.lower().split() == ocr(RECEIPT).text.lower().split()
