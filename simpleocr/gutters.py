@@ -170,7 +170,7 @@ def _as_high_as_their_rows(lines: list[Level], slope: float, grey: Image.Image) 
 def _goes_on(line: Level, other: Level, grey: Image.Image) -> bool:
     """Whether the ink of what may be a word of its own goes on above or below it, as that of a higher letter does."""
     room = BEYOND * other.height
-    ink = _ink(replace(line.region, height=line.height + 2 * room), grey).any(axis=1)
+    ink = np.atleast_1d(_ink(replace(line.region, height=line.height + 2 * room), grey).any(axis=1))
     edge = room / (line.height + 2 * room) * len(ink)
     return bool(ink[: math.ceil(edge) + 1].all() or ink[-math.ceil(edge) - 1 :].all())
 

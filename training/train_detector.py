@@ -90,7 +90,7 @@ class PageCrops(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
                 row = self.pages[rng.randrange(len(self.pages))]
                 hand.append((np.asarray(picture(row).convert("L")), row["lines"], CROPS_A_PAGE))
             if self.without_text and rng.random() < WITHOUT_TEXT:
-                page, lines = rng.choice(self.without_text), []
+                page, lines = rng.choice(self.without_text), list[dict[str, Any]]()
             else:
                 page, lines, left = hand.pop(rng.randrange(len(hand)))
                 if left > 1:
