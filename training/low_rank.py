@@ -4,8 +4,7 @@
 
 Their outputs on lines are projected onto the dimensions in which they vary most (Zhang et al. 2015, arXiv 1505.06798). The
 file is as large as before, and tells nothing of it: simpleocr.low_rank finds it in the weights, for torch and ONNX alike.
-Training keeps the dimensions (KeptRanks), and brings back most of what reads worse for it; then come training.calibrate
-and training.ranges.
+Training keeps the dimensions (KeptRanks); training.calibrate and training.ranges come after it.
 """
 
 import argparse

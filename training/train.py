@@ -156,7 +156,7 @@ def sources(args: argparse.Namespace, network: CRNN) -> dict[str, Source]:
     """
     try:
         return synth.sources(
-            args.fonts, args.text, args.backgrounds, network.vocabulary, args.strength, (), args.handwriting
+            args.fonts, args.text, args.backgrounds, network.vocabulary, args.strength, handwriting=args.handwriting
         )
     except ValueError as error:
         raise SettingError(str(error)) from error

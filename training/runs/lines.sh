@@ -35,8 +35,8 @@ torchrun --nproc_per_node 2 -m training.train_detector --dataset "$work/pages101
   --init "$work/runs/lines/final" --crop 384 --batch_size 6 --max_steps 1000 --lr 0.9e-3 --seed 5 --eval_every 250 \
   --eval_samples 32 --out "$work/runs/lines5"
 python -m training.ranges --model "$work/runs/lines5/final" --dataset "$work/pages71" --limit 16 --out "$work/runs/lines_whole"
-# without every sixth photograph; NO_TEXT holds those of the rest in which nobody sees text. Of `tags172`, all pages were
-# of the kinds "tags" and "grid", which had just been added
+# without every sixth photograph (WORK/photos_seen, which english.sh fills); in WORK/no_text lie those of the rest in which
+# nobody sees text. pages161 was rendered before the kinds "tags" and "grid" were there; of pages172, all pages were of these
 for seed in 161 171 172; do
   python -m training.pages --fonts "$work/fonts" --text "$text"/books "$text"/frequency/en_50k.txt --backgrounds "$work/photos_seen" \
     --out "$work/pages$seed" --samples $((seed == 161 ? 400 : seed == 171 ? 200 : 120)) --seed "$seed"
