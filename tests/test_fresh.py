@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -277,19 +278,8 @@ RUN = (
 )
 
 
-def test_a_run_renders_what_it_trains_on(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(multiprocessing, "get_context", lambda _: Context)
-    main([*RUN, "--out", str(tmp_path)])
-    assert (tmp_path / "final" / "model.safetensors").exists()
-    assert "lines rendered, each seen" in capsys.readouterr().out
-    assert not any(isinstance(thread, Renderer) for thread in threading.enumerate())
-
-
-def test_pictures_of_a_corpus_among_rendered_lines_are_counted_and_its_held_out_lines_not_trained_on(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def recipes_of(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
+    """Those that lines are rendered by from now on."""
     recipes: list[Recipe] = []
     whole = FreshLines.__init__
 
@@ -297,8 +287,28 @@ def test_pictures_of_a_corpus_among_rendered_lines_are_counted_and_its_held_out_
         recipes.append(recipe)
         whole(lines, recipe, *rest)
 
-    monkeypatch.setattr(multiprocessing, "get_context", lambda _: Context)
     monkeypatch.setattr(FreshLines, "__init__", noted)
+    return recipes
+
+
+def test_a_run_renders_what_it_trains_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(multiprocessing, "get_context", lambda _: Context)
+    recipes, asked = recipes_of(monkeypatch), Mock(wraps=synth.sources)
+    monkeypatch.setattr(synth, "sources", asked)
+    main([*RUN, "--clear", "0.4", "--handwriting", "3", "--out", str(tmp_path)])
+    assert (tmp_path / "final" / "model.safetensors").exists()
+    assert (recipes[0].clear, asked.call_args.kwargs) == (0.4, {"handwriting": 3})
+    assert "lines rendered, each seen" in capsys.readouterr().out
+    assert not any(isinstance(thread, Renderer) for thread in threading.enumerate())
+
+
+def test_pictures_of_a_corpus_among_rendered_lines_are_counted_and_its_held_out_lines_not_trained_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(multiprocessing, "get_context", lambda _: Context)
+    recipes = recipes_of(monkeypatch)
     pictures: list[bytes | None] = [png(f"n{i:03d}") for i in range(30)]
     pictures[7] = b"nonsense"
     table([f"n{i:03d}" for i in range(30)], pictures, sized=True).to_parquet(tmp_path / "own.parquet")
@@ -364,6 +374,8 @@ def test_a_run_whose_lines_other_processes_render(tmp_path: Path, capsys: pytest
         (["--minutes", "0"], "--minutes"),
         (["--minutes", "1", "--max_steps", "1"], "--minutes"),
         (["--fonts", "a"], "--render"),
+        (["--clear", "0.2"], "--render"),
+        (["--handwriting", "2"], "--render"),
         (["--render", "0.5", "--dataset", "a", "b", "--weights", "0", "0", "--max_steps", "1"], "--weights"),
         (["--render", "1", "--max_steps", "1", "--renderers", "0"], "--renderers"),
     ],

@@ -195,6 +195,15 @@ def test_views_keep_maps_on_the_words(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.mean(dark) < 12
 
 
+def test_no_view_has_a_page_beyond_its_horizon() -> None:
+    """Ends of lines there lay anywhere, as numbers that no pixel has."""
+    height, width = 200, 4000
+    corners = np.array([[0, width, width, 0], [0, 0, height, height], [1, 1, 1, 1]])
+    for seed in range(500):
+        matrix, _ = page_crops._view((height, width), to_quads([[10, 90, 3990, 100]]), 128, Random(seed))
+        assert (matrix[2] @ corners).min() > 0.19, seed
+
+
 def test_views_are_decided_by_their_seed() -> None:
     page, lines = made_page()
     one, other = (crop_page(page, lines, PHOTO, 128, Random(7)) for _ in range(2))

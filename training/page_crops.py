@@ -21,6 +21,7 @@ UNREADABLE = 5.0  # pixels: lower lines are neither asked for nor forbidden
 
 SHORT = 1.2  # heights of a line up to which it is a character or two alone, as in tables
 OF_SINGLES = 3.0  # times that its cells count: they are few, and a table is wrong without them
+HORIZON = 0.8  # how far, of the way from the crop's middle to the horizon, a page's corners may reach: beyond it no line has ends
 FINER = 2  # pixels of a drawn map for one of the crop: an outline half a pixel wide makes cores of small print thicker
 
 Quads = npt.NDArray[np.float64]
@@ -137,6 +138,8 @@ def _view(shape: tuple[int, ...], quads: Quads, size: int, rng: Random) -> tuple
     tilt = np.eye(3)
     if rng.random() < 0.35:
         tilt[2, :2] = rng.gauss(0, 0.15) / size, rng.gauss(0, 0.15) / size
+        corners = turn @ stretch @ to_centre @ np.array([[0, width, width, 0], [0, 0, height, height], [1, 1, 1, 1]])
+        tilt[2, :2] *= HORIZON / max(HORIZON, float((1 - tilt[2] @ corners).max()))
     place = np.array([[1, 0, size * rng.uniform(0.2, 0.8)], [0, 1, size * rng.uniform(0.2, 0.8)], [0, 0, 1]])
     return place @ tilt @ turn @ stretch @ to_centre, letters
 

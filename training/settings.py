@@ -210,6 +210,8 @@ def contradictions(args: argparse.Namespace) -> Iterator[str]:
         yield "--minutes goes without --max_steps"
     if not args.render and (args.fonts or args.text or args.backgrounds):
         yield "--fonts, --text and --backgrounds are for --render; training.synth takes them for a corpus"
+    if not args.render and (args.clear or args.handwriting != 1):
+        yield "--clear and --handwriting are for --render"
     if args.render and (args.streaming or args.teacher or bool(args.dataset) == (args.render == 1)):
         yield "--render goes with neither --streaming nor --teacher, and with --dataset for the rest of the lines"
     if args.join and (args.streaming or args.render):
