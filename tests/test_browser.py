@@ -209,6 +209,7 @@ def test_a_pasted_picture_is_read(page: Page) -> None:
     page.locator("#seen .evidence-word").first.wait_for()
 
 
+@pytest.mark.slow
 def test_files_and_a_pdf_are_read_page_by_page_and_each_download_comes(page: Page, tmp_path: Path) -> None:
     picture().save(tmp_path / "one.png")
     picture().save(tmp_path / "two.pdf", save_all=True, append_images=[picture()])
@@ -251,6 +252,7 @@ def test_the_evidence_of_a_letter_is_shown_to_the_pointer_and_to_the_keyboard(pa
     assert first.evaluate("element => element === document.activeElement")
 
 
+@pytest.mark.slow
 def test_nothing_that_is_asked_becomes_markup(page: Page, tmp_path: Path) -> None:
     page.get_by_role("button", name="sign").click()
     page.locator("#status", has_text="seconds").wait_for()

@@ -105,6 +105,7 @@ def test_wrong_usage_exits_with_2(args: tuple[str, ...], capsys: pytest.CaptureF
     assert "usage" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_standard_input_and_odd_names_in_a_plain_locale(model: str, tmp_path: Path) -> None:
     data = BytesIO()
     page(LINES).save(data, "PNG")

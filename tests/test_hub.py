@@ -420,11 +420,12 @@ def pull_under_a_limit(repo_id: str) -> None:
         pull(repo_id)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "environment",
     [
         pytest.param({"HF_HUB_OFFLINE": "1"}, id="offline"),
-        pytest.param({"HF_ENDPOINT": "http://127.0.0.1:9"}, id="no network", marks=pytest.mark.slow),
+        pytest.param({"HF_ENDPOINT": "http://127.0.0.1:9"}, id="no network"),
     ],
 )
 def test_without_a_hub(hub: FakeHub, client: Client, home: Path, environment: dict[str, str]) -> None:

@@ -278,6 +278,7 @@ def test_a_log_of_other_columns_is_one_sentence(tmp_path: Path, header: str) -> 
     assert MetricsLog(path, 0).rows == [], "a run that begins writes its own"
 
 
+@pytest.mark.slow
 def test_a_run_that_cannot_go_on_with_its_log_says_so(corpus: Path, tmp_path: Path) -> None:
     argv = arguments(corpus, tmp_path / "out", "--max_steps", "2", "--save_every", "1")
     main(argv)
