@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from simpleocr.geometry import Transform, box_to_polygon, polygon_to_box
+from simpleocr.image import ground
 
 
 def deskew(image: Image.Image, degrees: float) -> tuple[Image.Image, Transform]:
@@ -51,3 +52,32 @@ UPSIDE_DOWN = QuarterTurn(Image.Transpose.ROTATE_180, lambda w, h: Transform(((-
 UPWARDS = QuarterTurn(Image.Transpose.ROTATE_270, lambda _, h: Transform(((0, 1, 0), (-1, 0, h), (0, 0, 1))))
 DOWNWARDS = QuarterTurn(Image.Transpose.ROTATE_90, lambda w, _: Transform(((0, -1, w), (1, 0, 0), (0, 0, 1))))
 """What sets text right that lies upside down, that runs upwards, that runs downwards."""
+
+
+@dataclass(frozen=True)
+class Incline:
+    """A picture sheared upright until a line that climbs in it is level; letters keep their width and stand as they stood.
+
+    What is level then fills a part of the height only, in a picture cut out tightly around the climbing line: the rest,
+    which holds its neighbours, is left out.
+
+    Args:
+        slope: how far the line climbs for each pixel to the right.
+    """
+
+    slope: float
+
+    def __call__(self, image: Image.Image) -> tuple[Image.Image, Transform]:
+        """The sheared picture, and the transform from its pixels to the picture's."""
+        width, height = image.size
+        climb = self.slope * width
+        level = max(1, round(height - abs(climb)))
+        back = Transform(((1, 0, 0), (-self.slope, 1, (height - level + climb) / 2), (0, 0, 1)))
+        sheared = image.transform(
+            (width, level),
+            Image.Transform.AFFINE,
+            back.coefficients[:6],
+            Image.Resampling.BICUBIC,
+            fillcolor=ground(image),
+        )
+        return sheared, back

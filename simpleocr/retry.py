@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from simpleocr.decoding import Decoder, aligned, greedy, says_nothing
-from simpleocr.deskew import DOWNWARDS, UPSIDE_DOWN, UPWARDS, QuarterTurn
+from simpleocr.deskew import DOWNWARDS, UPSIDE_DOWN, UPWARDS, Incline
 from simpleocr.document import Line
 from simpleocr.geometry import Transform
 from simpleocr.image import box_of, ground, ink
@@ -27,6 +27,13 @@ DOUBT = 0.8  # a line with a word that is less likely right is looked at again
 AGREEING = 3  # a text's probability is its mean over so many views, those in which it is likeliest
 TALL = 1.5  # height over width from which a picture may hold text that was turned by a quarter
 TALL_DOUBT = 0.97  # the same for such a picture: a column of print looks like a sure "I"
+SLOPES = (
+    0.1,
+    0.2,
+    0.3,
+    0.45,
+)  # of lines that climb in their pictures, as they do in boxes that are drawn upright around them
+STEEPEST = 0.6  # of a picture's height that a line may climb from its beginning to its end
 LONG = 12  # characters from which on a text is not easily given up, nor for one of half its length
 CONVINCING = 0.05  # confidence that another text must reach to take the place of one of that length
 LEGIBLE = 0.6  # confidence that a turned picture's characters must have, on average
@@ -115,23 +122,29 @@ class Turn:
     """A picture turned as a whole.
 
     Args:
-        turn: what sets it right.
+        turn: what sets it right, and gives the transform back.
         odds: what the odds of a reading that was turned so are multiplied with before they are compared with those of
             what stands upright: few texts are upside down.
-        quarter: whether it is tried on tall pictures alone.
+        aspects: width over height of the pictures on which it is tried, more than the first and up to the second.
     """
 
-    turn: QuarterTurn
+    turn: Callable[[Image.Image], tuple[Image.Image, Transform]]
     odds: float
-    quarter: bool
+    aspects: tuple[float, float] = (0.0, math.inf)
+
+
+def _climbing(slope: float) -> Turn:
+    return Turn(Incline(slope), 0.5, (NARROWEST, STEEPEST / abs(slope)))
 
 
 TURNS: dict[str, Turn] = {
-    "upside down": Turn(UPSIDE_DOWN, 0.15, quarter=False),
-    "upwards": Turn(UPWARDS, 1.0, quarter=True),
-    "downwards": Turn(DOWNWARDS, 1.0, quarter=True),
+    "upside down": Turn(UPSIDE_DOWN, 0.15),
+    "upwards": Turn(UPWARDS, 1.0, (0.0, 1 / TALL)),
+    "downwards": Turn(DOWNWARDS, 1.0, (0.0, 1 / TALL)),
+    **{f"rising by {slope}": _climbing(slope) for slope in SLOPES},
+    **{f"falling by {slope}": _climbing(-slope) for slope in SLOPES},
 }
-"""How a line may lie in its picture: the turn that sets it right, named by where its text runs."""
+"""How a line may lie in its picture: what sets it right, named by where its text runs."""
 
 
 @dataclass(frozen=True)
@@ -215,6 +228,7 @@ def look_again(
         tall = bool(effort.turns) and doubt > 0 and _is_tall(image)
         if sure < (max(doubt, TALL_DOUBT) if tall else doubt):
             doubtful.append(i)
+    level: dict[int, Image.Image] = {}
     for start in range(0, len(doubtful), LINES_AT_ONCE):
         part = doubtful[start : start + LINES_AT_ONCE]
         frames = [found[i].readings[0].place.rows for i in part]
@@ -223,48 +237,65 @@ def look_again(
             for i, (top, bottom) in zip(part, frames, strict=True)
         ]
         sides = [_sides(grey, effort, network.preprocessing) for grey in greys]
-        pictures = [picture for views, turned in sides for picture in (*views, *turned.values())]
+        pictures = [picture for views, turned in sides for picture in (*views, *(one.picture for one in turned))]
         read = iter(readings(network, pictures, decoder))
-        for i, (top, _), grey, (views, turned) in zip(part, frames, greys, sides, strict=True):
+        for i, (top, _), (views, turned) in zip(part, frames, sides, strict=True):
             seen = [found[i].readings[0], *islice(read, len(views))]
-            lying = list(zip(map(effort.turns.__getitem__, turned), islice(read, len(turned)), strict=True))
-            found[i] = _decided(network.vocabulary, grey.size, top, seen, lying)
+            lying = list(zip(turned, islice(read, len(turned)), strict=True))
+            found[i], lies = _decided(network.vocabulary, top, seen, lying)
+            if lies is not None:
+                level[i] = lies
+    # what was turned has been read once: where that is doubtful, it is looked at from the sides that others were seen from
+    firsts = [found[i].readings[0] for i in level]
+    closer = look_again(network, [*level.values()], firsts, decoder, doubt, Effort(effort.views, {})) if level else []
+    for i, look in zip(level, closer, strict=True):
+        if look.line.text:
+            found[i] = Look(look.line.moved(found[i].back), look.readings, found[i].back)
     return found
 
 
-def _sides(
-    grey: Image.Image, effort: Effort, preprocessing: Preprocessing
-) -> tuple[list[Image.Image], dict[str, Image.Image]]:
-    """One picture from every side that is tried: its views, and it turned as a whole, by the name of the turn."""
+@dataclass(frozen=True)
+class _Turned:
+    turn: Turn
+    picture: Image.Image
+    back: Transform
+
+
+def _sides(grey: Image.Image, effort: Effort, preprocessing: Preprocessing) -> tuple[list[Image.Image], list[_Turned]]:
+    """One picture from every side that is tried: its views, and it turned as a whole."""
     aspect = grey.width / grey.height
     views = effort.views.values() if aspect >= NARROWEST else ()
     pictures = [view.apply(grey) for view in views if aspect <= view.longest]
-    pictures = [p for p in pictures if preprocessing.width(p.size) <= preprocessing.max_width]
-    lies = _is_tall(grey) and preprocessing.width((grey.height, grey.width)) <= preprocessing.max_width
-    turns = {name: turn for name, turn in effort.turns.items() if lies or not turn.quarter}
-    return pictures, {name: turn.turn(grey)[0] for name, turn in turns.items()}
+    fitting = (turn for turn in effort.turns.values() if turn.aspects[0] < aspect <= turn.aspects[1])
+    turned = [_Turned(turn, *turn.turn(grey)) for turn in fitting]
+    return [p for p in pictures if _fits(p, preprocessing)], [t for t in turned if _fits(t.picture, preprocessing)]
+
+
+def _fits(picture: Image.Image, preprocessing: Preprocessing) -> bool:
+    return preprocessing.width(picture.size) <= preprocessing.max_width
 
 
 def _decided(
-    vocabulary: Vocabulary,
-    size: tuple[int, int],
-    top: int,
-    seen: Sequence[Reading],
-    turned: Sequence[tuple[Turn, Reading]],
-) -> Look:
-    """What the views agree on, or a turned picture says more surely: one of a size, `top` pixels down the picture."""
+    vocabulary: Vocabulary, top: int, seen: Sequence[Reading], turned: Sequence[tuple[_Turned, Reading]]
+) -> tuple[Look, Image.Image | None]:
+    """What the views agree on, or what a turned picture says more surely, and that picture; `top` pixels were cut off."""
     best = agreed(vocabulary, seen)
     look, surest = Look(best.line, seen), _odds(_upright(vocabulary, seen, best.decoded.text))
-    for turn, other in turned:
+    lies: Image.Image | None = None
+    for one, other in turned:
         text = other.decoded.text
         if sum(c.isalnum() for c in text) < 2:  # "I" lying is a dash, a "W" on its head an "M"
             continue
         if other.log_confidence < len(text) * math.log(LEGIBLE):  # as little text as what it would take the place of
             continue
-        if (odds := turn.odds * _odds(math.exp(other.log_confidence))) > surest:
-            surest, back = odds, turn.turn.back(*size).then(Transform.translate(0, top))
-            look = Look(other.line.moved(back), [other], back)
-    return look
+        if not look.line.text:
+            # that nothing stands level in a picture does not speak against text that lies in it, but for it: what does is
+            # how little is there when it is turned
+            surest = _odds(weigh(vocabulary, [other], [[]])[0].confidence)
+        if (odds := one.turn.odds * _odds(math.exp(other.log_confidence))) > surest:
+            surest, back = odds, one.back.then(Transform.translate(0, top))
+            look, lies = Look(other.line.moved(back), [other], back), one.picture
+    return look, lies
 
 
 def _odds(probability: float) -> float:

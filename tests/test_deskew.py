@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from simpleocr.deskew import DOWNWARDS, UPSIDE_DOWN, UPWARDS, QuarterTurn, deskew
+from simpleocr.deskew import DOWNWARDS, UPSIDE_DOWN, UPWARDS, Incline, QuarterTurn, deskew
 from simpleocr.geometry import Transform, box_to_polygon, skew
 
 
@@ -49,3 +49,21 @@ def test_skew_by_hand() -> None:
     steep = Transform.rotate(10).apply_polygon(level)
     assert skew([rising, level, steep]) == pytest.approx(7)  # as many rise more as less
     assert skew([Transform.rotate(170).apply_polygon(level)]) == pytest.approx(170)
+
+
+@pytest.mark.parametrize("slope", [0.3, 0.05, -0.2])
+def test_a_line_that_climbs_is_level_without_what_lies_above_and_below_it(slope: float) -> None:
+    width, height = 200, 120
+    image = Image.new("L", (width, height), 250)
+    draw = ImageDraw.Draw(image)
+    middle = [(x, height / 2 - slope * (x - width / 2)) for x in (0, width)]
+    draw.line(middle, 0, 5)
+    draw.line([(x, y - height / 2) for x, y in middle], 100, 3)  # its neighbour
+    level, back = Incline(slope)(image)
+    assert level.size == (width, round(height - abs(slope) * width))
+    rows, columns = np.nonzero(np.asarray(level) < 60)
+    assert np.ptp(rows) < 8
+    assert np.ptp(columns) > width - 8
+    for x in (10, 190):
+        _, y = back.apply((x, float(rows.mean())))
+        assert y == pytest.approx(height / 2 - slope * (x - width / 2), abs=1.5)

@@ -8,6 +8,7 @@ from simpleocr import retry
 from simpleocr.constraints import lexicon
 from simpleocr.crnn import CRNN
 from simpleocr.decoding import constrained, greedy
+from simpleocr.geometry import Transform
 from simpleocr.likelihood import likelihoods
 from simpleocr.metrics import edit_distance
 from simpleocr.patterns import pattern
@@ -48,15 +49,15 @@ def test_upwards_and_downwards_are_what_they_say() -> None:
     pixels = np.zeros((9, 3), np.uint8)
     pixels[-1] = 255
     picture = Image.fromarray(pixels)
-    assert np.asarray(picture.transpose(TURNS["upwards"].turn.apply))[:, 0].all()
-    assert np.asarray(picture.transpose(TURNS["downwards"].turn.apply))[:, -1].all()
+    assert np.asarray(TURNS["upwards"].turn(picture)[0])[:, 0].all()
+    assert np.asarray(TURNS["downwards"].turn(picture)[0])[:, -1].all()
 
 
 @pytest.mark.parametrize("size", [(1, 60_000), (2, 40_000), (10, 20_000), (60, 1199)])
 def test_the_views_of_a_tall_picture_stay_small(size: tuple[int, int], ocr: OCR) -> None:
     """An eighth of the height of such a picture at its sides, or it turned by five degrees, would be gigabytes."""
     views, turned = retry._sides(Image.new("L", size, 255), retry.Effort(), random_network().preprocessing)
-    assert sum(view.width * view.height for view in (*views, *turned.values())) < 50 * size[0] * size[1]
+    assert sum(view.width * view.height for view in (*views, *(one.picture for one in turned))) < 50 * size[0] * size[1]
     (line,) = ocr.recognize([Image.new("L", size, 255)])
     assert (line.text, line.confidence) == ("", 1)
 
@@ -157,25 +158,62 @@ def test_views_that_favour_a_text_say_no_more_than_one_thing() -> None:
     assert [one.confidence for one in weighed] == pytest.approx([0.7, 0.1, 0.2], abs=1e-4)
 
 
+def turned(reading: Reading, odds: float = 1.0) -> tuple[retry._Turned, Reading]:
+    """A reading of a picture that was turned; how is of no account."""
+    turn = retry.Turn(TURNS["upside down"].turn, odds)
+    return retry._Turned(turn, Image.new("L", (40, 20)), Transform.identity()), reading
+
+
 def test_one_letter_lying_or_on_its_head_is_none() -> None:
     vocabulary = Vocabulary("ab")
     seen = [reading((0.3, 0.4, 0.3), (1.0, 1e-9, 1e-9))]
-    turn = retry.Turn(TURNS["upside down"].turn, 1.0, quarter=False)
     one = reading((0.01, 0.01, 0.98), (1.0, 1e-9, 1e-9))
     two = reading((0.01, 0.01, 0.98), (0.01, 0.98, 0.01))
-    assert retry._decided(vocabulary, (40, 20), 0, seen, [(turn, one)]).line.text == "a", "however sure that is"
-    assert retry._decided(vocabulary, (40, 20), 0, seen, [(turn, one), (turn, two)]).line.text == "ba"
+    assert retry._decided(vocabulary, 0, seen, [turned(one)])[0].line.text == "a", "however sure that is"
+    assert retry._decided(vocabulary, 0, seen, [turned(one), turned(two)])[0].line.text == "ba"
 
 
 def test_a_turned_picture_that_is_hardly_legible_itself_is_none() -> None:
     """Where no text is likely, one that is a little less unlikely upside down is no reason to turn it."""
     vocabulary = Vocabulary("ab")
     seen = [reading(*[(0.5, 0.05, 0.45)] * 12, (0.3, 0.4, 0.3))]
-    turn = retry.Turn(TURNS["upside down"].turn, 1.0, quarter=False)
     for sure, text in ((0.51, "a"), (0.8, "ba")):
         other = reading((1 - sure, 0.0001, sure), (1 - sure, sure, 0.0001))
         assert other.decoded.text == "ba"
-        assert retry._decided(vocabulary, (40, 20), 0, seen, [(turn, other)]).line.text == text
+        assert retry._decided(vocabulary, 0, seen, [turned(other)])[0].line.text == text
+
+
+def test_that_nothing_stands_level_does_not_speak_against_text_that_lies() -> None:
+    """But what turned looks like nothing, too, is nothing."""
+    vocabulary = Vocabulary("ab")
+    nothing = [reading((0.96, 0.02, 0.02), (0.98, 0.01, 0.01))]
+    text = reading((0.2, 0.1, 0.7), (0.2, 0.7, 0.1))
+    assert agreed(vocabulary, nothing).decoded.text == ""
+    look, picture = retry._decided(vocabulary, 0, nothing, [turned(text, odds=0.5)])
+    assert (look.line.text, picture is not None) == ("ba", True)
+    faint = reading((0.38, 0.01, 0.61), (0.38, 0.61, 0.01))
+    assert faint.decoded.text == "ba"
+    look, picture = retry._decided(vocabulary, 0, nothing, [turned(faint, odds=0.15)])
+    assert (look.line.text, picture) == ("", None)
+
+
+@pytest.mark.parametrize("slope", [0.5, -0.5])
+@pytest.mark.parametrize("text", ["Harbour", "EXPERIENCE"])
+def test_a_word_that_climbs_in_its_box_is_read_where_it_lies(text: str, slope: float, ocr: OCR) -> None:
+    """Boxes of words on signs are drawn upright around them, and hold their neighbours in part, too."""
+    font = ImageFont.load_default(30)
+    width = round(font.getlength(text)) + 8
+    sheet = Image.new("L", (width, 400), 235)
+    draw = ImageDraw.Draw(sheet)
+    for y, line in ((162, "Welcome"), (200, text), (238, "Saturday")):
+        draw.text((4, y), line, 20, font=font, anchor="lm")
+    climbing = (1, 0, 0, slope, 1, -slope * width / 2)
+    seen = sheet.transform(sheet.size, Image.Transform.AFFINE, climbing, Image.Resampling.BICUBIC, fillcolor=235)
+    half = (36 + abs(slope) * width) / 2
+    (read,) = ocr.recognize([seen.crop((0, round(200 - half), width, round(200 + half)))])
+    assert read.text == text
+    (_, left), (_, right) = read.chars[0].polygon[0], read.chars[-1].polygon[1]
+    assert 0.5 < (right - left) / width / -slope < 1
 
 
 def spelled(text: str, sure: float, timesteps: int) -> Reading:
