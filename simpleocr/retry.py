@@ -34,6 +34,7 @@ SLOPES = (
     0.45,
 )  # of lines that climb in their pictures, as they do in boxes that are drawn upright around them
 STEEPEST = 0.6  # of a picture's height that a line may climb from its beginning to its end
+COLOURFUL = 64  # of 255 that the strength of colours must differ by for letters to be looked for in it
 LONG = 12  # characters from which on a text is not easily given up, nor for one of half its length
 CONVINCING = 0.05  # confidence that another text must reach to take the place of one of that length
 LEGIBLE = 0.6  # confidence that a turned picture's characters must have, on average
@@ -126,11 +127,14 @@ class Turn:
         odds: what the odds of a reading that was turned so are multiplied with before they are compared with those of
             what stands upright: few texts are upside down.
         aspects: width over height of the pictures on which it is tried, more than the first and up to the second.
+        in_colours: whether it is seen by how strong its colours are, and not by how light it is, if it has any: letters may
+            be as light as what they stand on.
     """
 
     turn: Callable[[Image.Image], tuple[Image.Image, Transform]]
     odds: float
     aspects: tuple[float, float] = (0.0, math.inf)
+    in_colours: bool = False
 
 
 def _climbing(slope: float) -> Turn:
@@ -141,6 +145,9 @@ TURNS: dict[str, Turn] = {
     "upside down": Turn(UPSIDE_DOWN, 0.15),
     "upwards": Turn(UPWARDS, 1.0, (0.0, 1 / TALL)),
     "downwards": Turn(DOWNWARDS, 1.0, (0.0, 1 / TALL)),
+    "level, in its colours": Turn(
+        lambda image: (image, Transform.identity()), 0.5, (NARROWEST, math.inf), in_colours=True
+    ),
     **{f"rising by {slope}": _climbing(slope) for slope in SLOPES},
     **{f"falling by {slope}": _climbing(-slope) for slope in SLOPES},
 }
@@ -226,17 +233,18 @@ def look_again(
         # a long line is seldom right as a whole, however surely each of its words is read
         sure = min((word.confidence for word in line.words), default=line.confidence)
         tall = bool(effort.turns) and doubt > 0 and _is_tall(image)
-        if sure < (max(doubt, TALL_DOUBT) if tall else doubt):
+        # nothing at all is surely in a picture whose letters are as light as their ground
+        hidden = bool(effort.turns) and doubt > 0 and not line.text and _colours(image) is not None
+        if sure < (max(doubt, TALL_DOUBT) if tall else doubt) or hidden:
             doubtful.append(i)
     level: dict[int, Image.Image] = {}
     for start in range(0, len(doubtful), LINES_AT_ONCE):
         part = doubtful[start : start + LINES_AT_ONCE]
         frames = [found[i].readings[0].place.rows for i in part]
-        greys = [
-            images[i].convert("L").crop((0, top, images[i].width, bottom))
+        sides = [
+            _sides(images[i].crop((0, top, images[i].width, bottom)), effort, network.preprocessing)
             for i, (top, bottom) in zip(part, frames, strict=True)
         ]
-        sides = [_sides(grey, effort, network.preprocessing) for grey in greys]
         pictures = [picture for views, turned in sides for picture in (*views, *(one.picture for one in turned))]
         read = iter(readings(network, pictures, decoder))
         for i, (top, _), (views, turned) in zip(part, frames, sides, strict=True):
@@ -261,14 +269,24 @@ class _Turned:
     back: Transform
 
 
-def _sides(grey: Image.Image, effort: Effort, preprocessing: Preprocessing) -> tuple[list[Image.Image], list[_Turned]]:
+def _sides(image: Image.Image, effort: Effort, preprocessing: Preprocessing) -> tuple[list[Image.Image], list[_Turned]]:
     """One picture from every side that is tried: its views, and it turned as a whole."""
+    grey, colours = image.convert("L"), _colours(image)
     aspect = grey.width / grey.height
     views = effort.views.values() if aspect >= NARROWEST else ()
     pictures = [view.apply(grey) for view in views if aspect <= view.longest]
     fitting = (turn for turn in effort.turns.values() if turn.aspects[0] < aspect <= turn.aspects[1])
-    turned = [_Turned(turn, *turn.turn(grey)) for turn in fitting]
+    lights = ((turn, colours if turn.in_colours else grey) for turn in fitting)
+    turned = [_Turned(turn, *turn.turn(light)) for turn, light in lights if light is not None]
     return [p for p in pictures if _fits(p, preprocessing)], [t for t in turned if _fits(t.picture, preprocessing)]
+
+
+def _colours(image: Image.Image) -> Image.Image | None:
+    """How strong the colours of a picture are, 0..255; None where that hardly differs."""
+    if image.mode != "RGB":
+        return None
+    saturation = image.convert("HSV").getchannel("S")
+    return saturation if np.ptp(np.asarray(saturation)) >= COLOURFUL else None
 
 
 def _fits(picture: Image.Image, preprocessing: Preprocessing) -> bool:

@@ -216,6 +216,25 @@ def test_a_word_that_climbs_in_its_box_is_read_where_it_lies(text: str, slope: f
     assert 0.5 < (right - left) / width / -slope < 1
 
 
+@pytest.mark.parametrize("ink", [(210, 60, 60), (0, 126, 126)])
+def test_letters_as_light_as_their_ground_are_read_by_their_colours(ink: tuple[int, int, int], ocr: OCR) -> None:
+    """In grey there is nothing to see, and of that the network is sure."""
+    light = int(np.asarray(Image.new("RGB", (1, 1), ink).convert("L"))[0, 0])
+    image = Image.new("RGB", (150, 44), (light, light, light))
+    ImageDraw.Draw(image).text((8, 4), "Harbour", ink, font=ImageFont.load_default(30))
+    (in_grey,) = ocr.recognize([image.convert("L")])
+    assert in_grey.text == ""
+    (line,) = ocr.recognize([image])
+    assert line.text == "Harbour"
+
+
+def test_a_picture_without_colours_is_not_looked_at_in_them() -> None:
+    grey = noise(60, 30, seed=1).convert("L")
+    assert retry._colours(grey) is None
+    assert retry._colours(grey.convert("RGB")) is None
+    assert retry._colours(noise(60, 30, seed=1).convert("RGB")) is not None
+
+
 def spelled(text: str, sure: float, timesteps: int) -> Reading:
     """Of a picture that says a text of "a" and "b", each letter so surely, and then nothing."""
     other = (1 - sure) / 2
