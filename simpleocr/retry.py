@@ -179,11 +179,13 @@ class Look:
         line: what it says.
         readings: of the views that were taken; one where the first was sure enough.
         back: from their pixels to the picture's, where the text was found to be turned.
+        odds: what those of the line were multiplied with, beside what the readings say.
     """
 
     line: Line
     readings: Sequence[Reading]
     back: Transform = field(default_factory=Transform.identity)
+    odds: float = 1.0
 
 
 def recognize_carefully(
@@ -237,7 +239,7 @@ def look_again(
         hidden = bool(effort.turns) and doubt > 0 and not line.text and _colours(image) is not None
         if sure < (max(doubt, TALL_DOUBT) if tall else doubt) or hidden:
             doubtful.append(i)
-    level: dict[int, Image.Image] = {}
+    level: dict[int, _Turned] = {}
     for start in range(0, len(doubtful), LINES_AT_ONCE):
         part = doubtful[start : start + LINES_AT_ONCE]
         frames = [found[i].readings[0].place.rows for i in part]
@@ -255,10 +257,13 @@ def look_again(
                 level[i] = lies
     # what was turned has been read once: where that is doubtful, it is looked at from the sides that others were seen from
     firsts = [found[i].readings[0] for i in level]
-    closer = look_again(network, [*level.values()], firsts, decoder, doubt, Effort(effort.views, {})) if level else []
-    for i, look in zip(level, closer, strict=True):
+    pictures = [one.picture for one in level.values()]
+    closer = look_again(network, pictures, firsts, decoder, doubt, Effort(effort.views, {})) if level else []
+    for (i, one), look in zip(level.items(), closer, strict=True):
         if look.line.text:
             found[i] = Look(look.line.moved(found[i].back), look.readings, found[i].back)
+        # it was one of several ways to see it, and the surest of them
+        found[i] = replace(found[i], line=_weighted(found[i].line, one.turn.odds), odds=one.turn.odds)
     return found
 
 
@@ -295,11 +300,11 @@ def _fits(picture: Image.Image, preprocessing: Preprocessing) -> bool:
 
 def _decided(
     vocabulary: Vocabulary, top: int, seen: Sequence[Reading], turned: Sequence[tuple[_Turned, Reading]]
-) -> tuple[Look, Image.Image | None]:
-    """What the views agree on, or what a turned picture says more surely, and that picture; `top` pixels were cut off."""
+) -> tuple[Look, _Turned | None]:
+    """What the views agree on, or what a turned picture says more surely, and which that is; `top` pixels were cut off."""
     best = agreed(vocabulary, seen)
     look, surest = Look(best.line, seen), _odds(_upright(vocabulary, seen, best.decoded.text))
-    lies: Image.Image | None = None
+    lies: _Turned | None = None
     for one, other in turned:
         text = other.decoded.text
         if sum(c.isalnum() for c in text) < 2:  # "I" lying is a dash, a "W" on its head an "M"
@@ -312,8 +317,24 @@ def _decided(
             surest = _odds(weigh(vocabulary, [other], [[]])[0].confidence)
         if (odds := one.turn.odds * _odds(math.exp(other.log_confidence))) > surest:
             surest, back = odds, one.back.then(Transform.translate(0, top))
-            look, lies = Look(other.line.moved(back), [other], back), one.picture
+            look, lies = Look(other.line.moved(back), [other], back), one
     return look, lies
+
+
+def weighted(probability: float, odds: float) -> float:
+    """A probability of which the odds are so many times what they were."""
+    return odds * probability / (1 - probability + odds * probability) if probability < 1 else probability
+
+
+def _weighted(line: Line, odds: float) -> Line:
+    """A line of which the odds are so many times what they were; each character has its part in that."""
+    if odds == 1 or not 0 < line.confidence < 1:
+        return line
+    confidence = weighted(line.confidence, odds)
+    share = math.log(confidence) / math.log(line.confidence)
+    return replace(
+        line, chars=tuple(replace(c, confidence=c.confidence**share) for c in line.chars), confidence=confidence
+    )
 
 
 def _odds(probability: float) -> float:

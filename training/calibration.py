@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from simpleocr import metrics
 from simpleocr.likelihood import Likelihood, LogProbs, likelihoods
-from simpleocr.retry import Look, agreement
+from simpleocr.retry import Look, agreement, weighted
 from simpleocr.vocabulary import BLANK, Vocabulary
 
 # Only upwards: pictures that nobody rendered are harder to judge than held-out rendered ones, and a network that is made
@@ -81,7 +81,9 @@ def confidences(
             texts.append(text)
     space = vocabulary.space if vocabulary.space >= 0 and ids[vocabulary.space] != BLANK else -1
     found = iter(_in_batches(rows, texts, space))
-    given = [float(agreement(np.array([next(found).log_prob for _ in look.readings]))) for look in looks]
+    given = [
+        weighted(float(agreement(np.array([next(found).log_prob for _ in look.readings]))), look.odds) for look in looks
+    ]
     if normalisation == "raw":
         return given
     return [max(pair) for pair in zip(given, confidences(looks, vocabulary, "raw", temperature), strict=True)]
