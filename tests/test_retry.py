@@ -1,5 +1,7 @@
 """retry: what is sure is left alone, what is not is read from other sides, and the places stay in the picture given."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
@@ -226,6 +228,18 @@ def test_letters_as_light_as_their_ground_are_read_by_their_colours(ink: tuple[i
     assert in_grey.text == ""
     (line,) = ocr.recognize([image])
     assert line.text == "Harbour"
+
+
+def test_a_line_of_other_odds_is_as_likely_as_its_letters_together() -> None:
+    line = spelled("ab", 0.8, 2).line
+    half = retry._weighted(line, 0.5)
+    assert line.confidence == pytest.approx(0.64)
+    assert half.confidence == pytest.approx(0.32 / 0.68)
+    assert np.prod([char.confidence for char in half.chars]) == pytest.approx(half.confidence)
+    assert [char.polygon for char in half.chars] == [char.polygon for char in line.chars]
+    for sure in (0.0, 1.0):
+        assert retry._weighted(replace(line, confidence=sure), 0.5).confidence == sure
+    assert retry.weighted(1.0, 0.5) == 1
 
 
 def test_a_picture_without_colours_is_not_looked_at_in_them() -> None:
