@@ -28,12 +28,14 @@ from simpleocr.retry import (
     ON_A_PAGE,
     Effort,
     Look,
+    as_likely,
     favouring,
     look_again,
     looks,
     placed,
     recognize_carefully,
     weigh,
+    weighted,
 )
 from simpleocr.runtimes import RUNTIMES, Runtime
 from simpleocr.sharing import Shared
@@ -387,6 +389,9 @@ class OCR:
             ids for ids in texts if len(ids) <= room and (self.constraint is None or self.constraint.accepts(ids))
         ]
         weighed = {}
+        # where it was seen in one of several ways, all that it says is as likely as that way is
+        (told,) = weigh(vocabulary, [seen[i] for i in views], [self._ids(look.line.text)])
+        share = weighted(told.confidence, look.odds) / told.confidence if told.confidence > 0 else 1.0
         if possible:
             of_each = weigh(vocabulary, [seen[i] for i in views], possible)
             weighed = {ids: replace(one, view=views[one.view]) for ids, one in zip(possible, of_each, strict=True)}
@@ -395,6 +400,7 @@ class OCR:
             line = Line((), look.line.polygon, 0.0)
             if ids in weighed and weighed[ids].confidence > 0:
                 line = placed(vocabulary, seen, ids, weighed[ids]).line.moved(look.back)
+                line = as_likely(line, share * line.confidence)
             lines.append(line)
         return lines
 

@@ -327,10 +327,14 @@ def weighted(probability: float, odds: float) -> float:
 
 
 def _weighted(line: Line, odds: float) -> Line:
-    """A line of which the odds are so many times what they were; each character has its part in that."""
-    if odds == 1 or not 0 < line.confidence < 1:
+    """A line of which the odds are so many times what they were."""
+    return as_likely(line, weighted(line.confidence, odds)) if odds != 1 else line
+
+
+def as_likely(line: Line, confidence: float) -> Line:
+    """A line of that confidence instead of its own; each character has its part in the difference."""
+    if not (0 < line.confidence < 1 and confidence > 0):
         return line
-    confidence = weighted(line.confidence, odds)
     share = math.log(confidence) / math.log(line.confidence)
     return replace(
         line, chars=tuple(replace(c, confidence=c.confidence**share) for c in line.chars), confidence=confidence
