@@ -276,7 +276,7 @@ class _Turned:
 
 def _sides(image: Image.Image, effort: Effort, preprocessing: Preprocessing) -> tuple[list[Image.Image], list[_Turned]]:
     """One picture from every side that is tried: its views, and it turned as a whole."""
-    grey, colours = image.convert("L"), _colours(image)
+    grey, colours = image.convert("L"), _colours(image) if effort.turns else None
     aspect = grey.width / grey.height
     views = effort.views.values() if aspect >= NARROWEST else ()
     pictures = [view.apply(grey) for view in views if aspect <= view.longest]
