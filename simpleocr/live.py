@@ -1,6 +1,6 @@
 """Live: the frames of a camera, one after the other -> one page that settles.
 
-Each frame is read at one look. What the last frames read of a line is weighed as the views of one picture are (retry.py):
+Each frame is read at one look. What the last frames read of a line is weighed as the views of one picture are (consensus.py):
 every text that one of them proposes, under the posteriors of all. So a letter that is blurred here and clear there comes
 out right, and no texts are ever compared letter by letter.
 """
@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
+from simpleocr.consensus import agreed, weigh
 from simpleocr.document import Line, Page
 from simpleocr.geometry import Point, Polygon, Transform, polygon_to_box
 from simpleocr.image import ImageSource, load_image
 from simpleocr.reader import NO_TEXT, OCR
 from simpleocr.reading_order import reading_order
 from simpleocr.recognition import Reading
-from simpleocr.retry import agreed, weigh
 from simpleocr.sight import mean_confidence
 from simpleocr.vocabulary import Vocabulary, normalize
 
@@ -75,7 +75,7 @@ class Seen:
 class Live:
     """Watches one camera; each user has one.
 
-    A line's confidence is what retry.py says of several views: the mean probability of its text in those frames that
+    A line's confidence is what consensus.py says of several views: the mean probability of its text in those frames that
     favour it most.
 
     Args:

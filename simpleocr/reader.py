@@ -12,6 +12,7 @@ from PIL import Image
 
 from simpleocr.beam import WIDTH, beam_search
 from simpleocr.check_boxes import without_box_before, without_check_boxes
+from simpleocr.consensus import favouring, placed, weigh
 from simpleocr.constraints import Constraint, ConstraintError, charset, lexicon
 from simpleocr.decoding import DECODERS, Decoder, constrained
 from simpleocr.detection import Detector
@@ -23,22 +24,10 @@ from simpleocr.layout import find_lines, whole
 from simpleocr.memory import NowAndThen
 from simpleocr.patterns import pattern
 from simpleocr.recognition import Recognizer, recognize
-from simpleocr.retry import (
-    DOUBT,
-    ON_A_PAGE,
-    Effort,
-    Look,
-    as_likely,
-    favouring,
-    look_again,
-    looks,
-    placed,
-    recognize_carefully,
-    weigh,
-    weighted,
-)
+from simpleocr.retry import DOUBT, Look, as_likely, look_again, looks, recognize_carefully, weighted
 from simpleocr.runtimes import RUNTIMES, Runtime
 from simpleocr.sharing import Shared
+from simpleocr.sides import ALL_AROUND, ON_A_PAGE
 from simpleocr.sight import Sight, mean_confidence, see, see_page
 from simpleocr.small import are_sure, as_one, holds
 from simpleocr.vocabulary import Vocabulary, normalize
@@ -356,7 +345,7 @@ class OCR:
         lines = [sight.reading.line for sight in seen]
         level = [True] * len(seen)
         if self.retry:
-            several = Effort() if len(seen) == 1 else ON_A_PAGE
+            several = ALL_AROUND if len(seen) == 1 else ON_A_PAGE
             first = [sight.reading for sight in seen]
             crops = [
                 without_box_before(line, sight.crop)

@@ -13,7 +13,7 @@ from PIL import Image
 from simpleocr.document import SAME_ROW, Line
 from simpleocr.image import LEAST_CONTRAST
 from simpleocr.preprocessing import Preprocessing
-from simpleocr.retry import TALL
+from simpleocr.sides import TALL
 from simpleocr.sight import mean_confidence
 
 SMALL = 160  # pixels of the shorter side up to which a picture may be the crop of one line, whatever was found on it

@@ -68,6 +68,7 @@ def tiny(tmp_path: Path) -> str:
     return str(tmp_path / "tiny")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("apart", "at_once")
 def test_the_way_from_a_folder_to_a_report(tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finetune, "GENERAL", 24)

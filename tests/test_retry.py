@@ -7,17 +7,20 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from simpleocr import retry
+from simpleocr.consensus import agreed
 from simpleocr.constraints import lexicon
 from simpleocr.crnn import CRNN
-from simpleocr.decoding import constrained, greedy
+from simpleocr.decoding import constrained
 from simpleocr.geometry import Transform
 from simpleocr.likelihood import likelihoods
 from simpleocr.metrics import edit_distance
 from simpleocr.patterns import pattern
 from simpleocr.reader import OCR
 from simpleocr.recognition import Place, Reading, recognize
-from simpleocr.retry import TURNS, VIEWS, agreed, placed, recognize_carefully, weigh
+from simpleocr.retry import recognize_carefully
+from simpleocr.sides import TURNS, Turn, Turned
 from simpleocr.vocabulary import Vocabulary
+from tests.test_consensus import reading, spelled
 from tests.test_crnn import random_network
 from tests.test_recognition import InkNetwork, bars, noise
 
@@ -32,36 +35,6 @@ def network() -> CRNN:
 @pytest.fixture(scope="module")
 def ocr() -> OCR:
     return OCR()
-
-
-@pytest.mark.parametrize("name", VIEWS)
-@pytest.mark.parametrize("size", [(1, 1), (3, 60), (60, 3), (200, 32), (7, 5)])
-def test_every_view_of_any_picture_is_a_picture(name: str, size: tuple[int, int]) -> None:
-    grey = noise(*size, seed=1).convert("L")
-    before = grey.tobytes()
-    seen = VIEWS[name].apply(grey)
-    assert seen.mode == "L"
-    assert min(seen.size) >= 1
-    assert max(seen.size) <= 2 * max(size) + 4
-    assert grey.tobytes() == before
-
-
-def test_upwards_and_downwards_are_what_they_say() -> None:
-    # a bar at the bottom of a tall picture is where text that runs upwards begins
-    pixels = np.zeros((9, 3), np.uint8)
-    pixels[-1] = 255
-    picture = Image.fromarray(pixels)
-    assert np.asarray(TURNS["upwards"].turn(picture)[0])[:, 0].all()
-    assert np.asarray(TURNS["downwards"].turn(picture)[0])[:, -1].all()
-
-
-@pytest.mark.parametrize("size", [(1, 60_000), (2, 40_000), (10, 20_000), (60, 1199)])
-def test_the_views_of_a_tall_picture_stay_small(size: tuple[int, int], ocr: OCR) -> None:
-    """An eighth of the height of such a picture at its sides, or it turned by five degrees, would be gigabytes."""
-    views, turned = retry._sides(Image.new("L", size, 255), retry.Effort(), random_network().preprocessing)
-    assert sum(view.width * view.height for view in (*views, *(one.picture for one in turned))) < 50 * size[0] * size[1]
-    (line,) = ocr.recognize([Image.new("L", size, 255)])
-    assert (line.text, line.confidence) == ("", 1)
 
 
 @pytest.mark.parametrize("text", ["x 130 w", "www 906", "w031 x", "wxw", "w12 x", "web", "sosos"])
@@ -113,57 +86,10 @@ def test_together_as_alone(network: CRNN) -> None:
     assert recognize_carefully(network, []) == []
 
 
-def reading(*rows: tuple[float, ...]) -> Reading:
-    """Of a picture whose log_probs these are, over the blank, "a" and "b"."""
-    log_probs = np.log(np.array(rows, np.float32))
-    vocabulary = Vocabulary("ab")
-    decoded = greedy(log_probs, vocabulary)
-    (likelihood,) = likelihoods([log_probs], [vocabulary.encode(decoded.text)])
-    return Reading(decoded, likelihood, log_probs, np.ones(8, np.float32), Place((40, 20), (0, 20), range(0, 45, 5)))
-
-
-def test_views_are_weighed_by_hand() -> None:
-    vocabulary = Vocabulary("ab")
-    seen = [
-        reading((0.3, 0.4, 0.3), (1.0, 1e-9, 1e-9)),
-        reading((0.05, 0.05, 0.9), (1.0, 1e-9, 1e-9)),
-        reading((0.1, 0.1, 0.8), (1.0, 1e-9, 1e-9)),
-        reading((0.5, 0.3, 0.2), (1.0, 1e-9, 1e-9)),
-    ]
-    assert [one.decoded.text for one in seen] == ["a", "b", "b", ""]
-    weighed = weigh(vocabulary, seen, [[1], [2], []])
-    assert [one.confidence for one in weighed] == pytest.approx(
-        [(0.4 + 0.3 + 0.1) / 3, (0.9 + 0.8 + 0.3) / 3, (0.5 + 0.3 + 0.1) / 3], abs=1e-4
-    )
-    assert [one.view for one in weighed] == [0, 1, 3]
-    line = placed(vocabulary, seen, [2], weighed[1]).line
-    assert line.text == "b"
-    assert line.confidence == pytest.approx(2 / 3, abs=1e-4)
-    assert line.words[0].confidence == pytest.approx(line.confidence)
-    with pytest.raises(ValueError, match="too few"):
-        placed(vocabulary, seen, [1, 2, 1], weighed[0])
-
-
-def test_views_that_favour_a_text_say_no_more_than_one_thing() -> None:
-    vocabulary = Vocabulary("ab")
-    seen = [
-        reading((0.1, 0.8, 0.1), (1.0, 1e-9, 1e-9)),
-        reading((0.1, 0.2, 0.7), (1.0, 1e-9, 1e-9)),
-        reading((0.2, 0.7, 0.1), (1.0, 1e-9, 1e-9)),
-        reading((0.1, 0.1, 0.8), (1.0, 1e-9, 1e-9)),
-        reading((0.3, 0.6, 0.1), (1.0, 1e-9, 1e-9)),
-    ]
-    views = retry.favouring(vocabulary, seen, "a")
-    assert views == [0, 2, 4]
-    assert sum(one.confidence for one in weigh(vocabulary, seen, [[1], [2], []])) > 1.2
-    weighed = weigh(vocabulary, [seen[i] for i in views], [[1], [2], []])
-    assert [one.confidence for one in weighed] == pytest.approx([0.7, 0.1, 0.2], abs=1e-4)
-
-
-def turned(reading: Reading, odds: float = 1.0) -> tuple[retry._Turned, Reading]:
+def turned(reading: Reading, odds: float = 1.0) -> tuple[Turned, Reading]:
     """A reading of a picture that was turned; how is of no account."""
-    turn = retry.Turn(TURNS["upside down"].turn, odds)
-    return retry._Turned(turn, Image.new("L", (40, 20)), Transform.identity()), reading
+    turn = Turn(TURNS["upside down"].turn, odds)
+    return Turned(turn, Image.new("L", (40, 20)), Transform.identity()), reading
 
 
 def test_one_letter_lying_or_on_its_head_is_none() -> None:
@@ -240,44 +166,6 @@ def test_a_line_of_other_odds_is_as_likely_as_its_letters_together() -> None:
     for sure in (0.0, 1.0):
         assert retry._weighted(replace(line, confidence=sure), 0.5).confidence == sure
     assert retry.weighted(1.0, 0.5) == 1
-
-
-def test_a_picture_without_colours_is_not_looked_at_in_them() -> None:
-    grey = noise(60, 30, seed=1).convert("L")
-    assert retry._colours(grey) is None
-    assert retry._colours(grey.convert("RGB")) is None
-    assert retry._colours(noise(60, 30, seed=1).convert("RGB")) is not None
-
-
-def spelled(text: str, sure: float, timesteps: int) -> Reading:
-    """Of a picture that says a text of "a" and "b", each letter so surely, and then nothing."""
-    other = (1 - sure) / 2
-    rows = [tuple(sure if place == "-ab".index(c) else other for place in range(3)) for c in text]
-    return reading(*rows, *[(1.0, 1e-9, 1e-9)] * (timesteps - len(text)))
-
-
-def test_a_long_text_is_not_given_up_for_one_of_less_than_half_its_length() -> None:
-    vocabulary, long = Vocabulary("ab"), "ab" * (retry.LONG // 2)
-    first = spelled(long, 0.6, retry.LONG)
-    for short, text in (("ba" * 2, long), ("ba" * 3, "ba" * 3)):
-        assert agreed(vocabulary, [first, spelled(short, 0.98, retry.LONG)]).decoded.text == text
-    shorter = "ab" * (retry.LONG // 2 - 1)
-    assert agreed(vocabulary, [spelled(shorter, 0.6, 12), spelled("b", 0.98, 12)]).decoded.text == "b"
-
-
-def test_a_long_text_is_not_given_up_for_one_that_convinces_nobody() -> None:
-    vocabulary, long, other = Vocabulary("ab"), "ab" * (retry.LONG // 2), "ba" * (retry.LONG // 2)
-    first = spelled(long, 0.6, retry.LONG)
-    for sure, text in ((0.7, long), (0.95, other)):
-        seen = [first, spelled(other, sure, retry.LONG)]
-        of_long, of_other = weigh(vocabulary, seen, [vocabulary.encode(long), vocabulary.encode(other)])
-        assert of_long.confidence < of_other.confidence
-        assert (of_other.confidence < retry.CONVINCING) == (text == long)
-        assert agreed(vocabulary, seen).decoded.text == text
-    # a short one is: of a few letters the likeliest text is mostly right in most
-    short = agreed(vocabulary, [spelled("ababa", 0.4, 5), spelled("babab", 0.5, 5)])
-    assert short.decoded.text == "babab"
-    assert short.line.confidence < retry.CONVINCING
 
 
 @pytest.mark.parametrize("length", [60, 120])

@@ -521,6 +521,7 @@ train.main(sys.argv[1:])
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_bit_for_bit(corpus: Path, tmp_path: Path, unbroken: Path) -> None:
     argv = arguments(corpus, tmp_path / "out", *SHORT)
     done = subprocess.run(

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from simpleocr import metrics
+from simpleocr.consensus import agreement
 from simpleocr.likelihood import Likelihood, LogProbs, likelihoods
-from simpleocr.retry import Look, agreement, weighted
+from simpleocr.retry import Look, weighted
 from simpleocr.vocabulary import BLANK, Vocabulary
 
 # Only upwards: pictures that nobody rendered are harder to judge than held-out rendered ones, and a network that is made
