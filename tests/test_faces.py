@@ -5,13 +5,14 @@ from pathlib import Path
 from random import Random
 
 import matplotlib as mpl
+import numpy as np
 import pytest
 
 from simpleocr import OCR
 from simpleocr.vocabulary import VOCABULARIES
 from training import faces
 from training.corpus import load_corpus
-from training.faces import Line, clean_lines, figures, running_text
+from training.faces import Line, clean_lines, figures, plain_line, running_text
 from training.fonts import Face, family
 from training.peers import Peer
 from training.render import Source
@@ -37,6 +38,29 @@ def test_every_family_has_as_many_lines(source: Source) -> None:
     again = list(clean_lines(source, 5, seed=1))
     assert [(a.text, a.image.tobytes()) for a in lines] == [(b.text, b.image.tobytes()) for b in again]
     assert {line.text for line in lines}.isdisjoint(line.text for line in clean_lines(source, 5, seed=2))
+
+
+@pytest.mark.parametrize("text", ["Quay", "fjord", "W", "the quick brown fox"])
+@pytest.mark.parametrize("pixels", [8, 40, 111])
+def test_a_plain_line_is_black_on_white_and_whole(text: str, pixels: int) -> None:
+    image = np.asarray(plain_line(text, OWN[0], pixels))
+    room = round(0.2 * pixels)
+    assert image.min() < 60
+    rows, columns = np.nonzero(image < 255)
+    # antialiasing may reach a pixel beyond what a font says of its letters
+    assert min(rows.min(), columns.min()) >= room - 1
+    assert image.shape[0] - 1 - rows.max() >= room - 1
+    assert image.shape[1] - 1 - columns.max() >= room - 1
+    assert image.shape[0] < 2.2 * pixels
+
+
+def test_plain_lines_say_the_same_kind_of_text(source: Source) -> None:
+    plain = list(clean_lines(source, 3, seed=1, plain=40))
+    assert [line.family for line in plain] == [line.family for line in clean_lines(source, 3, seed=1)]
+    read = OCR().recognize([line.image for line in plain])
+    assert figures(plain, [line.text for line in read]).cer < 0.01
+    for line in plain:
+        assert np.asarray(line.image)[0].min() == 255
 
 
 def test_a_text_is_drawn_as_it_is_written(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +98,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert "\nmute\n" in capsys.readouterr().out
     report = json.loads((tmp_path / "faces.json").read_text())
     assert report["peers"]["mute"]["all"] == report["figures"]["all"] | {"cer": 1.0, "exact": 0.0}
-    for bad in (["--lines", "0"], ["--model", "/nowhere"]):
+    for bad in (["--lines", "0"], ["--plain", "-1"], ["--plain", "7"], ["--model", "/nowhere"]):
         with pytest.raises(SystemExit):
             faces.main(bad)
     monkeypatch.setattr(OCR, "recognize", None)  # not reached

@@ -2,6 +2,10 @@
 
     python -m training.faces --fonts fonts --text books --model english --out reports
     python -m training.faces --fonts fonts --text books --peers         # Tesseract and PP-OCR read the same lines
+    python -m training.faces --fonts fonts --text books --plain 40      # as the faces have them, 40 pixels, black on white
+
+Clean lines have no degradations, but what the renderer always does: they are squeezed and spread, 13 to 52 pixels high,
+light on dark and faint. Plain ones are drawn by Pillow alone.
 
 Every family counts the same, whatever the number of its files, so that the figure does not hang on which fonts a draw
 holds. A file categories.tsv in a folder of fonts (file stem up to "-latin", tab, category; training/runs/fonts.sh writes
@@ -17,7 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
 
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from simpleocr import metrics
 from simpleocr.modelfile import ModelError
@@ -76,8 +80,24 @@ def running_text(corpus: Corpus, face: Face, rng: Random) -> str:
     return ""
 
 
-def clean_lines(source: Source, count: int, seed: int) -> Iterator[Line]:
-    """`count` lines in each family of the source's fonts, its files in turn."""
+def plain_line(text: str, file: Path, pixels: int) -> Image.Image:
+    """A text as its face has it, joined and kerned, black on white with a little room around it.
+
+    Args:
+        text: what is drawn.
+        file: a font.
+        pixels: to the em.
+    """
+    font = ImageFont.truetype(str(file), pixels)
+    left, top, right, bottom = (round(v) for v in font.getbbox(text))
+    room = round(0.2 * pixels)
+    image = Image.new("L", (right - left + 2 * room, bottom - top + 2 * room), 255)
+    ImageDraw.Draw(image).text((room - left, room - top), text, 0, font=font)
+    return image
+
+
+def clean_lines(source: Source, count: int, seed: int, plain: int = 0) -> Iterator[Line]:
+    """`count` lines in each family of the source's fonts, its files in turn; plain ones of so many pixels, if any."""
     files = defaultdict(list)
     for file in source.fonts:
         files[family(file)].append(file)
@@ -90,7 +110,8 @@ def clean_lines(source: Source, count: int, seed: int) -> Iterator[Line]:
             except OSError:  # a broken file
                 continue
             if text:
-                yield Line(name, text, Image.fromarray(render_line(text, face, source, rng)))
+                drawn = plain_line(text, face.file, plain) if plain else None
+                yield Line(name, text, drawn or Image.fromarray(render_line(text, face, source, rng)))
 
 
 def figures(lines: Sequence[Line], read: Sequence[str]) -> Figures:
@@ -136,17 +157,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--text", type=Path, nargs="*", default=[], help="text files with running text")
     parser.add_argument("--lines", type=int, default=12, help="of each family")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--plain", type=int, default=0, metavar="PIXELS", help="drawn by Pillow alone, so large an em")
     parser.add_argument("--peers", action="store_true", help="have the other systems that are installed read them, too")
     parser.add_argument("--out", type=Path, help="folder for faces.json and faces.png, the lines read worst")
     args = parser.parse_args(argv)
     if args.lines < 1:
         parser.error("--lines must be at least 1")
+    if args.plain < 0 or 0 < args.plain < 8:
+        parser.error("--plain must be at least 8 pixels, or 0 for rendered lines")
     try:
         ocr = OCR.from_pretrained(args.model)
         fonts = [file for file in find_fonts(args.fonts) if held_out(file)]
         corpus = load_corpus(args.text)
         source = Source(corpus, fonts, load_photos([]), VOCABULARIES["english"], strength=0.0)
-        lines = list(clean_lines(source, args.lines, args.seed))
+        lines = list(clean_lines(source, args.lines, args.seed, args.plain))
         known = categories(args.fonts)
     except (ModelError, ValueError, OSError) as error:
         sys.exit(f"training.faces: {error}")
@@ -165,6 +189,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         report = {
             "model": args.model,
             "seed": args.seed,
+            "plain": args.plain,
             "figures": {n.strip(): asdict(f) for n, f in found.items()},
             "peers": {name: {n.strip(): asdict(f) for n, f in one.items()} for name, one in beside.items()},
         }
