@@ -1,9 +1,10 @@
 """Drawing: picture and Page -> a picture to look at, with boxes around the lines and what they say beside or below."""
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from simpleocr.document import UNSURE_BELOW, Line, Page
 from simpleocr.geometry import Transform, polygon_to_box
+from simpleocr.lettering import FontOf, lettering
 
 SIDES = (900, 1600)  # pixels: a smaller picture is enlarged and a larger one reduced until its longer side is between
 SURE, UNSURE = (
@@ -41,19 +42,20 @@ def draw(image: Image.Image, page: Page) -> Image.Image:
     pen.line((width, 0, width, height) if beside else (0, height, width, height), fill=RULE)
     to_picture = Transform.scale(width / image.width, height / image.height)
     to_sheet = to_picture.then(Transform.translate(*corner))
+    font = lettering(page.text)
     for line in page.lines:
         colour = SURE if line.confidence >= UNSURE_BELOW else UNSURE
         polygon = to_picture.apply_polygon(line.polygon)
         pen.line([*polygon, polygon[0]], fill=colour, width=3, joint="curve")
-        _write(pen, line, to_sheet)
+        _write(pen, line, to_sheet, font)
     return both
 
 
-def _write(pen: ImageDraw.ImageDraw, line: Line, to_sheet: Transform) -> None:
+def _write(pen: ImageDraw.ImageDraw, line: Line, to_sheet: Transform, font_of: FontOf) -> None:
     """The line's words in their places on the sheet, as large as the line's box allows."""
     left, top, right, bottom = polygon_to_box(to_sheet.apply_polygon(line.polygon))
-    width_at_100 = max(1.0, ImageFont.load_default(100).getlength(line.text))
-    font = ImageFont.load_default(max(8.0, min(1.3 * (bottom - top), 100 * (right - left) / width_at_100)))
+    width_at_100 = max(1.0, font_of(100).getlength(line.text))
+    font = font_of(max(8.0, min(1.3 * (bottom - top), 100 * (right - left) / width_at_100)))
     free = left  # from here on nothing is written yet
     for word in line.words:
         x = max(free, polygon_to_box(to_sheet.apply_polygon(word.polygon))[0])

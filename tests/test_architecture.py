@@ -12,7 +12,19 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 LAYERS = [  # lowest first; modules to come are named, too
-    {"bilstm", "vocabulary", "geometry", "metrics", "components", "guard", "memory", "low_rank", "options", "remarks"},
+    {
+        "bilstm",
+        "vocabulary",
+        "geometry",
+        "metrics",
+        "components",
+        "guard",
+        "memory",
+        "low_rank",
+        "options",
+        "remarks",
+        "lettering",
+    },
     {"document", "image", "inputs", "modelfile", "likelihood", "language", "regions", "columns"},
     {
         "preprocessing",

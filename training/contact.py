@@ -9,24 +9,31 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from simpleocr.lettering import lettering
 from simpleocr.options import Parser
 from training.crops import open_samples
 from training.data import DataError
 
 CELL = (250, 52)  # pixels of a picture's place
 LABEL = 16  # pixels below it for its text
+SMALLEST = 9  # pixels of letters
 GROUND, INK = (225, 228, 232), (20, 24, 28)
 
 
 def cell(image: Image.Image, label: str) -> Image.Image:
-    """A picture reduced or enlarged to fit CELL, its aspect ratio kept, its label below it."""
+    """A picture reduced or enlarged to fit CELL, its aspect ratio kept, its label below it, or as much of that as fits."""
     out = Image.new("RGB", (CELL[0], CELL[1] + LABEL), GROUND)
     scale = min((CELL[0] - 6) / image.width, (CELL[1] - 4) / image.height)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     out.paste(image.convert("RGB").resize(size, Image.Resampling.BICUBIC), (0, 2))
-    ImageDraw.Draw(out).text((0, CELL[1]), label[:44], INK, font=ImageFont.load_default(12))
+    font = lettering(label)
+    large = font(12)
+    fitting = large if large.getlength(label) <= CELL[0] else font(SMALLEST)
+    while fitting.getlength(label) > CELL[0] - 4:
+        label = label[: -max(2, len(label) // 10)] + "…"
+    ImageDraw.Draw(out).text((0, CELL[1]), label, INK, font=fitting)
     return out
 
 
@@ -36,7 +43,7 @@ def contact_sheet(columns: Sequence[Sequence[Image.Image]], titles: Sequence[str
     out = Image.new("RGB", (CELL[0] * len(columns), LABEL + 4 + rows * (CELL[1] + LABEL)), GROUND)
     pen = ImageDraw.Draw(out)
     for x, (column, title) in enumerate(zip(columns, titles, strict=True)):
-        pen.text((x * CELL[0], 2), title, INK, font=ImageFont.load_default(14))
+        pen.text((x * CELL[0], 2), title, INK, font=lettering(title)(14))
         for y, picture in enumerate(column):
             out.paste(picture, (x * CELL[0], LABEL + 4 + y * (CELL[1] + LABEL)))
     return out

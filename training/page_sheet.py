@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from html import escape
 from io import BytesIO
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from simpleocr.document import Page
 from simpleocr.geometry import Transform
+from simpleocr.lettering import lettering
 from training.page_scores import Comparison
 from training.sheet import PAGE, differences, visible
 
@@ -44,7 +45,7 @@ def draw_errors(image: Image.Image, page: Page, comparison: Comparison) -> Image
     scale = min(2.0, SIDE / max(image.size))
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     sheet = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(LABEL)
+    pen, font = ImageDraw.Draw(sheet), lettering(page.text)(LABEL)
     larger = Transform.scale(scale, scale)
     for line in page.lines:
         polygon = larger.apply_polygon(line.polygon)
