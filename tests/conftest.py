@@ -16,6 +16,8 @@ from hypothesis import settings
 
 from simpleocr import inference
 
+pytest_plugins = ("tests.runs",)  # fixtures of training runs
+
 sys.dont_write_bytecode = False  # as in the environment of those processes
 
 # what lets a change land must not be a matter of luck; without CI in the environment every run tries other examples
@@ -24,7 +26,7 @@ if os.environ.get("CI"):
     settings.load_profile("ci")
 
 
-LONGEST = ("test_browser", "test_train", "test_hub", "test_app", "test_requests", "test_finetune")
+LONGEST = ("test_browser", "test_train", "test_resume", "test_hub", "test_app", "test_requests", "test_finetune")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
