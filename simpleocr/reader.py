@@ -12,6 +12,7 @@ from PIL import Image
 
 from simpleocr.beam import WIDTH, beam_search
 from simpleocr.check_boxes import without_box_before, without_check_boxes
+from simpleocr.codes import WithCodes
 from simpleocr.consensus import favouring, placed, weigh
 from simpleocr.constraints import Constraint, ConstraintError, charset, lexicon
 from simpleocr.decoding import DECODERS, Decoder, constrained
@@ -95,8 +96,9 @@ class OCR:
         self.network: Recognizer = load.recognizer(DEFAULT_MODEL) if network is None else network
         self._fast: Recognizer = _prepared(self.network)
         self.constraint = _constraint(self.network.vocabulary, charset, lexicon, pattern)
-        self.decoder = _decoder(self.network, decoder, self.constraint, language_weight)
         self.language_weight = language_weight
+        self._language = _language(self.network, language_weight)
+        self.decoder = _decoder(decoder, self.constraint, self._language, language_weight)
         self.retry = retry
         self.max_pixels = max_pixels
         self.detector: Detector | None = load.detector(detector) if isinstance(detector, NAMES) else detector
@@ -178,8 +180,9 @@ class OCR:
         """
         other = copy(self)
         other.constraint = _constraint(self.network.vocabulary, charset, lexicon, pattern)
-        other.decoder = _decoder(self.network, decoder, other.constraint, language_weight)
         other.language_weight = language_weight
+        other._language = _language(self.network, language_weight)
+        other.decoder = _decoder(decoder, other.constraint, other._language, language_weight)
         other.retry = self.retry if retry is None else retry
         return other
 
@@ -276,7 +279,7 @@ class OCR:
             count=count,
             width=max(WIDTH, 2 * count),
             constraint=self.constraint,
-            language=self.network.language if self.language_weight else None,
+            language=self._language,
             weight=self.language_weight,
             bonus=self.language_weight,
         )
@@ -478,13 +481,18 @@ def _texts(given: Iterable[str]) -> list[str]:
     return texts
 
 
-def _decoder(network: Recognizer, name: str, constraint: Constraint | None, language_weight: float) -> Decoder:
+def _language(network: Recognizer, weight: float) -> WithCodes | None:
+    """What is asked how texts go on; None where nothing is."""
+    if not isinstance(weight, NUMBERS) or not 0 <= weight <= 5:
+        raise ValueError(f"language_weight {weight!r} is not in 0..5")
+    if weight and network.language is None:
+        raise ValueError("the model has no language: python -m training.language gives it one")
+    return WithCodes(network.language, network.vocabulary) if weight and network.language is not None else None
+
+
+def _decoder(name: str, constraint: Constraint | None, language: WithCodes | None, weight: float) -> Decoder:
     if name not in DECODERS:
         raise ValueError(f"no decoder {name!r}: there are {', '.join(DECODERS)}")
-    if not isinstance(language_weight, NUMBERS) or not 0 <= language_weight <= 5:
-        raise ValueError(f"language_weight {language_weight!r} is not in 0..5")
-    if language_weight and network.language is None:
-        raise ValueError("the model has no language: python -m training.language gives it one")
-    if constraint is None and not language_weight:
+    if constraint is None and language is None:
         return DECODERS[name]
-    return constrained(constraint, language=network.language if language_weight else None, weight=language_weight)
+    return constrained(constraint, language=language, weight=weight)

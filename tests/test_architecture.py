@@ -46,7 +46,7 @@ LAYERS = [  # lowest first; modules to come are named, too
     },
     {"models", "constraints"},
     {"config", "pretrained", "patterns", "beam", "formats", "windows", "gutters", "extents", "framing"},
-    {"decoding", "shapes", "onnx_graph", "sides"},
+    {"decoding", "shapes", "onnx_graph", "sides", "codes"},
     {"crnn", "linenet", "onnx_runtime"},
     {"detection", "recognition", "inference", "export", "extension"},
     {"consensus", "layout", "runtimes", "sharing"},
