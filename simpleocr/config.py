@@ -180,11 +180,14 @@ def training_summary(header: Mapping[str, Any]) -> dict[str, Any]:
     """What a header says of how the weights came to be.
 
     Raises:
-        ValueError: it is no section.
+        ValueError: it is no section, or counts samples in what is no whole number.
     """
     summary = header["training"]
     if not isinstance(summary, dict):
         raise ValueError(f"the training summary is {type(summary).__name__}, not a section")
+    samples = summary.get("samples", 0)
+    if not isinstance(samples, int) or isinstance(samples, bool) or not 0 <= samples < MOST:
+        raise ValueError(f"the training summary counts {samples!r:.40} samples")
     return summary
 
 

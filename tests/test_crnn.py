@@ -184,6 +184,14 @@ def test_four_threads_read_what_one_reads() -> None:
         assert [text_of(network, a) for a in one] == [text_of(network, b) for b in other]
 
 
+@pytest.mark.parametrize("samples", ["many", None, -1, [], 1.5, True, 10**400])
+def test_a_summary_that_counts_in_no_numbers_is_no_model(samples: Any) -> None:
+    header = random_network().to_header() | {"training": {"samples": samples}}
+    with pytest.raises(ValueError, match="counts"):
+        CRNN.from_header(header)
+    assert CRNN.from_header(header | {"training": {"samples": 0}}).training_summary == {"samples": 0}
+
+
 @backbones
 def test_the_header_round_trips_as_json(backbone: str) -> None:
     network = CRNN(CRNNConfig(CONFIG.vocabulary, backbone, CONFIG.preprocessing, CONFIG.temperature), {"steps": 7})

@@ -146,7 +146,9 @@ def test_of_many_lines_to_validate_on_those_are_read_that_are_spread_over_them(
 def test_a_stream_without_a_validation_split_asks_for_one(corpus: Path, tmp_path: Path) -> None:
     message = refusal(arguments(corpus, tmp_path / "out", "--streaming", *SHORT))
     assert "has no validation split" in message
-    assert "--validation" in message
+    assert message.endswith("give --validation")
+    given = refusal(arguments(corpus, tmp_path / "out", "--streaming", "--validation", str(corpus), *SHORT))
+    assert given.endswith("--validation must be a corpus that is not trained on")
 
 
 def test_a_broken_line_that_is_held_out_is_counted(

@@ -40,7 +40,6 @@ from training import batches, synth, train
 from training.batches import Batch
 from training.checkpoint import CheckpointError, read_state
 from training.claim import claim
-from training.data import picture
 from training.progress import MetricsLog
 from training.settings import SettingError, parse
 from training.train import Trainee, ctc_loss, learning_rate, main, memory_format, update_average
@@ -214,10 +213,10 @@ def test_the_head_may_learn_faster() -> None:
 def test_eight_lines_are_learned_by_heart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each as it is and will be read, 96 columns: what training varies would take a tiny network thousands of steps."""
 
-    def plain(row: dict[str, Any], width: int, preprocessing: Preprocessing, _: Any) -> Any:
-        return to_grey(picture(row), width, preprocessing.height)
+    def plain(image: Image.Image, width: int, preprocessing: Preprocessing, _: Any) -> Any:
+        return to_grey(image, width, preprocessing.height)
 
-    monkeypatch.setattr(batches, "load_line", plain)
+    monkeypatch.setattr(batches, "vary_line", plain)
     monkeypatch.setattr(batches, "plan_widths", lambda widths, *_: -(-widths // batches.BUCKET) * batches.BUCKET)
     lines, again = (write_lines(tmp_path / name, BY_HEART) for name in ("lines", "again"))
     more = [
@@ -339,6 +338,7 @@ def test_a_stream_of_too_many_bad_rows_is_refused_however_short_the_run(corpus: 
     more = ["--streaming", "--validation", str(corpus), "--batch_size", "1"]
     message = refusal(arguments(path, tmp_path / "out", *more, "--max_steps", "5"))
     assert "rows cannot be used, more than 1.0%" in message
+    assert not (tmp_path / "out" / "final").exists(), "what was refused is not called final"
     assert "unknown characters: row" in message
     assert "'aaa' has 'a' U+0061" in message
 

@@ -23,6 +23,7 @@ from training.joining import ALONE, GAP, draw_seconds, join
 BUCKET = 32  # columns: batches are as wide as a multiple of this, and their lines are stretched or padded to fit
 LARGEST_STRETCH = 1.5  # a line in a bucket that is wider still gets room beside it instead
 HELD_OUT = 10  # of so many lines of a corpus without a validation split, one validates
+OPENED = 16  # pictures of a corpus that are opened to see whether the sizes it tells are theirs
 AREA_WIDTH = 384  # columns: a wider bucket has fewer lines a batch, so that a step's cost and memory stay bounded
 
 
@@ -165,6 +166,21 @@ def collate(
     )
 
 
+def _sizes_hold(corpus: Any) -> bool:
+    """Whether the sizes that a corpus tells are those of its pictures, by a few that are opened.
+
+    In somebody's own corpus a "width" may be anything, that of the page which a line was cut from, say.
+    """
+    for row in (corpus[i] for i in spread(range(len(corpus)), OPENED)):
+        if (told := told_size(row)) is not None:
+            try:
+                if picture(row).size != told:
+                    return False
+            except InputError:  # counted where it is trained on
+                continue
+    return True
+
+
 class Lines:
     """Checked lines of one or several corpora that can be read in any order.
 
@@ -195,7 +211,8 @@ class Lines:
         origins, targets, widths = [], [], []
         for number, corpus in enumerate(corpora):
             columns = [c for c in ("text", "width", "height") if c in corpus.column_names]
-            told = len(columns) == 3 and not opened  # then pictures need not be opened before they are trained on
+            # where sizes are told, pictures need not be opened before they are trained on
+            told = len(columns) == 3 and not opened and _sizes_hold(corpus)
             rows = corpus.select_columns(columns) if told else corpus.select_columns(["image", "text"])
             for i, row in enumerate(rows):
                 if told and told_size(row) is None:
@@ -321,14 +338,20 @@ class Lines:
         rng = np.random.default_rng((seed, epoch, index, *drawn))
         try:
             if second == ALONE:
-                return load_line(self.row(index), width, preprocessing, rng)
-            left = picture(self.row(index))
+                return vary_line(self._picture(index), width, preprocessing, rng)
+            left = self._picture(index)
             index = second  # so that it is this one that is left out, should it be broken
-            right = picture(self.row(index))
+            right = self._picture(index)
         except InputError as error:
             self.leave_out(index, str(error))
             return None
         return vary_line(join((left, right), preprocessing.height, rng), width, preprocessing, rng)
+
+    def _picture(self, index: int) -> Image.Image:
+        image = picture(self.row(index))
+        if self.checker.preprocessing.width(image.size) != self.widths[index]:  # it would be squeezed
+            raise InputError(f"it has {image.width} x {image.height} pixels, not as many as its row tells")
+        return image
 
     def _others(self, index: int, width: int) -> list[tuple[int, int, int]]:
         """Lines of the same corpus that fit into `width`, those of about that width first."""

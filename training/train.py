@@ -220,7 +220,10 @@ def hold_out(args: argparse.Namespace, lines: Lines | None, accelerator: Acceler
     """
     name = args.validation or args.dataset[0]
     if lines is None:
-        raise SettingError(f"{name} has no validation split, and of a stream no rows are held out: give --validation")
+        raise SettingError(
+            f"{name} has no validation split, and of a stream no rows are held out: "
+            + ("--validation must be a corpus that is not trained on" if args.validation else "give --validation")
+        )
     # a corpus that is given twice must not bring back the lines it spares
     numbers = [number for number, other in enumerate(args.dataset) if place(other) == place(name)]
     of_each = [lines.hold_out(number, args.eval_samples) for number in numbers]
@@ -352,19 +355,29 @@ def first_stages(network: CRNN, count: int) -> list[nn.Module]:
     return [network.stem, network.stem_norm, *network.stages[:count]] if count else []
 
 
-def tell_at_the_end(lines: Lines | StreamedLines | FreshLines, accelerator: Accelerator, max_bad: float) -> None:
+def refuse_stream(lines: Lines | StreamedLines | FreshLines, max_bad: float) -> None:
+    """Before what was learned of a stream is called final: a run may end before enough of it was seen to judge it.
+
+    Raises:
+        DataError: too many rows are bad.
+    """
+    if isinstance(lines, StreamedLines) and lines.report.seen > 0:
+        lines.report.refuse_over(max_bad)
+
+
+def tell_at_the_end(lines: Lines | StreamedLines | FreshLines, accelerator: Accelerator) -> None:
     """Print what became known of the lines while the run went on.
 
     Raises:
-        DataError: too many rows are bad; a run may end before a stream was looked at.
+        DataError: too many rows are bad.
     """
     news = True
     if isinstance(lines, Lines):
         for index, why in gather_object([*lines.broken.items()]):  # each process has opened its share
             lines.leave_out(index, why)
         news = bool(lines.broken)  # the rest was printed before the first step
-    elif isinstance(lines, StreamedLines) and (news := lines.report.seen > 0):
-        lines.report.refuse_over(max_bad)
+    elif isinstance(lines, StreamedLines):
+        news = lines.report.seen > 0
     if news and accelerator.is_main_process:
         tqdm.write(str(lines.report))
 
@@ -522,6 +535,8 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] | None
 
             # once in a while: read held-out lines as they will be read, keep the best
             done = ended()
+            if done:
+                refuse_stream(lines, args.max_bad)
             if is_main and (done or state.step % args.eval_every == 0):
                 figures = measured(average, samples)
                 mean_loss = state.losses / state.loss_steps
@@ -543,6 +558,7 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] | None
                     (given_up,) = broadcast_object_list([state.worse >= args.patience])
                     if given_up and not done:
                         done = True
+                        refuse_stream(lines, args.max_bad)
                         if is_main:
                             save("final", figures)
             if is_main and (done or state.step % args.save_every == 0):
@@ -557,7 +573,7 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] | None
             state.epoch += 1
             state.batch = 0
     bar.close()
-    tell_at_the_end(lines, accelerator, args.max_bad)
+    tell_at_the_end(lines, accelerator)
     accelerator.wait_for_everyone()
     return average
 
