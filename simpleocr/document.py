@@ -22,7 +22,7 @@ class Char:
 
     Args:
         text: the character; a space is one.
-        confidence: 0..1, that it is right if all before it are.
+        confidence: 0..1, that it is right if all before it are; of a line's last also that nothing follows.
         runner_up: the next likely character in its place, "" where that is none.
         runner_up_score: 0..1, the network's for that one in its place.
         polygon: around its column of the line, in pixels.

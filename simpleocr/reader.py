@@ -272,6 +272,8 @@ class OCR:
         if not isinstance(count, int | np.integer) or count < 1:
             raise ValueError(f"count {count!r} is not a whole number from 1 on")
         look = self._look(source)
+        if not look.line.text and self.constraint is not None and not self.constraint.accepts(()):
+            return [look.line]  # it says nothing, so nothing that is allowed
         surest = max(look.readings, key=lambda reading: reading.log_confidence)
         found = beam_search(
             surest.log_probs,
@@ -285,7 +287,8 @@ class OCR:
         )
         read = tuple(self._ids(look.line.text))
         first, *others = self._lines(look, list(dict.fromkeys([read, *(one.ids for one in found)])))
-        return [first, *sorted(others, key=lambda line: -line.confidence)][:count]
+        likely = [line for line in others if line.confidence > 0]
+        return [first, *sorted(likely, key=lambda line: -line.confidence)][:count]
 
     def score(self, source: ImageSource, candidates: Sequence[str]) -> list[Line]:
         """How likely does a picture of one line say each of these texts?

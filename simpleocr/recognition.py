@@ -85,9 +85,11 @@ class Reading:
     @property
     def log_confidence(self) -> float:
         """The logarithm of the probability that the text is right, among those that might have been written."""
-        # where nothing that is allowed fits, what was written instead is not likely, but wrong
         log_mass = self.decoded.log_mass
-        return min(0.0, self.likelihood.log_prob - log_mass) if log_mass > NEVER else NEVER
+        if log_mass > NEVER:
+            return min(0.0, self.likelihood.log_prob - log_mass)
+        # nothing that is allowed fits: as surely as it says nothing; what was written instead is not likely, but wrong
+        return NEVER if self.decoded.text else min(0.0, self.likelihood.log_prob)
 
     @cached_property
     def line(self) -> Line:
@@ -99,6 +101,9 @@ class Reading:
         parts = self.decoded.allowed or self.likelihood
         # where several views were asked, the text is likelier or less likely than here; each character has its part in that
         share = self.log_confidence / parts.log_prob if parts.log_prob < 0 else 1.0
+        log_chars = list(parts.log_chars)
+        if log_chars:  # that nothing follows is the last one's part
+            log_chars[-1] += min(0.0, parts.log_prob - sum(log_chars))
         chars = tuple(
             Char(
                 text=span.char,
@@ -107,7 +112,7 @@ class Reading:
                 runner_up_score=span.runner_up_score,
                 polygon=box_to_polygon((x[left], top, x[right], bottom)),
             )
-            for span, log_char, (left, right) in zip(spans, parts.log_chars, places, strict=True)
+            for span, log_char, (left, right) in zip(spans, log_chars, places, strict=True)
         )
         return Line(chars, box_to_polygon((0, 0, width, height)), math.exp(self.log_confidence))
 

@@ -134,6 +134,8 @@ def _decided(
             continue
         if other.log_confidence < len(text) * math.log(LEGIBLE):  # as little text as what it would take the place of
             continue
+        if one.turn.cuts and best.decoded.text and not _says_more(text, best.decoded.text):
+            continue
         if not look.line.text:
             # that nothing stands level in a picture does not speak against text that lies in it, but for it: what does is
             # how little is there when it is turned
@@ -142,6 +144,12 @@ def _decided(
             surest, back = odds, one.back.then(Transform.translate(0, top))
             look, lies = Look(other.line.moved(back), [other], back), one
     return look, lies
+
+
+def _says_more(text: str, level: str) -> bool:
+    """Whether what was read after something was cut off is no part of what stands there: full stops go first."""
+    seen, there = _folded(text), _folded(level)
+    return seen != there and len(seen) >= len(there)
 
 
 def weighted(probability: float, odds: float) -> float:
@@ -173,9 +181,9 @@ def _upright(vocabulary: Vocabulary, seen: Sequence[Reading], text: str) -> floa
 
     "w 31" and "W31" share what is right of them; upside down nothing is like "XLEOM", so that this would win over each.
     """
-
-    def folded(text: str) -> str:
-        return "".join(text.split()).casefold()
-
-    alike = dict.fromkeys([text, *(r.decoded.text for r in seen if folded(r.decoded.text) == folded(text))])
+    alike = dict.fromkeys([text, *(r.decoded.text for r in seen if _folded(r.decoded.text) == _folded(text))])
     return min(1.0, sum(one.confidence for one in weigh(vocabulary, seen, [vocabulary.encode(one) for one in alike])))
+
+
+def _folded(text: str) -> str:
+    return "".join(text.split()).casefold()

@@ -104,16 +104,18 @@ class Turn:
         aspects: width over height of the pictures on which it is tried, more than the first and up to the second.
         in_colours: whether it is seen by how strong its colours are, and not by how light it is, if it has any: letters may
             be as light as what they stand on.
+        cuts: whether it may cut something off above and below, so that it is no reading of all of it that reads less.
     """
 
     turn: Callable[[Image.Image], tuple[Image.Image, Transform]]
     odds: float
     aspects: tuple[float, float] = (0.0, math.inf)
     in_colours: bool = False
+    cuts: bool = False
 
 
 def _climbing(slope: float) -> Turn:
-    return Turn(Incline(slope), 0.5, (NARROWEST, STEEPEST / abs(slope)))
+    return Turn(Incline(slope), 0.5, (NARROWEST, STEEPEST / abs(slope)), cuts=True)
 
 
 TURNS: dict[str, Turn] = {

@@ -230,6 +230,25 @@ def test_fewer_readings_than_one_are_refused(ocr: OCR, count: Any) -> None:
         ocr.n_best(line_picture(), count=count)
 
 
+def test_a_letter_missing_at_the_end_is_the_last_ones_doubt() -> None:
+    ocr = OCR()
+    image = Image.new("L", (150, 44), 255)
+    ImageDraw.Draw(image).text((8, 4), "Bakery", 0, font=ImageFont.load_default(32))
+    for line in ocr.score(image, ["Bakery", "Baker", "Bak", "Bakeryy"]):
+        assert math.prod(char.confidence for char in line.chars) == pytest.approx(line.confidence, abs=1e-9)
+    short = ocr.score(image, ["Baker"])[0]
+    assert min(short.chars, key=lambda char: char.confidence) is short.chars[-1]
+
+
+def test_what_says_nothing_has_one_reading_under_a_constraint() -> None:
+    blank = Image.new("L", (200, 32), 255)
+    held = OCR(lexicon=["Open", "Closed"])
+    (line,) = held.n_best(blank, 3)
+    assert line.text == ""
+    assert line.confidence == pytest.approx(1)
+    assert held.recognize([blank])[0].confidence == pytest.approx(1)
+
+
 def test_candidates_are_scored_as_they_are_read(ocr: OCR) -> None:
     plain = OCR(ocr.network, retry=False)
     (read,) = plain.recognize([line_picture()])

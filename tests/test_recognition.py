@@ -220,11 +220,21 @@ def test_within_a_constraint_confidence_is_renormalised() -> None:
     held = recognize(network, [image], constrained(lexicon(["aa", "b"], network.vocabulary)))[0]
     assert free.text == held.text == "aa"
     assert held.confidence > free.confidence
-    assert np.prod([char.confidence for char in held.chars]) >= held.confidence - 1e-9
+    assert np.prod([char.confidence for char in held.chars]) == pytest.approx(held.confidence)
     only_b = recognize(network, [image], constrained(charset("b", network.vocabulary)))[0]
     assert set(only_b.text) == {"b"}
     impossible = recognize(network, [image], constrained(lexicon(["a" * 99], network.vocabulary)))[0]
-    assert (impossible.text, impossible.confidence) == ("", 0)
+    assert impossible.text == ""
+    assert impossible.confidence < 1e-6, "it says something"
+    blank = recognize(network, [Image.new("L", image.size, 255)], constrained(lexicon(["aa"], network.vocabulary)))[0]
+    assert blank.text == ""
+    assert blank.confidence == pytest.approx(1), "surely nothing"
+
+
+def test_that_nothing_follows_is_the_part_of_the_last_character(network: CRNN) -> None:
+    for image in (noise(90, 20, seed=1), noise(300, 20, seed=2), bars((200, 30), (20, 60), (120, 160))):
+        for line in recognize(network, [image]):
+            assert np.prod([char.confidence for char in line.chars]) == pytest.approx(line.confidence)
 
 
 def test_within_a_constraint_each_character_has_its_own_doubt() -> None:

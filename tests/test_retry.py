@@ -125,6 +125,37 @@ def test_that_nothing_stands_level_does_not_speak_against_text_that_lies() -> No
     assert (look.line.text, picture) == ("", None)
 
 
+def test_a_picture_that_was_cut_and_says_less_is_no_better() -> None:
+    vocabulary = Vocabulary("ab")
+    level = reading((0.1, 0.8, 0.1), (0.1, 0.1, 0.8))
+    assert level.decoded.text == "ab"
+    rest = (1.0, 1e-9, 1e-9)
+    one, same, more = reading((0.01, 0.01, 0.98), rest), spelled("ab", 0.98, 3), spelled("aba", 0.98, 4)
+    cut = Turn(TURNS["rising by 0.1"].turn, 1.0, cuts=True)
+    picture = Turned(cut, Image.new("L", (40, 20)), Transform.identity())
+    for other, text in ((one, "ab"), (same, "ab"), (more, "aba")):
+        look, lies = retry._decided(vocabulary, 0, [level], [(picture, other)])
+        assert (look.line.text, lies is not None) == (text, other is more)
+
+
+@pytest.mark.parametrize(
+    ("text", "level", "more"), [("25", ".25", False), ("W 31", "w31", False), ("35", "25", True), ("", "a", False)]
+)
+def test_what_is_read_after_cutting_must_say_more(text: str, level: str, more: bool) -> None:
+    assert retry._says_more(text, level) is more
+
+
+@pytest.mark.parametrize("text", [".25", "-1.5", ".75", "3,500.", "'tis"])
+@pytest.mark.parametrize("margin", [3, 6])
+def test_marks_are_not_cut_off_to_be_surer_of_the_rest(text: str, margin: int, ocr: OCR) -> None:
+    font = ImageFont.load_default(32)
+    left, top, right, bottom = (round(v) for v in font.getbbox(text))
+    image = Image.new("L", (right - left + 8, bottom - top + 2 * margin), 255)
+    ImageDraw.Draw(image).text((4 - left, margin - top), text, 0, font=font)
+    (line,) = ocr.recognize([image])
+    assert line.text == text or line.confidence < 0.9
+
+
 @pytest.mark.parametrize("slope", [0.5, -0.5])
 @pytest.mark.parametrize("text", ["Harbour", "EXPERIENCE"])
 def test_a_word_that_climbs_in_its_box_is_read_where_it_lies(text: str, slope: float, ocr: OCR) -> None:
@@ -192,7 +223,7 @@ def test_a_constraint_holds_in_every_view() -> None:
     for line in recognize_carefully(network, images, decoder, doubt=1.1):
         assert line.text in {"aa", "aaaaa"}
     (nothing,) = recognize_carefully(network, [bars((20, 30))], constrained(lexicon(["a" * 99], network.vocabulary)))
-    assert (nothing.text, nothing.confidence) == ("", 0)
+    assert (nothing.text, nothing.confidence) == ("", 1), "there is nothing in it"
 
 
 def test_letters_keep_their_own_doubt_when_views_are_weighed() -> None:
@@ -214,7 +245,7 @@ def test_letters_keep_their_own_doubt_when_views_are_weighed() -> None:
     assert [char.confidence for char in best.line.chars] == pytest.approx([1.0, 0.7], abs=1e-3)
 
 
-@pytest.mark.parametrize(("empty", "text", "confidence"), [(1, "a", 1.0), (3, "a", 1.0), (4, "", 0.0), (6, "", 0.0)])
+@pytest.mark.parametrize(("empty", "text", "confidence"), [(1, "a", 1.0), (3, "a", 1.0), (4, "", 0.9), (6, "", 0.9)])
 def test_views_that_see_nothing_are_heard_if_they_are_the_most(empty: int, text: str, confidence: float) -> None:
     """Under a constraint that does not allow it, no text would else be likelier than all that is allowed."""
     vocabulary = Vocabulary("ab")
