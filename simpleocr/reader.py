@@ -43,6 +43,7 @@ NAMES = (str, os.PathLike)  # of models
 # share of letters and digits, and mean confidence, below which what several lines say are specks and grain
 FEW_LETTERS, DOUBTFUL_MARKS = 0.3, 0.7
 NO_TEXT = 0.1  # mean confidence of a line's words below which it is none, on a page with others
+SURE_LETTERS, SURE = 3, 0.9  # but so many letters, each read so surely, are text whatever it is that stands beside them
 
 
 class OCR:
@@ -208,7 +209,7 @@ class OCR:
         found = tuple(self._lines_of(image))
         several = len(found) > 1
         if several:  # among others, what hardly reads as anything is a rule, a stain or a face
-            found = tuple(line for line in found if mean_confidence([line]) >= NO_TEXT) or found
+            found = tuple(line for line in found if mean_confidence([line]) >= NO_TEXT or _has_letters(line)) or found
         if self.constraint is None and _are_specks(found, DOUBTFUL_MARKS if several else NO_TEXT):
             found = ()
         self._give_back()
@@ -411,6 +412,11 @@ def _load_each(sources: Sequence[ImageSource], max_pixels: int) -> list[Image.Im
                 raise
             raise InputError(f"picture {number} of {len(sources)}: {error}") from error
     return images
+
+
+def _has_letters(line: Line) -> bool:
+    """Whether a line of which the whole is unlikely has letters all the same, as "Date: ____" has, whose blanks are many."""
+    return sum(char.text.isalnum() and char.confidence >= SURE for char in line.chars) >= SURE_LETTERS
 
 
 def _are_specks(lines: Sequence[Line], doubtful: float) -> bool:

@@ -4,6 +4,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
@@ -247,6 +248,17 @@ def test_what_says_nothing_has_one_reading_under_a_constraint() -> None:
     assert line.text == ""
     assert line.confidence == pytest.approx(1)
     assert held.recognize([blank])[0].confidence == pytest.approx(1)
+
+
+@pytest.mark.parametrize("detector", ["lines", None])
+def test_a_line_with_blanks_to_fill_in_is_not_lost(detector: str | None) -> None:
+    """How many underscores there are is not to be told, so that the line as a whole is unlikely; its word is not."""
+    font = ImageFont.truetype(str(Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), 22)
+    page = Image.new("RGB", (620, 205), "white")
+    for i, text in enumerate(("Please fill in this form", "Date: ____ / ____ / ______", "Thank you")):
+        ImageDraw.Draw(page).text((15, 12 + 55 * i), text, 0, font=font)
+    lines = OCR(detector=detector)(page).lines
+    assert [line.text[:5] for line in lines] == ["Pleas", "Date:", "Thank"]
 
 
 def test_candidates_are_scored_as_they_are_read(ocr: OCR) -> None:
