@@ -336,7 +336,7 @@ class OCR:
         if one_line and self.retry:  # which is seen from all sides
             found = self._settled(see(self._fast, image, polygons, self.decoder))
         else:
-            found = self._settled(see_page(self._fast, detector, image, polygons, self.decoder))
+            found = self._settled(see_page(self._fast, detector, image, polygons, self.decoder, once=not self.retry))
         found = [line for line in found if line.chars]
         if detector is None or one_line or are_sure(found):
             return found

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from simpleocr.decoding import Decoder
+from simpleocr.deskew import UPSIDE_DOWN
 from simpleocr.detection import Detector, crop_line, with_room
 from simpleocr.document import Line
 from simpleocr.geometry import Polygon, Transform
@@ -53,7 +54,13 @@ def see(network: Recognizer, image: Image.Image, polygons: Sequence[Polygon], de
 
 
 def see_page(
-    network: Recognizer, detector: Detector | None, image: Image.Image, polygons: Sequence[Polygon], decoder: Decoder
+    network: Recognizer,
+    detector: Detector | None,
+    image: Image.Image,
+    polygons: Sequence[Polygon],
+    decoder: Decoder,
+    *,
+    once: bool = True,
 ) -> list[Sight]:
     """The lines of a page in reading order, the page lying as it may.
 
@@ -66,6 +73,7 @@ def see_page(
         image: as load_image gives it.
         polygons: as find_lines() gives them.
         decoder: one of DECODERS.
+        once: whether nothing will be looked at again: a second look weighs that a line by itself is seldom upside down.
     """
     seen = see(network, image, polygons, decoder)
     if detector is None or (as_it_lies := _confidence(seen)) >= TURNED:
@@ -73,6 +81,8 @@ def see_page(
     longest = sorted(seen, key=lambda sight: _length(sight.polygon))[-PROBED:]
     right, surest = None, max(SURE, SURER * as_it_lies, _surer_half(longest))
     for turn, turned in other_ways(detector, image, [sight.polygon for sight in seen]):
+        if turn is UPSIDE_DOWN and len(seen) == 1 and not once:
+            continue
         confidence = _surer_half(see(network, image, sorted(turned, key=_length)[-PROBED:], decoder))
         if confidence > surest:
             right, surest = turn, confidence

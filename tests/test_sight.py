@@ -79,6 +79,31 @@ def test_the_surest_way_wins(confidences: tuple[float, ...], way: object, monkey
     assert looked == [9, *([9] * (3 if len(confidences) > 1 else 0)), *([1] if way is not None else [])]
 
 
+@pytest.mark.parametrize(("once", "lines", "turns"), [(True, 1, True), (False, 1, False), (False, 2, True)])
+def test_a_line_by_itself_is_not_turned_over_before_its_second_look(
+    once: bool, lines: int, turns: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ "www" is a surer "MMM", and few lines are upside down, which a second look takes into account."""
+    sights = [Sight(place, RECEIPT, Transform.identity(), None) for place in PLACES[:lines]]  # type: ignore[arg-type]
+    found: list[object] = []
+    surest = iter([0.4, 0.97])
+
+    def find(_: object, __: object, turn: object) -> list[Polygon]:
+        found.append(turn)
+        return PLACES[:lines]
+
+    for name, stand_in in {
+        "find_turned_lines": find,
+        "other_ways": lambda *_: iter([(UPSIDE_DOWN, PLACES[:lines])]),
+        "see": lambda *_: sights,
+        "_confidence": lambda _: 0.4,
+        "_surer_half": lambda _: next(surest),
+    }.items():
+        monkeypatch.setattr(sight, name, stand_in)
+    see_page(None, object(), RECEIPT, PLACES[:lines], None, once=once)  # type: ignore[arg-type]
+    assert found == [UPSIDE_DOWN] * turns
+
+
 def test_mean_confidence_by_hand(ocr: OCR) -> None:
     assert mean_confidence([]) == 0
     assert see(ocr.network, RECEIPT, [], ocr.decoder) == []
