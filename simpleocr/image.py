@@ -316,8 +316,10 @@ def _array_to_image(array: npt.NDArray[Any], max_pixels: int) -> Image.Image:
     if levels.dtype.kind == "b":
         levels = levels.astype(np.uint8) * np.uint8(255)
     elif levels.dtype != np.uint8:
+        if levels.dtype.kind == "f" and not np.isfinite(levels).all():
+            raise InputError(f"{name} has NaN or infinite values: finite ones are accepted")
         limit = 255 if levels.dtype.kind == "f" else 65535
-        if not (levels.min() >= 0 and levels.max() <= limit):  # NaN is neither
+        if not (levels.min() >= 0 and levels.max() <= limit):
             raise InputError(f"{name} has values outside 0..{limit}: floats to 1 or 255 and integers to 65535 are read")
         if channels == 4 and levels.dtype.kind == "f":  # colours may be in 0..255 and alpha in 0..1
             levels = np.dstack([_to_8_bits(levels[:, :, :3]), _to_8_bits(levels[:, :, 3])])
