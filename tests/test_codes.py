@@ -16,6 +16,7 @@ class Sure:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.a, self.b, self.space = (vocabulary.encode(c)[0] for c in "ab ")
+        self.classes = vocabulary.num_classes
 
     def log_next(self, text: tuple[int, ...], following: int) -> float:
         wanted = {self.a: self.b, self.b: self.space}.get(text[-1] if text else self.space, self.a)
@@ -23,16 +24,17 @@ class Sure:
         likely = 0.45 if ends else 0.9
         if following == wanted or (ends and following == 0):
             return math.log(likely)
-        return math.log(0.1 / (4 - ends))  # of five classes
+        return math.log(0.1 / (self.classes - 1 - ends))
 
 
 def log_prob(language: WithCodes, ids: list[int]) -> float:
     return sum(language.log_next(tuple(ids[:i]), c) for i, c in enumerate([*ids, 0]))
 
 
+@pytest.mark.parametrize("characters", ["ab c", "ab c-./"])
 @pytest.mark.parametrize("text", ["", "t", "th", "the ca", "x7", "the x7q", "cat "])
-def test_what_may_follow_adds_up_to_one(text: str) -> None:
-    vocabulary = Vocabulary("ab c")
+def test_what_may_follow_adds_up_to_one(text: str, characters: str) -> None:
+    vocabulary = Vocabulary(characters)
     language = WithCodes(Sure(vocabulary), vocabulary)
     known = text.translate(str.maketrans("thexq7", "ababca"))
     ids = tuple(vocabulary.encode(known))
@@ -63,6 +65,18 @@ def test_a_word_is_likelier_than_what_looks_like_it_and_codes_are_alike() -> Non
     assert log_prob(language, the) > log_prob(language, tha) + 2
     assert log_prob(language, code) == pytest.approx(log_prob(language, other), abs=0.3)
     assert log_prob(language, the) > sum(plain.log_next(tuple(the[:i]), c) for i, c in enumerate([*the, 0])) - 0.5
+
+
+@pytest.mark.parametrize("characters", ["-.", "ab", "a-", " -", " a"])
+def test_vocabularies_of_marks_or_of_letters_alone_have_codes(characters: str) -> None:
+    vocabulary = Vocabulary(characters)
+
+    class Even:
+        def log_next(self, _: tuple[int, ...], __: int) -> float:
+            return -math.log(vocabulary.num_classes)
+
+    language = WithCodes(Even(), vocabulary)
+    assert sum(math.exp(language.log_next((), c)) for c in range(vocabulary.num_classes)) == pytest.approx(1)
 
 
 def test_a_vocabulary_without_a_space_has_words_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
