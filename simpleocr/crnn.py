@@ -136,7 +136,7 @@ class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
         assert images.shape[-2] == self.config.preprocessing.height, f"pictures are {images.shape[-2]} rows high"
         if widths is not None and bool((widths == images.shape[-1]).all()):
             widths = None
-        return self.classify(self.encode(images, widths), widths)
+        return self.classify(self.recur(self.encode(images, widths), widths))
 
     def encode(self, images: Tensor, widths: Tensor | None = None) -> Tensor:
         """(B, 1, H, W) -> (B, T, D): the CNN, its rows pooled by a learned softmax in every column."""
@@ -152,18 +152,20 @@ class CRNN(nn.Module, PretrainedModel, tags=["ctc"]):
         weights = self.row_score(x).float().softmax(dim=2)  # (B, 1, R, T)
         return (x * weights).sum(dim=2).transpose(1, 2).to(x.dtype)  # (B, T, D)
 
-    def classify(self, features: Tensor, widths: Tensor | None = None) -> Tensor:
-        """(B, T, D) -> logits (B, T', C), T' the timesteps of the longest line: the BiLSTM and the CTC head."""
+    def recur(self, features: Tensor, widths: Tensor | None = None) -> Tensor:
+        """(B, T, D) -> (B, T', 2 hidden), T' the timesteps of the longest line: the BiLSTM."""
         steps = None if widths is None else self.timesteps(widths)
         if features.is_cuda:  # autocast would run cuDNN's LSTM in float16, in which its gradients vanish
             with torch.autocast("cuda", enabled=False):
-                return self.classifier(self._sequence(features.float(), steps))
-        sequence = self._sequence(features, steps)
+                return self._recur(features.float(), steps)
+        return self._recur(features, steps)
+
+    def classify(self, sequence: Tensor) -> Tensor:
+        """(B, T, 2 hidden) -> logits (B, T, C): the CTC head."""
         with torch.autocast(sequence.device.type, enabled=False):  # logits of 8 bits would make confidences coarse
             return self.classifier(sequence.float())
 
-    def _sequence(self, features: Tensor, steps: Tensor | None) -> Tensor:
-        """(B, T, D) -> (B, T', 2 hidden), T' the timesteps of the longest line."""
+    def _recur(self, features: Tensor, steps: Tensor | None) -> Tensor:
         if isinstance(self.rnn, PaddedBiLSTM):
             sequence = self.rnn(features, steps)
             sequence = sequence if steps is None else sequence[:, : int(steps.max())]

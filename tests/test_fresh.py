@@ -200,19 +200,19 @@ def test_samples_to_validate_on_are_the_same_each_time(source: Source) -> None:
 
 
 def test_most_views_differ_and_some_are_what_grey_to_tensor_makes(chunks: list[Chunk]) -> None:
-    images = torch.from_numpy(np.repeat(chunks[0].images[:1], 400, axis=0))[:, None]
-    views = seen_again(images, Preprocessing(), torch.Generator().manual_seed(1))
+    images = torch.from_numpy(np.repeat(chunks[0].images[:1], 2000, axis=0))[:, None]
+    views = seen_again(images, Preprocessing(), torch.Generator().manual_seed(1), np.random.default_rng(1))
     plain = torch.from_numpy(grey_to_tensor(chunks[0].images[0], Preprocessing()))
     off = (views[:, 0] - plain).abs().amax(dim=(1, 2))
     assert 0.1 < float((off < 1e-3).float().mean()) < 0.5
-    assert torch.allclose(views.mean(dim=(2, 3)), torch.zeros(400, 1), atol=1e-3)
+    assert torch.allclose(views.mean(dim=(2, 3)), torch.zeros(2000, 1), atol=1e-3)
     turned = (views[:, 0] + plain).abs().amax(dim=(1, 2)) < 1e-3
-    assert 0 < int(turned.sum()) < 40, "a few are inverted"
+    assert 0 < int(turned.sum()) < 200, "a few are inverted"
 
 
 def test_views_of_blank_lines_are_blank_or_noise(chunks: list[Chunk]) -> None:
     blank = torch.full((50, 1, 32, 64), 255, dtype=torch.uint8)
-    views = seen_again(blank, Preprocessing(), torch.Generator().manual_seed(2))
+    views = seen_again(blank, Preprocessing(), torch.Generator().manual_seed(2), np.random.default_rng(2))
     assert torch.isfinite(views).all()
     assert float(views.abs().max()) < 10
 
@@ -222,7 +222,7 @@ def test_views_keep_the_ends_of_a_line() -> None:
     image = torch.full((200, 1, 32, 128), 255, dtype=torch.uint8)
     image[..., 8:24, 3:6] = 0
     image[..., 8:24, 122:125] = 0
-    views = seen_again(image, Preprocessing(), torch.Generator().manual_seed(3))
+    views = seen_again(image, Preprocessing(), torch.Generator().manual_seed(3), np.random.default_rng(3))
     dark = views - views.median(dim=3, keepdim=True).values
     for side in (dark[..., :40], dark[..., -40:]):
         assert bool((side.abs().amax(dim=(1, 2, 3)) > 1).all())

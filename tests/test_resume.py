@@ -118,7 +118,14 @@ def test_another_corpus_is_not_gone_on_with(tmp_path: Path, unbroken: Path) -> N
 
 @pytest.mark.parametrize(
     "given",
-    [["--weight_decay", "0.5"], ["--clip", "1"], ["--ema", "0.5"], ["--auxiliary", "0"], ["--streaming"]],
+    [
+        ["--weight_decay", "0.5"],
+        ["--clip", "1"],
+        ["--ema", "0.5"],
+        ["--auxiliary", "0"],
+        ["--attention", "1"],
+        ["--streaming"],
+    ],
     ids=" ".join,
 )
 def test_settings_of_the_optimizer_are_settings_of_the_run(corpus: Path, unbroken: Path, given: list[str]) -> None:

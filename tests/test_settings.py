@@ -13,7 +13,11 @@ from training.settings import RANGES, parse
 
 NONSENSE = [
     *(f"--{name} {number}" for name in ("lr", "eps", "clip", "minutes") for number in ("nan", "inf", "-1", "0")),
-    *(f"--{name} {number}" for name in ("weight_decay", "head_rate", "auxiliary") for number in ("nan", "inf", "-1")),
+    *(
+        f"--{name} {number}"
+        for name in ("weight_decay", "head_rate", "auxiliary", "attention")
+        for number in ("nan", "inf", "-1")
+    ),
     *(
         f"--{name} {number}"
         for name in ("max_bad", "ema", "strength", "join")
@@ -43,7 +47,7 @@ def test_a_number_that_means_nothing_is_one_sentence(given: str, capsys: pytest.
 @pytest.mark.parametrize(
     "given",
     [
-        "--lr 1e-9 --eps 1e6 --clip 1e9 --weight_decay 0 --head_rate 0 --auxiliary 0",
+        "--lr 1e-9 --eps 1e6 --clip 1e9 --weight_decay 0 --head_rate 0 --auxiliary 0 --attention 0",
         "--max_bad 0 --ema 0 --patience 0 --threads 0 --freeze 4 --seed 0",
         "--max_bad 1 --ema 1 --batch_size 1 --epochs 1 --max_steps 1 --max_columns 1",
         f"--max_steps {10**400}",

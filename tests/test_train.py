@@ -120,8 +120,9 @@ def test_a_target_too_long_is_not_hidden() -> None:
 
 def test_both_heads_read_the_same_features() -> None:
     network = CRNN(CRNNConfig(DIGITS, "tiny"))
-    logits, auxiliary = Trainee(network).eval()(torch.zeros(2, 1, 32, 50))
+    logits, auxiliary, written = Trainee(network).eval()(torch.zeros(2, 1, 32, 50))
     assert logits.shape == auxiliary.shape == (2, 13, 11)
+    assert written is None
     assert torch.equal(logits, network.eval()(torch.zeros(2, 1, 32, 50)))
 
 

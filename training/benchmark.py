@@ -100,7 +100,7 @@ def train_rate(backbone: str, seconds: float) -> float:
 
     def step() -> None:
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=has_bf16()):
-            logits, auxiliary = trainee(batch.images)
+            logits, auxiliary, _ = trainee(batch.images)
         (ctc_loss(logits, batch) + 0.3 * ctc_loss(auxiliary, batch)).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(trainee.parameters(), 5.0)
         optimizer.step()

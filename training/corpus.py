@@ -408,6 +408,33 @@ def _cells(corpus: Corpus, _: Vocabulary, rng: Random) -> str:
     return " ".join(([corpus.word(rng)] if rng.random() < 0.3 else []) + cells)
 
 
+def _spaced(_: Corpus, __: Vocabulary, rng: Random) -> str:
+    # single characters with spaces between them: columns of marks, keys, letters that are filled in
+    letters = rng.choice((string.digits, string.digits, string.ascii_uppercase, string.ascii_letters, "xX+-./*•|"))
+    return " ".join(rng.choices(letters, k=rng.choice((2, 3, 3, 4, 5, 6, 8, 10))))
+
+
+def _leaders(corpus: Corpus, _: Vocabulary, rng: Random) -> str:
+    # dots that lead to a number, and lines that are filled in: how many there are is easily miscounted
+    mark = rng.choice(("." * 3, ".", ".", ".", "_", "_", "_", "-", "*", ". ")) * rng.randint(3, 16)
+    joint = rng.choice((" ", " ", ""))
+    label = rng.choice((str.title, str.capitalize, str.upper))(corpus.word(rng)) + rng.choice(("", ":"))
+    value = rng.choice((str(rng.randint(1, 400)), f"{rng.randint(1, 9999) / 100:.2f}", corpus.word(rng)))
+    draw = rng.random()
+    if draw < 0.4:
+        return f"{label}{joint}{mark.strip()}{joint}{value}"
+    return f"{label}{joint}{mark.strip()}" if draw < 0.8 else mark.strip()
+
+
+def _led(corpus: Corpus, _: Vocabulary, rng: Random) -> str:
+    # marks before a word or a number: small, at the edge, and easily lost
+    digits, word = str(rng.randint(0, 10 ** rng.randint(1, 3))), rng.choice((str.lower, str.title))(corpus.word(rng))
+    mark = rng.choice(
+        (".", ".", "-", "'", "’", "•", "*", "~", "_", "/", "…", "...", "--", ">", "|", ",", "^", "“", "`", "=", ":")
+    )
+    return mark + rng.choice(("", "", " ")) + rng.choice((digits, digits, word))
+
+
 def _symbols(_: Corpus, vocabulary: Vocabulary, rng: Random) -> str:
     symbols = [c for c in vocabulary.characters if not c.isalnum() and c != " "] or list(vocabulary.characters)
     return "".join(rng.choices(symbols, k=rng.choice((1, 1, 2, 3))))
@@ -440,6 +467,9 @@ _SHARES: dict[_Kind, int] = {
     _dashed: 18,
     _program: 18,
     _cells: 14,
+    _spaced: 14,
+    _leaders: 10,
+    _led: 16,
     _look_alikes: 20,
 }
 _KINDS = list(_SHARES)

@@ -328,7 +328,7 @@ class FreshLines:
         self.forget()
         images = torch.cat([chunk.images for chunk in taken])[:, None]
         return Batch(
-            images=seen_again(images, self.recipe.checker.preprocessing, generator),
+            images=seen_again(images, self.recipe.checker.preprocessing, generator, rng),
             targets=torch.from_numpy(np.concatenate([chunk.ids for chunk in taken])),
             target_lengths=torch.from_numpy(np.concatenate([chunk.lengths for chunk in taken])),
             names=[text for chunk in taken for text in chunk.texts],

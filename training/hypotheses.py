@@ -36,6 +36,7 @@ from simpleocr.inference import has_bf16
 from simpleocr.options import Parser
 from simpleocr.preprocessing import line_to_tensor
 from simpleocr.vocabulary import BLANK, VOCABULARIES, normalize
+from training.attention import attention_loss, forced
 from training.batches import Batch, Lines
 from training.checking import Checker
 from training.data import DataError, open_corpus, picture
@@ -124,19 +125,13 @@ class Attention(Variant):
     def head_loss(self, sequence: Tensor, batch: Batch) -> Tensor:
         """Cross-entropy of each character and the end, the right ones before it given."""
         sequence = sequence.float()
-        texts = split(batch)
-        longest = int(batch.target_lengths.max()) + 1
-        targets = torch.full((len(texts), longest), -100)
-        inputs = torch.zeros(len(texts), longest, dtype=torch.int64)
-        for row, text in enumerate(texts):
-            targets[row, : len(text)], targets[row, len(text)] = text, BLANK
-            inputs[row, 1 : len(text) + 1] = text
-        keys, state = self.key(sequence), sequence.new_zeros(len(texts), self.size)
+        inputs, targets = forced(batch)
+        keys, state = self.key(sequence), sequence.new_zeros(len(inputs), self.size)
         logits = []
-        for t in range(longest):
+        for t in range(inputs.shape[1]):
             one, state = self.step(inputs[:, t], state, keys, sequence)
             logits.append(one)
-        return F.cross_entropy(torch.stack(logits, dim=1).flatten(0, 1), targets.flatten(), ignore_index=-100)
+        return attention_loss(torch.stack(logits, dim=1), targets)
 
     def read(self, image: Tensor) -> str:
         """The likeliest character after each."""

@@ -20,7 +20,7 @@ RUN_SETTINGS = (
     *("dataset", "weights", "streaming", "unknown", "max_columns", "join", "batch_size", "processes", "seed"),
     *("render", "fonts", "text", "backgrounds", "strength", "clear", "handwriting"),
     *("init", "backbone", "vocabulary", "height", "stretch"),
-    *("lr", "head_rate", "eps", "weight_decay", "clip", "ema", "auxiliary", "mixed_precision"),
+    *("lr", "head_rate", "eps", "weight_decay", "clip", "ema", "auxiliary", "attention", "mixed_precision"),
     *("freeze", "fixed_norms", "teacher"),
 )
 
@@ -29,7 +29,7 @@ ABOVE = ("lr", "eps", "clip", "minutes")
 RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("batch_size", "epochs", "max_steps", "max_columns", "renderers", "handwriting"), (1, math.inf)),
     **dict.fromkeys(("eval_samples", "eval_every", "save_every"), (1, math.inf)),
-    **dict.fromkeys((*ABOVE, "head_rate", "weight_decay", "auxiliary", "weights"), (0, math.inf)),
+    **dict.fromkeys((*ABOVE, "head_rate", "weight_decay", "auxiliary", "attention", "weights"), (0, math.inf)),
     **dict.fromkeys(("patience", "threads"), (0, math.inf)),
     **dict.fromkeys(("max_bad", "join", "render", "strength", "clear", "ema"), (0, 1)),
     "freeze": (0, 4),
@@ -136,6 +136,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     run.add_argument("--clip", type=float, default=5.0, help="largest norm of a gradient")
     run.add_argument("--ema", type=float, default=0.999, help="decay of the averaged weights, which are what is saved")
     run.add_argument("--auxiliary", type=float, default=0.3, help="weight of the second head's loss")
+    run.add_argument(
+        "--attention", type=float, default=0.0, help="weight of the loss of a decoder with attention; 0: there is none"
+    )
     run.add_argument(
         "--fixed_norms", action="store_true", help="statistics of BatchNorm stay as they are in the whole network"
     )

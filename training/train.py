@@ -38,6 +38,7 @@ from simpleocr.modelfile import ModelError
 from simpleocr.preprocessing import Preprocessing
 from simpleocr.vocabulary import VOCABULARIES, normalize
 from training import synth
+from training.attention import AttentionDecoder, attention_loss, forced, forgetful
 from training.batches import HELD_OUT, Batch, Lines
 from training.checking import Checker
 from training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
@@ -82,20 +83,33 @@ class State:
 
 
 class Trainee(nn.Module):
-    """The network with a second CTC head on its convolutional features.
+    """The network with what it learns with and reads without.
 
-    The second head is dropped after training; it brings the CNN past the plateau on which CTC writes only blanks.
+    A second CTC head on its convolutional features brings the CNN past the plateau on which CTC writes only blanks.
+
+    Args:
+        network: that learns.
+        attends: whether a decoder with attention learns beside it.
     """
 
-    def __init__(self, network: CRNN) -> None:
+    def __init__(self, network: CRNN, *, attends: bool = False) -> None:
         super().__init__()
         self.network = network
-        self.auxiliary = nn.Linear(network.row_score.in_channels, network.vocabulary.num_classes)
+        classes = network.vocabulary.num_classes
+        self.auxiliary = nn.Linear(network.row_score.in_channels, classes)
+        self.decoder = AttentionDecoder(network.classifier.in_features, classes) if attends else None
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 1, H, W) -> logits of both heads, (B, T, C) each."""
+    def forward(self, images: Tensor, before: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor | None]:
+        """(B, 1, H, W) -> logits of both heads, (B, T, C) each, and (B, N, C) of the decoder, where there is one.
+
+        Args:
+            images: pictures.
+            before: (B, N) what is before each character, for the decoder.
+        """
         features = self.network.encode(images)
-        return self.network.classify(features), self.auxiliary(features)
+        sequence = self.network.recur(features)
+        written = None if self.decoder is None or before is None else self.decoder(sequence, before)
+        return self.network.classify(sequence), self.auxiliary(features), written
 
 
 def ctc_loss(logits: Tensor, batch: Batch) -> Tensor:
@@ -443,7 +457,7 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] | None
         *frozen,
         *(module for module in network.modules() if args.fixed_norms and isinstance(module, nn.BatchNorm2d)),
     ]
-    trainee = Trainee(network).to(accelerator.device)
+    trainee = Trainee(network, attends=args.attention > 0).to(accelerator.device)
     layout = memory_format(network)
     trainee.to(memory_format=layout)  # type: ignore[call-overload]  # a module's `to` takes it alone
     ranks = KeptRanks(network)
@@ -499,8 +513,9 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] | None
             for group in optimizer.param_groups:
                 group["lr"] = group["rate"] * learning_rate(*schedule(), args.lr)
             images = batch.images.to(accelerator.device, memory_format=layout)
+            before, after = (part.to(accelerator.device) for part in forced(batch)) if args.attention else (None, None)
             with accelerator.autocast():
-                logits, auxiliary = wrapped(images)
+                logits, auxiliary, written = wrapped(images, before if before is None else forgetful(before))
             if teacher is None:
                 loss = ctc_loss(logits, batch)
             else:
@@ -508,6 +523,8 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] | None
                     taught = teacher(images)
                 loss = taught_loss(logits, taught, batch)
             total = loss + args.auxiliary * ctc_loss(auxiliary, batch)
+            if written is not None and after is not None:
+                total = total + args.attention * attention_loss(written, after)
             # asked for here and only here: a GPU goes on with what follows while the next batch is made
             value, total_value = loss.item(), total.item()
             if not math.isfinite(total_value):

@@ -3,6 +3,7 @@
 Shapes: B lines, H rows, W columns.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
@@ -15,13 +16,17 @@ STEEPEST = 0.05  # of the height that a turned line rises or falls towards its e
 SHEAR = 0.08  # standard deviation
 NARROWEST = 0.88  # of its width that a line keeps; beside it its edge goes on
 ROOM = 0.05  # of the height that is cut off at most, or three times that added
-INVERTED, NOISY, SOFT = 0.05, 0.2, 0.15  # shares of the lines
+INVERTED, NOISY, SOFT, LIT, EXPOSED = 0.05, 0.2, 0.15, 0.2, 0.15  # shares of the lines
+FAR, SMEARED = 0.08, 0.05  # likewise
+STEPS = (-1.0, -0.5, 0.0, 0.5, 1.0)  # of a camera that moves, of its reach
 
 
-def seen_again(images: Tensor, preprocessing: Preprocessing, generator: torch.Generator) -> Tensor:
+def seen_again(
+    images: Tensor, preprocessing: Preprocessing, generator: torch.Generator, rng: np.random.Generator
+) -> Tensor:
     """Grey values (B, 1, H, W) uint8 -> what the network reads (B, 1, H, W) float32, as grey_to_tensor() makes it.
 
-    Most lines are moved, turned, sheared and scaled a little, some are blurred, noisy or inverted.
+    Most lines are moved, turned, sheared and scaled a little; some are blurred, coarse, noisy, lit from a side or inverted.
     """
     count, _, height, width = images.shape
 
@@ -45,11 +50,55 @@ def seen_again(images: Tensor, preprocessing: Preprocessing, generator: torch.Ge
     grey = images.float()
     grid = F.affine_grid(theta, [count, 1, height, width], align_corners=False)
     grey = F.grid_sample(grey, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    grey = _smeared(_from_afar(grey, rng), rng)
     soft = F.avg_pool2d(F.pad(grey, (1, 1, 1, 1), mode="replicate"), 3, 1)
     grey = torch.where((draw(count) < SOFT)[:, None, None, None], soft, grey)
     noise = torch.where(draw(count) < NOISY, 12 * draw(count), torch.zeros_like(wide))[:, None, None, None]
     grey = (grey + noise * normal(*grey.shape)).clamp(0, 255)
+    grey = _lit(grey, draw(count, 2), draw(count) < LIT)
     grey = torch.where((draw(count) < INVERTED)[:, None, None, None], 255 - grey, grey) / 255
+    gamma = torch.where(draw(count) < EXPOSED, (1.4 * draw(count) - 0.7).exp(), torch.ones_like(wide))
+    grey = grey ** gamma[:, None, None, None]
     grey = grey - grey.mean(dim=(2, 3), keepdim=True)  # as grey_to_tensor(), where the lines are
     std = grey.square().mean(dim=(2, 3), keepdim=True).sqrt()
     return grey / std.clamp(min=preprocessing.least_std)
+
+
+def _some(count: int, share: float, rng: np.random.Generator) -> slice:
+    """About such a share of a batch's lines, which lie in it as it happens; those beside each other cost no waiting."""
+    chosen = int(share * count + rng.random())
+    first = int(rng.integers(0, count - chosen + 1))
+    return slice(first, first + chosen)
+
+
+def _from_afar(grey: Tensor, rng: np.random.Generator) -> Tensor:
+    """Some of the lines reduced, in a batch all as far, and enlarged again."""
+    height, width = grey.shape[2:]
+    factor = rng.uniform(0.35, 0.8)
+    lines = _some(len(grey), FAR, rng)
+    if lines.stop > lines.start:
+        small = F.interpolate(grey[lines], (round(height * factor), max(1, round(width * factor))), mode="area")
+        grey[lines] = F.interpolate(small, (height, width), mode="bilinear")
+    return grey
+
+
+def _smeared(grey: Tensor, rng: np.random.Generator) -> Tensor:
+    """Some of the lines taken by a camera that moved, in a batch all the same way: along, across or between."""
+    reach = rng.uniform(0, 0.08) * grey.shape[2]
+    angle = rng.uniform(0, np.pi)
+    lines = _some(len(grey), SMEARED, rng)
+    if lines.stop > lines.start:
+        steps = [F.pad(grey[lines], (3, 3, 3, 3), mode="replicate") / len(STEPS)] * len(STEPS)
+        at = [(3 + round(step * reach * np.sin(angle)), 3 + round(step * reach * np.cos(angle))) for step in STEPS]
+        height, width = grey.shape[2:]
+        grey[lines] = sum(one[..., y : y + height, x : x + width] for one, (y, x) in zip(steps, at, strict=True))
+    return grey
+
+
+def _lit(grey: Tensor, amounts: Tensor, chosen: Tensor) -> Tensor:
+    """Some of the lines lit from a side; `amounts` (B, 2) in 0..1 say from where and how much."""
+    height, width = grey.shape[2:]
+    x = torch.linspace(-1, 1, width, device=grey.device)
+    y = torch.linspace(-1, 1, height, device=grey.device)
+    slopes = (amounts - 0.5) * chosen[:, None]
+    return (grey * (1 + slopes[:, :1, None, None] * x + slopes[:, 1:, None, None] * y[:, None])).clamp(0, 255)
