@@ -227,6 +227,16 @@ def test_test_fonts_are_never_trained_on() -> None:
     assert train | set(sources["test"].fonts) == set(find_fonts())
 
 
+def test_a_corpus_of_codes_and_years_has_nothing_else(tmp_path: Path) -> None:
+    arguments = ["--samples", "60", "--strength", "0", "--processes", "1", "--out", str(tmp_path / "codes")]
+    synth.main([*arguments, "--kinds", "code"])
+    texts = datasets.load_dataset(str(tmp_path / "codes"), split="train")["text"]
+    assert sum(bool(text) for text in texts) > 40
+    assert all(set(text) <= set("-/. ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") for text in texts)
+    with pytest.raises(SystemExit, match="another corpus"):
+        synth.main([*arguments, "--kinds", "number"])
+
+
 def test_handwriting_is_trained_on_as_often_as_asked(tmp_path: Path) -> None:
     (tmp_path / "categories.tsv").write_text("dejavu-sans\thandwriting\n")
     shutil.copy(DEJAVU, tmp_path / "dejavu-sans.ttf")

@@ -29,11 +29,13 @@ class Corpus:
         words: distinct words, most frequent first.
         weights: cumulated weights of `words`; frequent words come more often, but not as often as in running text.
         running: the tokens of running text in order, punctuation attached.
+        kinds: names in KINDS of what alone is drawn; none: everything.
     """
 
     words: Sequence[str]
     weights: Sequence[float]
     running: Sequence[str]
+    kinds: Sequence[str] = ()
 
     def word(self, rng: Random) -> str:
         """One word: half the time by frequency, half the time any, so that rare letter sequences are seen too."""
@@ -91,8 +93,7 @@ def _read(file: Path) -> str:
 def sample_text(corpus: Corpus, vocabulary: Vocabulary, rng: Random) -> str:
     """One text of 1 to 120 characters in the form of normalize(), every character in `vocabulary`."""
     for _ in range(100):
-        kind = _KINDS[bisect(_KIND_WEIGHTS, rng.random() * _KIND_WEIGHTS[-1], 0, len(_KINDS) - 1)]
-        text = normalize(kind(corpus, vocabulary, rng))
+        text = normalize(_kind(corpus, rng)(corpus, vocabulary, rng))
         if "…" in text and rng.random() < 0.8:
             text = text.replace("…", "...")  # most fonts draw them alike, and most labels spell it out
         if vocabulary.unknown(text):
@@ -100,6 +101,13 @@ def sample_text(corpus: Corpus, vocabulary: Vocabulary, rng: Random) -> str:
         if text:
             return normalize(text[:MAX_CHARACTERS])
     return rng.choice([c for c in vocabulary.characters if c != " "])
+
+
+def _kind(corpus: Corpus, rng: Random) -> "_Kind":
+    if corpus.kinds:
+        chosen = [KINDS[name] for name in corpus.kinds]
+        return rng.choices(chosen, [_SHARES[kind] for kind in chosen])[0]
+    return _KINDS[bisect(_KIND_WEIGHTS, rng.random() * _KIND_WEIGHTS[-1], 0, len(_KINDS) - 1)]
 
 
 def _cased(word: str, rng: Random) -> str:
@@ -474,3 +482,5 @@ _SHARES: dict[_Kind, int] = {
 }
 _KINDS = list(_SHARES)
 _KIND_WEIGHTS = list(accumulate(_SHARES.values()))
+KINDS: dict[str, _Kind] = {kind.__name__.removeprefix("_"): kind for kind in _SHARES}
+"""Name -> texts of one kind."""

@@ -13,6 +13,7 @@ import re
 import sys
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,7 +25,7 @@ from simpleocr.options import Parser
 from simpleocr.vocabulary import VOCABULARIES, Vocabulary
 from training.backgrounds import load_photos
 from training.claim import claim, claimed, digest, digest_of_files
-from training.corpus import load_corpus, sample_text
+from training.corpus import KINDS, load_corpus, sample_text
 from training.fonts import HANDWRITING, Face, categories, family, find_fonts, held_out
 from training.render import EFFECTS, EM, Source, encode, render_empty, render_line
 from training.shards import line_features, write_shard
@@ -179,7 +180,7 @@ def is_whole(out: Path) -> bool:
 def made_of(source: Source) -> dict[str, str]:
     """What tells one source from another, by name: digests."""
     return {
-        "text": digest([*source.corpus.words, "", *source.corpus.running]),
+        "text": digest([*source.corpus.words, "", *source.corpus.running, *source.corpus.kinds]),
         "fonts": digest_of_files(source.fonts),
         "backgrounds": digest(part for photo in source.photos for part in (str(photo.shape), photo.tobytes())),
         "vocabulary": digest([source.vocabulary.characters]),
@@ -194,6 +195,7 @@ def sources(
     strength: float,
     without: Collection[str] = (),
     handwriting: int = 1,
+    kinds: Sequence[str] = (),
 ) -> dict[str, Source]:
     """The sources of the three splits: validation and test have fonts that training never sees.
 
@@ -205,16 +207,17 @@ def sources(
         strength: of the hardest samples, 0..1.
         without: those of EFFECTS that what is trained on lacks.
         handwriting: how many times as often as another a font of handwriting is trained on.
+        kinds: those of KINDS that texts are of; none: all.
 
     Raises:
         ValueError: a folder or file that is missing, or holds nothing of use.
     """
-    corpus, photos, files = load_corpus(text), load_photos(backgrounds), find_fonts(fonts)
+    corpus, photos, files = replace(load_corpus(text), kinds=kinds), load_photos(backgrounds), find_fonts(fonts)
     kept = [f for f in files if held_out(f)] or files
     seen = [f for f in files if not held_out(f)] or files
     if handwriting > 1:
-        kinds = categories(fonts)
-        seen = [f for f in seen for _ in range(handwriting if kinds.get(family(f)) == HANDWRITING else 1)]
+        known = categories(fonts)
+        seen = [f for f in seen for _ in range(handwriting if known.get(family(f)) == HANDWRITING else 1)]
     train = Source(corpus, seen, photos, vocabulary, strength, frozenset(without))
     unseen = Source(corpus, kept, photos, vocabulary, strength)
     return {"train": train, "validation": unseen, "test": unseen}
@@ -232,6 +235,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--backgrounds", type=Path, nargs="*", default=[], help="folders of photographs")
     parser.add_argument(
         "--vocabulary", choices=sorted(VOCABULARIES), default="english", help="characters that texts may have"
+    )
+    parser.add_argument(
+        "--kinds", nargs="*", default=[], choices=list(KINDS), metavar="KIND", help=f"of texts: {', '.join(KINDS)}"
     )
     parser.add_argument("--strength", type=float, default=1.0, help="0 clean print .. 1 every effect")
     parser.add_argument(
@@ -271,6 +277,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             args.strength,
             args.without,
             args.handwriting,
+            args.kinds,
         )
         rate = write_corpus(args.out, of_splits, counts, args.seed, args.processes)
     except (ValueError, OSError) as error:

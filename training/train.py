@@ -28,6 +28,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from simpleocr.config import CRNNConfig
@@ -138,10 +139,13 @@ def learning_rate(step: float, steps: float, peak: float, warm_up: float = 0.05)
 @torch.no_grad()
 def update_average(average: nn.Module, current: nn.Module, decay: float) -> None:
     """Move the exponential moving average of weights and BatchNorm statistics towards `current`."""
-    for mean, value in zip(average.state_dict().values(), current.state_dict().values(), strict=True):
-        if mean.dtype.is_floating_point:
-            mean.lerp_(value, 1 - decay)
-        else:
+    pairs = [*zip(average.state_dict().values(), current.state_dict().values(), strict=True)]
+    floats = [(mean, value) for mean, value in pairs if mean.dtype.is_floating_point]
+    # all at once: tensor by tensor a GPU waits for them
+    moved = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    moved([mean for mean, _ in floats], [value for _, value in floats], 0)
+    for mean, value in pairs:
+        if not mean.dtype.is_floating_point:
             mean.copy_(value)
 
 
