@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 
 from simpleocr.vocabulary import VOCABULARIES
 from training import train
-from training.train import learning_rate, main
+from training.train import main
+from training.trainee import learning_rate
 
 EIGHT = ["3141", "59265", "35", "8979", "3238", "462", "64338", "327"]
 TEXTS = [*EIGHT, *["9502", "884", "1971", "69", "39937", "510"]]

@@ -1,4 +1,4 @@
-"""training.corpus: texts from any source, each in the form and the characters that a label may have."""
+"""training.corpus and texts: texts from any source, each in the form and the characters that a label may have."""
 
 import re
 import string
@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from simpleocr.vocabulary import VOCABULARIES, normalize
-from training import corpus as module
-from training.corpus import MAX_CHARACTERS, Corpus, load_corpus, sample_text
+from training import texts as module
+from training.corpus import Corpus, load_corpus
+from training.texts import MAX_CHARACTERS, sample_text
 
 ENGLISH = VOCABULARIES["english"]
 KINDS = list(module._SHARES)

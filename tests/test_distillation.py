@@ -17,7 +17,7 @@ from training import train
 from training.batches import Batch
 from training.distillation import taught_loss
 from training.settings import SettingError, parse
-from training.train import ctc_loss
+from training.trainee import ctc_loss
 
 
 def batch(*targets: list[int], origins: tuple[int, ...]) -> Batch:

@@ -40,6 +40,7 @@ from training.fresh import (
 from training.render import Source, encode
 from training.settings import parse
 from training.train import main
+from training.trainee import learning_rate
 from training.views import seen_again
 
 CPU = torch.device("cpu")
@@ -327,7 +328,7 @@ def test_pictures_of_a_corpus_among_rendered_lines_are_counted_and_its_held_out_
 def test_a_schedule_may_be_in_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(multiprocessing, "get_context", lambda _: Context)
     rates: list[tuple[float, float]] = []
-    rate = train.learning_rate
+    rate = learning_rate
 
     def noted(now: float, end: float, peak: float) -> float:
         rates.append((now, end))
@@ -388,7 +389,7 @@ def test_settings_that_contradict(wrong: list[str], message: str, capsys: pytest
 
 def test_by_the_clock_no_rate_is_above_the_peak() -> None:
     for minutes in (0.1, 0.25, 1.0, 10.0):
-        rates = [train.learning_rate(0.6 * share * minutes, 60 * minutes, 1.0) for share in range(101)]
+        rates = [learning_rate(0.6 * share * minutes, 60 * minutes, 1.0) for share in range(101)]
         assert max(rates) == 1.0
         assert min(rates[5:]) == rates[-1] < 0.001
 

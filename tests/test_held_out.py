@@ -25,7 +25,8 @@ from training import train
 from training.batches import Batch
 from training.checkpoint import read_state
 from training.outcome import Figures
-from training.train import ctc_loss, main
+from training.train import main
+from training.trainee import ctc_loss
 
 pytestmark = pytest.mark.usefixtures("no_pickle")
 

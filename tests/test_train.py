@@ -42,7 +42,8 @@ from training.checkpoint import CheckpointError, read_state
 from training.claim import claim
 from training.progress import MetricsLog
 from training.settings import SettingError, parse
-from training.train import Trainee, ctc_loss, learning_rate, main, memory_format, update_average
+from training.train import main
+from training.trainee import Trainee, ctc_loss, learning_rate, memory_format, parameter_groups, update_average
 
 pytestmark = pytest.mark.usefixtures("no_pickle")
 BY_HEART = ["3141", "5926", "5358", "9793", "2384", "6264", "3383", "2795"]
@@ -198,10 +199,10 @@ def test_a_thin_network_does_not_learn_channels_last(backbone: str) -> None:
 
 def test_the_head_may_learn_faster() -> None:
     trainee = Trainee(CRNN(CRNNConfig(DIGITS, "tiny")))
-    plain = train.parameter_groups(trainee, parse([]))
+    plain = parameter_groups(trainee, parse([]))
     assert [(group["rate"], group["weight_decay"]) for group in plain] == [(1.0, 0.01), (1.0, 0.0)]
     trainee.network.stem.requires_grad_(False)
-    groups = train.parameter_groups(trainee, parse(["--head_rate", "10"]))
+    groups = parameter_groups(trainee, parse(["--head_rate", "10"]))
     assert [(group["rate"], group["weight_decay"]) for group in groups] == [(1, 0.01), (1, 0), (10, 0.01), (10, 0)]
     head = trainee.network.classifier
     assert groups[2]["params"] == [head.weight]

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 
 from simpleocr.linenet import LineNet
 from tests.test_pages import made_page
-from training import checkpoint, train, train_detector
+from training import checkpoint, train_detector, trainee
 from training.page_crops import PageCrop, crop_page
 from training.train_detector import PageCrops, join_pages, map_loss
 
@@ -48,7 +48,7 @@ def interrupted_at(step: int) -> Callable[..., None]:
     def update(average: nn.Module, network: nn.Module, decay: float) -> None:
         if next(steps) == step:
             raise OSError("a disk is full")
-        train.update_average(average, network, decay)
+        trainee.update_average(average, network, decay)
 
     return update
 
@@ -151,7 +151,7 @@ def test_the_average_lies_where_the_network_does(corpus: str, tmp_path: Path, mo
 
     def update(average: nn.Module, network: nn.Module, decay: float) -> None:
         strides.extend([value.stride() for value in of.state_dict().values()] for of in (average, network))
-        train.update_average(average, network, decay)
+        trainee.update_average(average, network, decay)
 
     monkeypatch.setattr(train_detector, "update_average", update)
     train_detector.main(arguments(corpus, tmp_path / "run", "--max_steps", "1", "--size", "small"))
@@ -167,7 +167,7 @@ def test_the_precision_is_the_devices(
         raise OSError(f"asked for {given}")
 
     monkeypatch.setattr(train_detector, "Accelerator", accelerator)
-    monkeypatch.setattr(train, "has_bf16", lambda: not halves)  # of the CPU
+    monkeypatch.setattr(trainee, "has_bf16", lambda: not halves)  # of the CPU
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: halves)
     wanted = "'bf16'" if halves else "'no'"

@@ -45,7 +45,7 @@ from training.page_sets import pages_of
 from training.peers import peers, race, shares, table
 from training.render import Source
 from training.timing import durations, machine, repeated, threads
-from training.train import Trainee, ctc_loss, memory_format
+from training.trainee import Trainee, ctc_loss, memory_format
 
 Figure = tuple[str, float, str]
 """(what, how much, unit)."""

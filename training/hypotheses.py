@@ -40,7 +40,7 @@ from training.attention import attention_loss, forced
 from training.batches import Batch, Lines
 from training.checking import Checker
 from training.data import DataError, open_corpus, picture
-from training.train import ctc_loss, learning_rate, memory_format
+from training.trainee import ctc_loss, learning_rate, memory_format
 
 EVALUATIONS = 8  # points of a curve
 BESIDE = 0.5  # of the loss of the attention decoder that is trained beside CTC

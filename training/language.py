@@ -21,7 +21,8 @@ from simpleocr.language import Language
 from simpleocr.modelfile import ModelError
 from simpleocr.options import Parser
 from simpleocr.vocabulary import BLANK
-from training.corpus import load_corpus, sample_text
+from training.corpus import load_corpus
+from training.texts import sample_text
 
 DISCOUNT = 0.75  # taken from each count and given to what was not seen (Ney et al. 1994)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 
 from simpleocr.vocabulary import VOCABULARIES
-from training import corpus
+from training import texts
 from training.corpus import Corpus
 
 VOCABULARY = VOCABULARIES["english"]
@@ -66,12 +66,12 @@ class Writer:
 
     def value(self) -> str:
         """A number, a date, a price, a code, a phone number or a name."""
-        kinds = (corpus.number, corpus.price, corpus.date, corpus.phone, corpus.code, corpus.address, corpus.name)
+        kinds = (texts.number, texts.price, texts.date, texts.phone, texts.code, texts.address, texts.name)
         return self.safe(self.rng.choice(kinds)(self.stock.corpus, VOCABULARY, self.rng))
 
     def amount(self) -> str:
         """A price."""
-        return self.safe(corpus.price(self.stock.corpus, VOCABULARY, self.rng))
+        return self.safe(texts.price(self.stock.corpus, VOCABULARY, self.rng))
 
     def photo(self) -> str:
         """The address of a picture, or of none."""

@@ -25,10 +25,11 @@ from simpleocr.options import Parser
 from simpleocr.vocabulary import VOCABULARIES, Vocabulary
 from training.backgrounds import load_photos
 from training.claim import claim, claimed, digest, digest_of_files
-from training.corpus import KINDS, load_corpus, sample_text
+from training.corpus import load_corpus
 from training.fonts import HANDWRITING, Face, categories, family, find_fonts, held_out
 from training.render import EFFECTS, EM, Source, encode, render_empty, render_line
 from training.shards import line_features, write_shard
+from training.texts import KINDS, sample_text
 
 FONT_BLOCK = 32  # successive samples share a font, so that its glyphs are rasterised once
 FONT_BLOCK_HELD_OUT = 4  # of validation and test: a few hundred samples must show many fonts, not a dozen

@@ -40,7 +40,7 @@ from training.page_crops import PageCrop, crop_page
 from training.progress import MetricsLog
 from training.settings import RANGES as LIMITS
 from training.settings import wrong_numbers
-from training.train import fastest_precision, learning_rate, memory_format, update_average
+from training.trainee import fastest_precision, learning_rate, memory_format, update_average
 
 CROPS_A_PAGE = 4  # in a row, from one decoding of it
 WITHOUT_TEXT = 0.15  # of the crops that are of --without_text
