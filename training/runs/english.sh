@@ -113,3 +113,18 @@ python -m training.low_rank --model "$work/runs/gpu161/final" --dataset "$work/s
   --out "$work/runs/gpu161_low"
 python -m training.calibrate --model "$work/runs/gpu161_low" --dataset "$work/scene161" --out "$work/runs/gpu161_calibrated"
 python -m training.ranges --model "$work/runs/gpu161_calibrated" --dataset "$work/scene161" --limit 200 --out "$work/runs/english161"
+# on a GPU with 16 cores that was lost at two thirds of the time: `best` is the average at its step 8000, after 7.5 million views
+python -m training.train --render 0.93 --clear 0.2 --handwriting 3 --fonts "$work/fonts" --text "${words[@]}" --backgrounds "$photos_seen" \
+  --dataset "$work/page_lines161" --validation "$work/mixed111" --eval_samples 200 --eval_every 4000 --init "$work/runs/english161" \
+  --batch_size 1024 --lr 2e-3 --ema 0.9995 --attention 0.4 --max_columns 1200 --minutes 12.2 --threads 1 --renderers 15 --seed 191 \
+  --out "$work/runs/gpu191"
+python -m training.average --models "$work/runs/english161" "$work/runs/gpu191/best" "$work/runs/gpu191/best" --out "$work/runs/three191"
+python -m training.average --models "$work/runs/english161" "$work/runs/gpu191/best" "$work/runs/gpu191/best" "$work/runs/gpu191/best" \
+  --out "$work/runs/four191"
+train --render 0.93 --clear 0.2 --handwriting 3 --fonts "$work/fonts" --text "${words[@]}" --backgrounds "$photos_seen" \
+  --dataset "$work/page_lines161" --validation "$work/mixed111" --eval_samples 200 --eval_every 250 --init "$work/runs/four191" \
+  --batch_size 64 --lr 2e-4 --ema 0.99 --auxiliary 0 --fixed_norms --max_columns 800 --max_steps 1000 --threads 1 --seed 192 \
+  --out "$work/runs/anneal192"
+python -m training.average --models "$work/runs/three191" "$work/runs/anneal192/final" --out "$work/runs/both191"
+python -m training.calibrate --model "$work/runs/both191" --dataset "$work/scene161" --out "$work/runs/both191_calibrated"
+python -m training.ranges --model "$work/runs/both191_calibrated" --dataset "$work/scene161" --limit 200 --out "$work/runs/english191"
