@@ -2,16 +2,23 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch.nn import functional as F  # noqa: N812
 
+from simpleocr.config import CRNNConfig
 from simpleocr.crnn import CRNN
+from simpleocr.vocabulary import VOCABULARIES
 from tests.runs import EIGHT, arguments, write_lines
+from training import train
 from training.attention import FORGOTTEN, NOTHING, AttentionDecoder, attention_loss, forced, forgetful, places
 from training.batches import Batch
+from training.checkpoint import save_checkpoint
 from training.train import main
+from training.trainee import Trainee
 
 
 def batch_of(texts: list[list[int]]) -> Batch:
@@ -57,9 +64,10 @@ def test_places_are_sines_and_cosines() -> None:
 
 
 def test_a_part_is_forgotten() -> None:
-    torch.manual_seed(0)
     before = torch.full((100, 100), 3)
-    kept = forgetful(before)
+    kept = forgetful(before, 7)
+    assert torch.equal(kept, forgetful(before, 7))
+    assert not torch.equal(kept, forgetful(before, 8))
     assert set(kept.flatten().tolist()) == {0, 3}
     assert (kept == 0).float().mean().item() == pytest.approx(FORGOTTEN, abs=0.02)
     assert before.eq(3).all()
@@ -75,14 +83,37 @@ def test_the_loss_is_that_of_characters_and_ends_alone() -> None:
     assert attention_loss(logits, after).item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_a_run_with_it_leaves_no_trace_in_the_model(tmp_path: Path) -> None:
-    """And its loss reaches the network: the same run without it learns something else."""
+def test_its_loss_reaches_the_network_and_not_the_other_heads() -> None:
+    torch.manual_seed(0)
+    trainee = Trainee(CRNN(CRNNConfig(VOCABULARIES["digits"], "tiny")), attends=True)
+    before, after = forced(batch_of([[3, 4], [5]]))
+    written = trainee(torch.randn(2, 1, 32, 48), before)[2]
+    attention_loss(written, after).backward()  # type: ignore[no-untyped-call]
+    stem = trainee.network.stem.weight.grad
+    assert stem is not None
+    assert bool(stem.abs().sum() > 0)
+    assert trainee.network.classifier.weight.grad is None
+    assert trainee.auxiliary.weight.grad is None
+
+
+def test_a_run_with_it_goes_on_bit_for_bit_and_leaves_no_trace_in_the_model(tmp_path: Path) -> None:
     corpus = write_lines(tmp_path / "corpus", EIGHT)
-    weights = []
-    for share in ("0", "0.5"):
-        out = tmp_path / f"run{share}"
-        main([*arguments(corpus, out, "--max_steps", "2"), "--attention", share])
-        network = CRNN.from_pretrained(out / "final")
-        assert not [name for name in network.state_dict() if "decoder" in name]
-        weights.append(network.classifier.weight)
-    assert not torch.equal(weights[0], weights[1])
+    more = ("--attention", "0.5", "--eval_every", "2", "--save_every", "2")
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    main(arguments(corpus, whole, "--max_steps", "4", *more))
+
+    def killed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        steps = iter((save_checkpoint, killed))
+        patch.setattr(train, "save_checkpoint", lambda *given, **named: next(steps)(*given, **named))
+        with pytest.raises(KeyboardInterrupt):
+            main(arguments(corpus, cut, "--max_steps", "4", *more))
+    main([*arguments(corpus, cut, "--max_steps", "4", *more), "--resume"])
+    network, again = CRNN.from_pretrained(whole / "final"), CRNN.from_pretrained(cut / "final")
+    assert not [name for name in network.state_dict() if "decoder" in name]
+    assert all(torch.equal(a, b) for a, b in zip(network.parameters(), again.parameters(), strict=True))
+    kept, went_on = (load_file(out / "last.safetensors") for out in (whole, cut))
+    assert kept.keys() == went_on.keys()
+    assert all(torch.equal(kept[name], went_on[name]) for name in kept)

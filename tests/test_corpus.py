@@ -231,3 +231,14 @@ def test_rare_words_come_too_and_frequent_ones_more_often(tmp_path: Path) -> Non
     words = [found.word(rng) for _ in range(8000)]
     assert len(set(words)) > 390
     assert words.count("aa") > 1.3 * words.count(found.words[-1])
+
+
+def test_marks_that_are_easily_lost_or_miscounted(topics: Corpus) -> None:
+    def texts(kind: str) -> list[str]:
+        return [module.KINDS[kind](topics, ENGLISH, Random(seed)) for seed in range(500)]
+
+    assert all(re.fullmatch(r"\S( \S)+", text) for text in texts("spaced"))
+    leaders = texts("leaders")
+    assert all(re.search(r"[._*-]{3}|\.( \.){2}", text) for text in leaders), leaders
+    assert not any(set(text) <= set("_-") for text in leaders), "of which nobody could tell how many they are"
+    assert all(not text[0].isalnum() for text in texts("led"))

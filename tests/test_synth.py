@@ -227,14 +227,22 @@ def test_test_fonts_are_never_trained_on() -> None:
     assert train | set(sources["test"].fonts) == set(find_fonts())
 
 
-def test_a_corpus_of_codes_and_years_has_nothing_else(tmp_path: Path) -> None:
-    arguments = ["--samples", "60", "--strength", "0", "--processes", "1", "--out", str(tmp_path / "codes")]
-    synth.main([*arguments, "--kinds", "code"])
-    texts = datasets.load_dataset(str(tmp_path / "codes"), split="train")["text"]
-    assert sum(bool(text) for text in texts) > 40
-    assert all(set(text) <= set("-/. ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") for text in texts)
+def test_a_corpus_of_some_kinds_has_nothing_else(tmp_path: Path) -> None:
+    arguments = ["--samples", "100", "--strength", "0", "--processes", "1", "--out", str(tmp_path / "codes")]
+    synth.main([*arguments, "--kinds", "code", "initials"])
+    texts = [text for text in datasets.load_dataset(str(tmp_path / "codes"), split="train")["text"] if text]
+    assert len(texts) > 85
+    assert all(set(text) <= set("-/. ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789&'s") for text in texts)
+    assert any(set(text) & set("0123456789") for text in texts)
+    assert any("&" in text or text.endswith("s") for text in texts)
     with pytest.raises(SystemExit, match="another corpus"):
-        synth.main([*arguments, "--kinds", "number"])
+        synth.main([*arguments, "--kinds", "code"])
+
+
+def test_digits_have_no_words(tmp_path: Path) -> None:
+    arguments = ["--samples", "60", "--vocabulary", "digits", "--out", str(tmp_path / "none")]
+    with pytest.raises(SystemExit, match="no character for texts of the kind word, initials"):
+        synth.main([*arguments, "--kinds", "word", "number", "initials"])
 
 
 def test_handwriting_is_trained_on_as_often_as_asked(tmp_path: Path) -> None:
@@ -456,6 +464,7 @@ def test_what_only_its_height_tells_mostly_has_the_line_around_it(source: Source
     assert room("x") > 0.3
     assert room("Kite") < 0.25
     assert render.needs_line("xX.")
+    assert render.needs_line("0 . x"), "set apart"
     assert not render.needs_line("Text")
 
 

@@ -24,7 +24,7 @@ class AttentionDecoder(nn.Module):
 
     Args:
         width: D of the features that it looks at.
-        classes: of characters; that of the blank ends a line.
+        classes: of characters; that of the blank begins and ends a line, and stands for what is not told.
         size: of its own features.
         heads: of its attention.
     """
@@ -73,9 +73,10 @@ def forced(batch: Batch) -> tuple[Tensor, Tensor]:
     return before, after
 
 
-def forgetful(before: Tensor) -> Tensor:
-    """(B, N) class ids, some of them blank instead."""
-    return before.masked_fill(torch.rand(before.shape, device=before.device) < FORGOTTEN, BLANK)
+def forgetful(before: Tensor, seed: int) -> Tensor:
+    """(B, N) class ids on the CPU, some of them blank instead: the same with the same seed, so that a run can go on."""
+    drawn = torch.rand(before.shape, generator=torch.Generator().manual_seed(seed))
+    return before.masked_fill(drawn < FORGOTTEN, BLANK)
 
 
 def attention_loss(logits: Tensor, after: Tensor) -> Tensor:

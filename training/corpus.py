@@ -23,13 +23,11 @@ class Corpus:
         words: distinct words, most frequent first.
         weights: cumulated weights of `words`; frequent words come more often, but not as often as in running text.
         running: the tokens of running text in order, punctuation attached.
-        kinds: names in KINDS of what alone is drawn; none: everything.
     """
 
     words: Sequence[str]
     weights: Sequence[float]
     running: Sequence[str]
-    kinds: Sequence[str] = ()
 
     def word(self, rng: Random) -> str:
         """One word: half the time by frequency, half the time any, so that rare letter sequences are seen too."""

@@ -53,6 +53,7 @@ class Source:
         vocabulary: the characters that texts may have.
         strength: 0..1, how hard the hardest samples are.
         without: those of EFFECTS that are left out.
+        kinds: those of texts.KINDS that texts are of; none: all.
     """
 
     corpus: Corpus
@@ -61,6 +62,7 @@ class Source:
     vocabulary: Vocabulary
     strength: float = 1.0
     without: frozenset[str] = frozenset()
+    kinds: Sequence[str] = ()
 
     def share(self, effect: str) -> float:
         """1, or 0 of what is left out: a factor of the effect's strength."""
@@ -124,7 +126,7 @@ SIZED = frozenset("cCkKoOpPsSuUvVwWxXyYzZ0.,·'‘’°-_–—lI|1^")
 
 def needs_line(text: str) -> bool:
     """Whether what a text says cannot be told from its ink alone: "x" or "X", a comma or an apostrophe."""
-    return all(c in SIZED for c in text)
+    return all(c in SIZED or c == " " for c in text)
 
 
 def line_box(box: tuple[int, int, int, int], face: Face, rng: Random) -> tuple[int, int, int, int]:

@@ -13,7 +13,6 @@ import re
 import sys
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -29,7 +28,7 @@ from training.corpus import load_corpus
 from training.fonts import HANDWRITING, Face, categories, family, find_fonts, held_out
 from training.render import EFFECTS, EM, Source, encode, render_empty, render_line
 from training.shards import line_features, write_shard
-from training.texts import KINDS, sample_text
+from training.texts import KINDS, can_be_written, sample_text
 
 FONT_BLOCK = 32  # successive samples share a font, so that its glyphs are rasterised once
 FONT_BLOCK_HELD_OUT = 4  # of validation and test: a few hundred samples must show many fonts, not a dozen
@@ -73,7 +72,7 @@ def _face(fonts: Sequence[Path], rng: Random) -> Face:
 def _text_for(face: Face, source: Source, rng: Random) -> str:
     """A text that the font can draw and whose label can be told from the picture."""
     for _ in range(50):
-        text = sample_text(source.corpus, source.vocabulary, rng)
+        text = sample_text(source.corpus, source.vocabulary, rng, source.kinds)
         if face.capitals_only:
             text = text.upper()
         if not source.vocabulary.unknown(text) and all(face.draws(c) for c in set(text)):
@@ -144,6 +143,8 @@ def write_corpus(
     without = {split: sorted(source.without) for split, source in sources.items() if source.without}
     if without:
         settings["without"] = without
+    if kinds := {split: sorted(sources[split].kinds) for split in counts if sources[split].kinds}:
+        settings["kinds"] = kinds
     of_each = {split: made_of(sources[split]) for split in counts}
     for name in ("text", "fonts", "backgrounds", "vocabulary"):
         settings[name] = {split: of[name] for split, of in of_each.items()}
@@ -181,7 +182,7 @@ def is_whole(out: Path) -> bool:
 def made_of(source: Source) -> dict[str, str]:
     """What tells one source from another, by name: digests."""
     return {
-        "text": digest([*source.corpus.words, "", *source.corpus.running, *source.corpus.kinds]),
+        "text": digest([*source.corpus.words, "", *source.corpus.running]),
         "fonts": digest_of_files(source.fonts),
         "backgrounds": digest(part for photo in source.photos for part in (str(photo.shape), photo.tobytes())),
         "vocabulary": digest([source.vocabulary.characters]),
@@ -213,14 +214,16 @@ def sources(
     Raises:
         ValueError: a folder or file that is missing, or holds nothing of use.
     """
-    corpus, photos, files = replace(load_corpus(text), kinds=kinds), load_photos(backgrounds), find_fonts(fonts)
+    corpus, photos, files = load_corpus(text), load_photos(backgrounds), find_fonts(fonts)
+    if nothing := [kind for kind in kinds if not can_be_written(kind, corpus, vocabulary)]:
+        raise ValueError(f"the vocabulary has no character for texts of the kind {', '.join(nothing)}")
     kept = [f for f in files if held_out(f)] or files
     seen = [f for f in files if not held_out(f)] or files
     if handwriting > 1:
         known = categories(fonts)
         seen = [f for f in seen for _ in range(handwriting if known.get(family(f)) == HANDWRITING else 1)]
-    train = Source(corpus, seen, photos, vocabulary, strength, frozenset(without))
-    unseen = Source(corpus, kept, photos, vocabulary, strength)
+    train = Source(corpus, seen, photos, vocabulary, strength, frozenset(without), kinds)
+    unseen = Source(corpus, kept, photos, vocabulary, strength, kinds=kinds)
     return {"train": train, "validation": unseen, "test": unseen}
 
 

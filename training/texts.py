@@ -3,7 +3,7 @@
 import calendar
 import string
 from bisect import bisect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from random import Random
 
@@ -15,22 +15,38 @@ MONTHS = calendar.month_name[1:]
 UNITS = (" kg", "kg", " ml", "g", " lbs", "mm", " cm", '"', "'", "km", " mi", "th", "st", "W", "V")
 
 
-def sample_text(corpus: Corpus, vocabulary: Vocabulary, rng: Random) -> str:
-    """One text of 1 to 120 characters in the form of normalize(), every character in `vocabulary`."""
+def sample_text(corpus: Corpus, vocabulary: Vocabulary, rng: Random, kinds: Sequence[str] = ()) -> str:
+    """One text of 1 to 120 characters in the form of normalize(), every character in `vocabulary`.
+
+    Args:
+        corpus: where its words are from.
+        vocabulary: of its characters.
+        rng: what it draws from.
+        kinds: names in KINDS, of which it is one; none: all.
+    """
     for _ in range(100):
-        text = normalize(_kind(corpus, rng)(corpus, vocabulary, rng))
+        text = normalize(_kind(kinds, rng)(corpus, vocabulary, rng))
         if "…" in text and rng.random() < 0.8:
             text = text.replace("…", "...")  # most fonts draw them alike, and most labels spell it out
-        if vocabulary.unknown(text):
-            text = normalize("".join(c for c in text if not vocabulary.unknown(c)))
-        if text:
+        if text := _known(text, vocabulary):
             return normalize(text[:MAX_CHARACTERS])
     return rng.choice([c for c in vocabulary.characters if c != " "])
 
 
-def _kind(corpus: Corpus, rng: Random) -> "_Kind":
-    if corpus.kinds:
-        chosen = [KINDS[name] for name in corpus.kinds]
+def can_be_written(kind: str, corpus: Corpus, vocabulary: Vocabulary) -> bool:
+    """Whether a vocabulary has any characters of such texts: digits have none of words."""
+    return any(_known(normalize(KINDS[kind](corpus, vocabulary, Random(i))), vocabulary) for i in range(100))
+
+
+def _known(text: str, vocabulary: Vocabulary) -> str:
+    if vocabulary.unknown(text):
+        return normalize("".join(c for c in text if not vocabulary.unknown(c)))
+    return text
+
+
+def _kind(kinds: Sequence[str], rng: Random) -> "_Kind":
+    if kinds:
+        chosen = [KINDS[name] for name in kinds]
         return rng.choices(chosen, [_SHARES[kind] for kind in chosen])[0]
     return _KINDS[bisect(_KIND_WEIGHTS, rng.random() * _KIND_WEIGHTS[-1], 0, len(_KINDS) - 1)]
 
@@ -356,7 +372,9 @@ def _leaders(corpus: Corpus, _: Vocabulary, rng: Random) -> str:
     draw = rng.random()
     if draw < 0.4:
         return f"{label}{joint}{mark.strip()}{joint}{value}"
-    return f"{label}{joint}{mark.strip()}" if draw < 0.8 else mark.strip()
+    if draw < 0.8:
+        return f"{label}{joint}{mark.strip()}"
+    return mark.strip().replace("_", ".").replace("-", ".")  # of lines alone nobody could tell how many they are
 
 
 def _led(corpus: Corpus, _: Vocabulary, rng: Random) -> str:

@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from simpleocr.config import CRNNConfig
@@ -420,9 +420,12 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] | None
             for group in optimizer.param_groups:
                 group["lr"] = group["rate"] * learning_rate(*schedule(), args.lr)
             images = batch.images.to(accelerator.device, memory_format=layout)
-            before, after = (part.to(accelerator.device) for part in forced(batch)) if args.attention else (None, None)
+            before: Tensor | None = None
+            if args.attention:
+                before, after = forced(batch)
+                before = forgetful(before, (args.seed + state.step) * world + rank).to(accelerator.device)
             with accelerator.autocast():
-                logits, auxiliary, written = wrapped(images, before if before is None else forgetful(before))
+                logits, auxiliary, written = wrapped(images, before)
             if teacher is None:
                 loss = ctc_loss(logits, batch)
             else:
@@ -430,8 +433,8 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] | None
                     taught = teacher(images)
                 loss = taught_loss(logits, taught, batch)
             total = loss + args.auxiliary * ctc_loss(auxiliary, batch)
-            if written is not None and after is not None:
-                total = total + args.attention * attention_loss(written, after)
+            if written is not None:
+                total = total + args.attention * attention_loss(written, after.to(written.device))
             # asked for here and only here: a GPU goes on with what follows while the next batch is made
             value, total_value = loss.item(), total.item()
             if not math.isfinite(total_value):

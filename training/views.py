@@ -3,6 +3,8 @@
 Shapes: B lines, H rows, W columns.
 """
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -18,7 +20,8 @@ NARROWEST = 0.88  # of its width that a line keeps; beside it its edge goes on
 ROOM = 0.05  # of the height that is cut off at most, or three times that added
 INVERTED, NOISY, SOFT, LIT, EXPOSED = 0.05, 0.2, 0.15, 0.2, 0.15  # shares of the lines
 FAR, SMEARED = 0.08, 0.05  # likewise
-STEPS = (-1.0, -0.5, 0.0, 0.5, 1.0)  # of a camera that moves, of its reach
+STEPS = (-1.0, -0.5, 0.0, 0.5, 1.0)  # of a camera that moves, as shares of its reach
+FARTHEST = 0.08  # of the height, its reach at most
 
 
 def seen_again(
@@ -26,7 +29,8 @@ def seen_again(
 ) -> Tensor:
     """Grey values (B, 1, H, W) uint8 -> what the network reads (B, 1, H, W) float32, as grey_to_tensor() makes it.
 
-    Most lines are moved, turned, sheared and scaled a little; some are blurred, coarse, noisy, lit from a side or inverted.
+    Most lines are moved, turned, sheared and scaled a little; some are blurred, coarse, noisy, lit from a side, inverted or of
+    another exposure.
     """
     count, _, height, width = images.shape
 
@@ -64,19 +68,18 @@ def seen_again(
     return grey / std.clamp(min=preprocessing.least_std)
 
 
-def _some(count: int, share: float, rng: np.random.Generator) -> slice:
-    """About such a share of a batch's lines, which lie in it as it happens; those beside each other cost no waiting."""
-    chosen = int(share * count + rng.random())
-    first = int(rng.integers(0, count - chosen + 1))
-    return slice(first, first + chosen)
+def _some(share: float, rng: np.random.Generator) -> slice:
+    """Such a share of a batch's lines, evenly spread over it: a slice, for which a GPU has not to be waited for."""
+    step = round(1 / share)
+    return slice(int(rng.integers(0, step)), None, step)
 
 
 def _from_afar(grey: Tensor, rng: np.random.Generator) -> Tensor:
     """Some of the lines reduced, in a batch all as far, and enlarged again."""
     height, width = grey.shape[2:]
     factor = rng.uniform(0.35, 0.8)
-    lines = _some(len(grey), FAR, rng)
-    if lines.stop > lines.start:
+    lines = _some(FAR, rng)
+    if len(grey[lines]):
         small = F.interpolate(grey[lines], (round(height * factor), max(1, round(width * factor))), mode="area")
         grey[lines] = F.interpolate(small, (height, width), mode="bilinear")
     return grey
@@ -84,21 +87,24 @@ def _from_afar(grey: Tensor, rng: np.random.Generator) -> Tensor:
 
 def _smeared(grey: Tensor, rng: np.random.Generator) -> Tensor:
     """Some of the lines taken by a camera that moved, in a batch all the same way: along, across or between."""
-    reach = rng.uniform(0, 0.08) * grey.shape[2]
-    angle = rng.uniform(0, np.pi)
-    lines = _some(len(grey), SMEARED, rng)
-    if lines.stop > lines.start:
-        steps = [F.pad(grey[lines], (3, 3, 3, 3), mode="replicate") / len(STEPS)] * len(STEPS)
-        at = [(3 + round(step * reach * np.sin(angle)), 3 + round(step * reach * np.cos(angle))) for step in STEPS]
-        height, width = grey.shape[2:]
-        grey[lines] = sum(one[..., y : y + height, x : x + width] for one, (y, x) in zip(steps, at, strict=True))
+    height, width = grey.shape[2:]
+    reach, angle = rng.uniform(0, FARTHEST * height), rng.uniform(0, np.pi)
+    room = math.ceil(FARTHEST * height)
+    lines = _some(SMEARED, rng)
+    if len(grey[lines]):
+        dimmed = F.pad(grey[lines], (room, room, room, room), mode="replicate") / len(STEPS)
+        at = [
+            (room + round(step * reach * np.sin(angle)), room + round(step * reach * np.cos(angle))) for step in STEPS
+        ]
+        grey[lines] = torch.stack([dimmed[..., y : y + height, x : x + width] for y, x in at]).sum(dim=0)
     return grey
 
 
 def _lit(grey: Tensor, amounts: Tensor, chosen: Tensor) -> Tensor:
-    """Some of the lines lit from a side; `amounts` (B, 2) in 0..1 say from where and how much."""
+    """Some of the lines lit from a side; `amounts` (B, 2) in 0..1 say from where and how much. Nothing becomes brighter."""
     height, width = grey.shape[2:]
     x = torch.linspace(-1, 1, width, device=grey.device)
     y = torch.linspace(-1, 1, height, device=grey.device)
-    slopes = (amounts - 0.5) * chosen[:, None]
-    return (grey * (1 + slopes[:, :1, None, None] * x + slopes[:, 1:, None, None] * y[:, None])).clamp(0, 255)
+    slopes = 0.8 * (amounts - 0.5) * chosen[:, None]
+    light = 1 + slopes[:, :1, None, None] * x + slopes[:, 1:, None, None] * y[:, None]
+    return grey * light / light.amax(dim=(2, 3), keepdim=True)
