@@ -119,7 +119,7 @@ def _climbing(slope: float) -> Turn:
 
 
 TURNS: dict[str, Turn] = {
-    "upside down": Turn(UPSIDE_DOWN, 0.15),
+    "upside down": Turn(UPSIDE_DOWN, 0.12),
     "upwards": Turn(UPWARDS, 1.0, (0.0, 1 / TALL)),
     "downwards": Turn(DOWNWARDS, 1.0, (0.0, 1 / TALL)),
     "level, in its colours": Turn(
