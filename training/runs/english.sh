@@ -113,7 +113,8 @@ python -m training.low_rank --model "$work/runs/gpu161/final" --dataset "$work/s
   --out "$work/runs/gpu161_low"
 python -m training.calibrate --model "$work/runs/gpu161_low" --dataset "$work/scene161" --out "$work/runs/gpu161_calibrated"
 python -m training.ranges --model "$work/runs/gpu161_calibrated" --dataset "$work/scene161" --limit 200 --out "$work/runs/english161"
-# on a GPU with 16 cores that was lost at two thirds of the time: `best` is the average at its step 8000, after 7.5 million views
+# on a GPU with 16 cores that was lost at two thirds of the time: `best` is the average at its step 8000, after 7.5 million views,
+# and what `anneal192` begins from; run again to its end, this is another model, and annealed already
 python -m training.train --render 0.93 --clear 0.2 --handwriting 3 --fonts "$work/fonts" --text "${words[@]}" --backgrounds "$photos_seen" \
   --dataset "$work/page_lines161" --validation "$work/mixed111" --eval_samples 200 --eval_every 4000 --init "$work/runs/english161" \
   --batch_size 1024 --lr 2e-3 --ema 0.9995 --attention 0.4 --max_columns 1200 --minutes 12.2 --threads 1 --renderers 15 --seed 191 \
