@@ -227,6 +227,21 @@ def test_test_fonts_are_never_trained_on() -> None:
     assert train | set(sources["test"].fonts) == set(find_fonts())
 
 
+def test_characters_set_apart_are_told_from_digits_in_a_row() -> None:
+    face = Face(DEJAVU, EM)
+
+    def gaps(text: str) -> list[int]:
+        """The widest gap between letters, in pixels, of each of 200 layouts."""
+        widest = []
+        for seed in range(200):
+            canvas, (left, _, right, _) = render.lay_out(text, face, Random(seed), 1.0)
+            blank = "".join("-" if column else " " for column in canvas[:, left:right].max(axis=0).tolist())
+            widest.append(max(len(gap) for gap in blank.split("-")))
+        return widest
+
+    assert min(gaps("1 2 3")) > max(gaps("123"))
+
+
 def test_a_corpus_of_some_kinds_has_nothing_else(tmp_path: Path) -> None:
     arguments = ["--samples", "100", "--strength", "0", "--processes", "1", "--out", str(tmp_path / "codes")]
     synth.main([*arguments, "--kinds", "code", "initials"])

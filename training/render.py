@@ -3,6 +3,7 @@
 They follow SynthTIGER (Yim et al. 2021, arXiv 2107.09313) for scenes and Tesseract's DegradeImage for print.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,9 @@ def small_capitals(text: str, rng: Random) -> list[float]:
     return [1.0 if i == 0 or text[i - 1] == " " else small for i in range(len(text))]
 
 
+SET_APART = re.compile(r"\S( \S)+")  # characters with a space between any two
+
+
 def lay_out(text: str, face: Face, rng: Random, strength: float) -> tuple[Mask, tuple[int, int, int, int]]:
     """Text in one line on a canvas: its coverage mask, and the box (left, top, right, bottom) of its ink."""
     tracking, jitter, space = 0.0, 0.0, rng.uniform(0.85, 1.4)
@@ -85,8 +89,10 @@ def lay_out(text: str, face: Face, rng: Random, strength: float) -> tuple[Mask, 
         tracking = rng.uniform(-0.12, -0.05) * face.size * strength  # close, up to letters that touch
     elif draw < 0.25:
         tracking = rng.uniform(-0.05, 0.1) * face.size
-    elif draw < 0.35 and len(text) < 30:
+    elif draw < 0.35 and len(text) < 30 and not text.isdigit():  # nobody could tell digits set wide from "1 2 3"
         tracking = rng.uniform(0.1, 0.7) * face.size
+    if SET_APART.fullmatch(text):
+        tracking, space = min(tracking, 0.0), rng.uniform(1.2, 3.0)
     if rng.random() < 0.05 * strength:
         jitter = 0.05 * face.size
     pens, x = [], 0.0
