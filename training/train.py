@@ -436,7 +436,7 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] | None
             if written is not None:
                 total = total + args.attention * attention_loss(written, after.to(written.device))
             # asked for here and only here: a GPU goes on with what follows while the next batch is made
-            value, total_value = loss.item(), total.item()
+            value, total_value = torch.stack([loss, total]).tolist()
             if not math.isfinite(total_value):
                 raise FloatingPointError(
                     f"the loss is {total_value} at step {state.step}; the lines were: {'; '.join(batch.names)}"

@@ -61,6 +61,7 @@ def seen_again(
     grey = (grey + noise * normal(*grey.shape)).clamp(0, 255)
     grey = _lit(grey, draw(count, 2), draw(count) < LIT)
     grey = torch.where((draw(count) < INVERTED)[:, None, None, None], 255 - grey, grey) / 255
+    grey = grey.clamp(min=0)  # rounding leaves light a hair over 255: inverted it has no power, and one NaN ends a run
     gamma = torch.where(draw(count) < EXPOSED, (1.4 * draw(count) - 0.7).exp(), torch.ones_like(wide))
     grey = grey ** gamma[:, None, None, None]
     grey = grey - grey.mean(dim=(2, 3), keepdim=True)  # as grey_to_tensor(), where the lines are
