@@ -12,7 +12,7 @@ from simpleocr.likelihood import NEVER, Likelihood, likelihoods
 from simpleocr.recognition import Reading
 from simpleocr.vocabulary import Vocabulary
 
-AGREEING = 4  # a text's probability is its mean over so many views, those in which it is likeliest
+AGREEING = 5  # a text's probability is its mean over so many views, those in which it is likeliest
 PROPOSALS = 6  # texts of other views that are weighed, those the views were surest of
 LONG = 12  # characters from which on a text is not easily given up, nor for one of half its length
 CONVINCING = 0.05  # confidence that another text must reach to take the place of one of that length

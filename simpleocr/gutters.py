@@ -317,6 +317,8 @@ def _belong(line: Level, other: Level, rows: Rows) -> bool:
         return True
     if other.left - line.right > WIDEST_GAP * low or high > ALIKE * low:
         return False
+    if line.right - other.left > ENDS * low:  # letters of one that reach into the other: no column stands so close
+        return True
     around = rows.around(line)
     over = [rest for row in around for rest in row if rest.left < line.right - high and rest.right > other.left + high]
     alike = [rest for rest in over if rest.height < ALIKE * high and _distance(rest, line) < REACH / 2 * high]

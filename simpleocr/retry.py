@@ -13,14 +13,17 @@ from PIL import Image
 
 from simpleocr.consensus import agreed, weigh
 from simpleocr.decoding import Decoder, greedy
+from simpleocr.deskew import UPSIDE_DOWN
 from simpleocr.document import Line
 from simpleocr.geometry import Transform
 from simpleocr.recognition import Reading, Recognizer, readings
 from simpleocr.sides import ALL_AROUND, Effort, Turned, every_side, is_tall, strength_of_colours
+from simpleocr.upended import reads_both_ways
 from simpleocr.vocabulary import Vocabulary
 
 DOUBT = 0.8  # a line with a word that is less likely right is looked at again
 TALL_DOUBT = 0.97  # the same for one that is tall: a column of print looks like a sure "I"
+BOTH_WAYS = 0.02  # odds of text on its head where what stands upright says the same letters turned: "wxw" and "MXM"
 LEGIBLE = 0.6  # confidence that a turned picture's characters must have, on average
 LINES_AT_ONCE = 16  # doubtful lines whose views are read together: bounds memory
 
@@ -140,6 +143,8 @@ def _decided(
             # that nothing stands level in a picture does not speak against text that lies in it, but for it: what does is
             # how little is there when it is turned
             surest = _odds(weigh(vocabulary, [other], [[]])[0].confidence)
+        if one.turn.turn is UPSIDE_DOWN and reads_both_ways(best.decoded.text, text):
+            one = replace(one, turn=replace(one.turn, odds=BOTH_WAYS))
         if (odds := one.turn.odds * _odds(math.exp(other.log_confidence))) > surest:
             surest, back = odds, one.back.then(Transform.translate(0, top))
             look, lies = Look(other.line.moved(back), [other], back), one

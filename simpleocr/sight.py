@@ -18,6 +18,7 @@ PROBED = 12  # the longest lines, which are read the other ways where a page rea
 FEW = 3  # lines that must tell, where there are so many
 LETTERS = 3  # of a line at least, for it to say how the page lies: a "-" is one any way
 TURNED = 0.6  # mean confidence of a page's words below which it may lie upside down or on its side
+ALONE = 0.95  # likewise of one on which no line tells: an "e" on its side is a "D", surely
 SURER, SURE = 1.5, 0.3  # times as surely as the page that they must be read another way, and how surely at least
 
 
@@ -76,10 +77,11 @@ def see_page(
         once: whether nothing will be looked at again: a second look weighs that a line by itself is seldom upside down.
     """
     seen = see(network, image, polygons, decoder)
-    if detector is None or (as_it_lies := _confidence(seen)) >= TURNED:
+    tells = _some_tell(seen)
+    if detector is None or (as_it_lies := _confidence(seen)) >= (TURNED if tells else ALONE):
         return seen
     longest = sorted(seen, key=lambda sight: _length(sight.polygon))[-PROBED:]
-    right, surest = None, max(SURE, SURER * as_it_lies, _surer_half(longest))
+    right, surest = None, max(SURE, SURER * as_it_lies if tells else as_it_lies, _surer_half(longest))
     for turn, turned in other_ways(detector, image, [sight.polygon for sight in seen]):
         if turn is UPSIDE_DOWN and len(seen) == 1 and not once:
             continue
@@ -99,13 +101,22 @@ def _confidence(seen: Iterable[Sight]) -> float:
     return mean_confidence(sight.reading.line for sight in seen)
 
 
+def _tells(line: Line) -> bool:
+    """Whether a line says how the page lies."""
+    return len(line.chars) >= LETTERS
+
+
+def _some_tell(seen: Iterable[Sight]) -> bool:
+    return any(_tells(sight.reading.line) for sight in seen)
+
+
 def _surer_half(seen: Iterable[Sight]) -> float:
     """Of the lines that are read more surely: the longest are often rules, dashes and the edge of the paper.
 
     Fewer than a FEW that tell count for so much less: a number up the margin reads well on a page that lies on its side.
     """
     lines = [sight.reading.line for sight in seen]
-    telling = sorted((line for line in lines if len(line.chars) >= LETTERS), key=lambda line: -mean_confidence([line]))
+    telling = sorted((line for line in lines if _tells(line)), key=lambda line: -mean_confidence([line]))
     return mean_confidence(telling[: (len(telling) + 1) // 2]) * min(1.0, len(telling) / max(1, min(FEW, len(lines))))
 
 

@@ -24,6 +24,7 @@ LAYERS = [  # lowest first; modules to come are named, too
         "options",
         "remarks",
         "lettering",
+        "upended",
     },
     {"document", "image", "inputs", "modelfile", "likelihood", "language", "regions", "columns"},
     {

@@ -18,7 +18,16 @@ from tests.test_beam import every_text, random_log_probs
 from tests.test_crnn import random_network
 from tests.test_recognition import InkNetwork, bars, noise
 from training import calibrate
-from training.calibration import account, best_temperature, confidences, folded, folding, log_loss, tempered
+from training.calibration import (
+    account,
+    best_temperature,
+    confidences,
+    folded,
+    folding,
+    most_cautious,
+    surprises,
+    tempered,
+)
 
 
 def test_calibration_error_by_hand() -> None:
@@ -107,10 +116,23 @@ def test_a_temperature_is_that_of_another_network() -> None:
     assert found == pytest.approx(warm.line.confidence, rel=1e-3)
 
 
-def test_log_loss_by_hand() -> None:
-    assert log_loss([0.5, 0.5], [True, False]) == pytest.approx(np.log(2))
-    assert log_loss([1.0, 0.0], [True, False]) < 1e-5
-    assert log_loss([1.0], [False]) > 10
+def test_surprises_by_hand() -> None:
+    assert surprises([0.5, 0.5], [True, False]) == pytest.approx(np.log([2, 2]))
+    assert max(surprises([1.0, 0.0], [True, False])) < 1e-5
+    assert surprises([1.0], [False])[0] > 10
+
+
+def test_the_highest_temperature_that_is_not_told_from_the_best() -> None:
+    best = np.full(100, 0.2)
+    now_and_then = best + np.where(
+        np.arange(100) < 10, 0.1, 0.0
+    )  # 0.01 on average, of which the standard error is 0.003
+    as_often_better = best + np.where(np.arange(100) < 51, 0.1, -0.1)  # 0.002, standard error 0.01
+    assert most_cautious({1.0: best, 1.1: now_and_then}) == 1.0
+    assert most_cautious({1.0: best, 1.1: as_often_better}) == 1.1
+    assert most_cautious({1.0: best, 1.1: now_and_then, 1.2: as_often_better}) == 1.2
+    assert most_cautious({1.0: best + 1, 1.1: best}) == 1.1
+    assert most_cautious({1.0: best, 1.5: best}) == 1.5
 
 
 def test_an_overconfident_network_is_cooled() -> None:
@@ -122,7 +144,7 @@ def test_an_overconfident_network_is_cooled() -> None:
     temperature, surprise = best_temperature(found, targets, network.vocabulary)
     assert temperature > 1.5
     right = [look.line.text == target for look, target in zip(found, targets, strict=True)]
-    assert surprise < log_loss(confidences(found, network.vocabulary), right)
+    assert surprise < surprises(confidences(found, network.vocabulary), right).mean()
 
 
 def test_the_command_writes_a_calibrated_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

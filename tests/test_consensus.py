@@ -34,11 +34,13 @@ def test_views_are_weighed_by_hand() -> None:
         reading((0.1, 0.1, 0.8), (1.0, 1e-9, 1e-9)),
         reading((0.5, 0.3, 0.2), (1.0, 1e-9, 1e-9)),
         reading((0.1, 0.1, 0.8), (1.0, 1e-9, 1e-9)),
+        reading((0.2, 0.1, 0.7), (1.0, 1e-9, 1e-9)),
     ]
-    assert [one.decoded.text for one in seen] == ["a", "b", "b", "", "b"]
+    assert [one.decoded.text for one in seen] == ["a", "b", "b", "", "b", "b"]
     weighed = weigh(vocabulary, seen, [[1], [2], []])
     assert [one.confidence for one in weighed] == pytest.approx(
-        [(0.4 + 0.3 + 0.1 + 0.1) / 4, (0.9 + 0.8 + 0.8 + 0.3) / 4, (0.5 + 0.3 + 0.1 + 0.1) / 4], abs=1e-4
+        [(0.4 + 0.3 + 0.1 + 0.1 + 0.1) / 5, (0.9 + 0.8 + 0.8 + 0.7 + 0.3) / 5, (0.5 + 0.3 + 0.2 + 0.1 + 0.1) / 5],
+        abs=1e-4,
     )
     assert [one.view for one in weighed] == [0, 1, 3]
     line = placed(vocabulary, seen, [2], weighed[1]).line
@@ -58,9 +60,10 @@ def test_views_that_favour_a_text_say_no_more_than_one_thing() -> None:
         reading((0.1, 0.1, 0.8), (1.0, 1e-9, 1e-9)),
         reading((0.3, 0.6, 0.1), (1.0, 1e-9, 1e-9)),
         reading((0.2, 0.7, 0.1), (1.0, 1e-9, 1e-9)),
+        reading((0.2, 0.7, 0.1), (1.0, 1e-9, 1e-9)),
     ]
     views = favouring(vocabulary, seen, "a")
-    assert views == [0, 2, 5, 4]
+    assert views == [0, 2, 5, 6, 4]
     assert sum(one.confidence for one in weigh(vocabulary, seen, [[1], [2], []])) > 1.2
     weighed = weigh(vocabulary, [seen[i] for i in views], [[1], [2], []])
     assert [one.confidence for one in weighed] == pytest.approx([0.7, 0.1, 0.2], abs=1e-4)

@@ -131,6 +131,14 @@ def test_wide_spaces_of_justified_text_are_joined() -> None:
     assert [span for row, *span in spans(found) if row == 3] == [[40, 330], [370, 660]]
 
 
+def test_two_that_reach_into_each_other_are_one() -> None:
+    # nothing above or below tells: the letters at the end of one were read once more at the beginning of the other
+    pieces = [word(40, 200, 0), word(192, 400, 0)]
+    assert spans(mend_lines(pieces, page(pieces))) == [(0, 40, 400)]
+    beside = [word(40, 200, 0), word(197, 400, 0)]
+    assert spans(mend_lines(beside, page(beside))) == [(0, 40, 200), (0, 197, 400)]
+
+
 def test_cells_of_a_table_stay_apart() -> None:
     cells = [word(left, left + 60, row) for row in range(6) for left in (40, 140, 240)]
     assert spans(mend_lines(cells, page(cells))) == spans(cells)

@@ -37,7 +37,7 @@ def ocr() -> OCR:
     return OCR()
 
 
-@pytest.mark.parametrize("text", ["x 130 w", "www 906", "w031 x", "wxw", "w12 x", "web", "sosos"])
+@pytest.mark.parametrize("text", ["x 130 w", "www 906", "w031 x", "wxw", "wow", "w12 x", "web", "sosos"])
 @pytest.mark.parametrize("size", [24, 48])
 def test_what_stands_upright_is_not_read_on_its_head(text: str, size: int, ocr: OCR) -> None:
     """Whether its letters are small is doubtful, so that no text is likely; upside down there is one that is."""
@@ -246,7 +246,7 @@ def test_letters_keep_their_own_doubt_when_views_are_weighed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("empty", "text", "confidence"), [(1, "a", 1.0), (2, "a", 1.0), (4, "a", 1.0), (5, "", 0.9), (8, "", 0.9)]
+    ("empty", "text", "confidence"), [(1, "a", 1.0), (3, "a", 1.0), (4, "a", 0.8), (5, "", 0.9), (8, "", 0.9)]
 )
 def test_views_that_see_nothing_are_heard_if_they_are_the_most(empty: int, text: str, confidence: float) -> None:
     """Under a constraint that does not allow it, no text would else be likelier than all that is allowed."""

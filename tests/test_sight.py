@@ -70,6 +70,7 @@ def test_the_surest_way_wins(confidences: tuple[float, ...], way: object, monkey
         "find_turned_lines": find,
         "other_ways": lambda *_: iter(ways),
         "see": look,
+        "_some_tell": lambda _: True,
         "_confidence": lambda _: next(said),
         "_surer_half": lambda _: next(said),
     }.items():
@@ -96,12 +97,48 @@ def test_a_line_by_itself_is_not_turned_over_before_its_second_look(
         "find_turned_lines": find,
         "other_ways": lambda *_: iter([(UPSIDE_DOWN, PLACES[:lines])]),
         "see": lambda *_: sights,
+        "_some_tell": lambda _: True,
         "_confidence": lambda _: 0.4,
         "_surer_half": lambda _: next(surest),
     }.items():
         monkeypatch.setattr(sight, name, stand_in)
     see_page(None, object(), RECEIPT, PLACES[:lines], None, once=once)  # type: ignore[arg-type]
     assert found == [UPSIDE_DOWN] * turns
+
+
+@pytest.mark.parametrize(
+    ("tells", "as_it_lies", "turned_over", "turns"),
+    [
+        (True, 0.8, 0.99, False),  # sure enough
+        (False, 0.8, 0.99, True),  # but not where all lines are a letter or two
+        (False, 0.8, 0.79, False),
+        (False, 0.96, 0.99, False),
+        (True, 0.5, 0.7, False),
+        (False, 0.5, 0.7, True),
+    ],
+)
+def test_letters_by_themselves_do_not_tell_how_a_page_lies(
+    tells: bool, as_it_lies: float, turned_over: float, turns: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sights = [Sight(place, RECEIPT, Transform.identity(), None) for place in PLACES[:2]]  # type: ignore[arg-type]
+    surest = iter([0.0, turned_over])
+    found: list[object] = []
+
+    def find(_: object, __: object, turn: object) -> list[Polygon]:
+        found.append(turn)
+        return PLACES[:2]
+
+    for name, stand_in in {
+        "find_turned_lines": find,
+        "other_ways": lambda *_: iter([(DOWNWARDS, PLACES[:2])]),
+        "see": lambda *_: sights,
+        "_some_tell": lambda _: tells,
+        "_confidence": lambda _: as_it_lies,
+        "_surer_half": lambda _: next(surest),
+    }.items():
+        monkeypatch.setattr(sight, name, stand_in)
+    see_page(None, object(), RECEIPT, PLACES[:2], None)  # type: ignore[arg-type]
+    assert found == [DOWNWARDS] * turns
 
 
 def test_mean_confidence_by_hand(ocr: OCR) -> None:
