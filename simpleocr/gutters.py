@@ -28,6 +28,7 @@ BLANK = 0.6  # heights without ink in a line that is to be cut
 THIN = 0.6  # of its neighbours' height: what lies between two words and is no higher is no letter
 ALIKE = 1.6  # times that lines differ in height at most, to be pieces of one
 TOUCHING = 0.25  # heights between a line and a lone letter that is part of it, whatever stands around them
+LEVEL = 0.25  # heights that one of two pieces that overlap is higher than the other, at most
 LONE = 1.5  # heights: what is shorter is a letter or two
 HIGHER = 2.5  # times as high as such a letter was seen that its row is at most
 MOST = 4  # letters in a row, of which most tell how high it is
@@ -317,8 +318,8 @@ def _belong(line: Level, other: Level, rows: Rows) -> bool:
         return True
     if other.left - line.right > WIDEST_GAP * low or high > ALIKE * low:
         return False
-    if line.right - other.left > ENDS * low:  # letters of one that reach into the other: no column stands so close
-        return True
+    if line.right - other.left > ENDS * low and other.right > line.right and _distance(line, other) < LEVEL * low:
+        return True  # they overlap: their letters are closer than any gutter is wide
     around = rows.around(line)
     over = [rest for row in around for rest in row if rest.left < line.right - high and rest.right > other.left + high]
     alike = [rest for rest in over if rest.height < ALIKE * high and _distance(rest, line) < REACH / 2 * high]
@@ -333,7 +334,7 @@ def _distance(a: Level, b: Level) -> float:
 
 def _both(a: Region, b: Region) -> Region:
     """One region around two pieces of a line."""
-    start, end = _end(a, -1), _end(b, 1)
+    start, end = _end(a, -1), max(_end(a, 1), _end(b, 1))  # one may end in the other
     slope = (end[1] - start[1]) / max(1e-6, end[0] - start[0])
     whole = a.length + b.length
     return Region(

@@ -18,7 +18,9 @@ PROBED = 12  # the longest lines, which are read the other ways where a page rea
 FEW = 3  # lines that must tell, where there are so many
 LETTERS = 3  # of a line at least, for it to say how the page lies: a "-" is one any way
 TURNED = 0.6  # mean confidence of a page's words below which it may lie upside down or on its side
-ALONE = 0.95  # likewise of one on which no line tells: an "e" on its side is a "D", surely
+ALONE = (
+    0.95  # likewise of one on which no line tells, for an "e" on its side is a "D", surely; so sure must another way be
+)
 SURER, SURE = 1.5, 0.3  # times as surely as the page that they must be read another way, and how surely at least
 
 
@@ -81,7 +83,8 @@ def see_page(
     if detector is None or (as_it_lies := _confidence(seen)) >= (TURNED if tells else ALONE):
         return seen
     longest = sorted(seen, key=lambda sight: _length(sight.polygon))[-PROBED:]
-    right, surest = None, max(SURE, SURER * as_it_lies if tells else as_it_lies, _surer_half(longest))
+    surer = ALONE if as_it_lies >= TURNED else SURER * as_it_lies
+    right, surest = None, max(SURE, surer, _surer_half(longest))
     for turn, turned in other_ways(detector, image, [sight.polygon for sight in seen]):
         if turn is UPSIDE_DOWN and len(seen) == 1 and not once:
             continue

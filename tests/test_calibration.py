@@ -20,7 +20,7 @@ from tests.test_recognition import InkNetwork, bars, noise
 from training import calibrate
 from training.calibration import (
     account,
-    best_temperature,
+    careful_temperature,
     confidences,
     folded,
     folding,
@@ -124,15 +124,16 @@ def test_surprises_by_hand() -> None:
 
 def test_the_highest_temperature_that_is_not_told_from_the_best() -> None:
     best = np.full(100, 0.2)
-    now_and_then = best + np.where(
-        np.arange(100) < 10, 0.1, 0.0
-    )  # 0.01 on average, of which the standard error is 0.003
-    as_often_better = best + np.where(np.arange(100) < 51, 0.1, -0.1)  # 0.002, standard error 0.01
+    now_and_then = best + np.where(np.arange(100) < 10, 0.1, 0.0)  # 0.01 on average, its standard error 0.003
+    as_often_better = best + np.where(np.arange(100) < 51, 0.1, -0.1)  # 0.002, 0.01
     assert most_cautious({1.0: best, 1.1: now_and_then}) == 1.0
     assert most_cautious({1.0: best, 1.1: as_often_better}) == 1.1
     assert most_cautious({1.0: best, 1.1: now_and_then, 1.2: as_often_better}) == 1.2
     assert most_cautious({1.0: best + 1, 1.1: best}) == 1.1
     assert most_cautious({1.0: best, 1.5: best}) == 1.5
+    # two lines tell none from another
+    few = {t: np.array([0.5 - 0.1 * (t - 1), 0.5 + 0.12 * (t - 1)]) for t in (1.0, 1.1, 1.2, 1.3, 1.4)}
+    assert most_cautious(few) == 1.2, "two notches above the best"
 
 
 def test_an_overconfident_network_is_cooled() -> None:
@@ -141,7 +142,7 @@ def test_an_overconfident_network_is_cooled() -> None:
     network = InkNetwork(temperature=0.5)
     found = looks(network, images, doubt=0)
     targets = [look.line.text if rng.random() < 0.6 else "b" for look in found]
-    temperature, surprise = best_temperature(found, targets, network.vocabulary)
+    temperature, surprise = careful_temperature(found, targets, network.vocabulary)
     assert temperature > 1.5
     right = [look.line.text == target for look, target in zip(found, targets, strict=True)]
     assert surprise < surprises(confidences(found, network.vocabulary), right).mean()

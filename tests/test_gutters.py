@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -137,6 +138,10 @@ def test_two_that_reach_into_each_other_are_one() -> None:
     assert spans(mend_lines(pieces, page(pieces))) == [(0, 40, 400)]
     beside = [word(40, 200, 0), word(197, 400, 0)]
     assert spans(mend_lines(beside, page(beside))) == [(0, 40, 200), (0, 197, 400)]
+    inside = [word(40, 600, 0), word(300, 340, 0)]
+    assert (0, 40, 600) in spans(mend_lines(inside, page(inside)))
+    lower = [word(40, 200, 0), replace(word(192, 400, 0), y=59)]
+    assert len(mend_lines(lower, page(lower))) == 2
 
 
 def test_cells_of_a_table_stay_apart() -> None:

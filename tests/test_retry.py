@@ -101,6 +101,19 @@ def test_one_letter_lying_or_on_its_head_is_none() -> None:
     assert retry._decided(vocabulary, 0, seen, [turned(one), turned(two)])[0].line.text == "ba"
 
 
+@pytest.mark.parametrize(("both_ways", "odds"), [(True, retry.BOTH_WAYS), (False, 0.12)])
+def test_letters_that_are_others_on_their_heads_have_lower_odds(
+    both_ways: bool, odds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry, "reads_both_ways", lambda text, other: both_ways and (text, other) == ("a", "ba"))
+    seen = [reading((0.3, 0.4, 0.3), (1.0, 1e-9, 1e-9))]
+    other = reading((0.0005, 0.0005, 0.999), (0.0005, 0.999, 0.0005))
+    look, lies = retry._decided(Vocabulary("ab"), 0, seen, [turned(other, odds=0.12)])
+    assert look.line.text == "ba"
+    assert lies is not None
+    assert lies.turn.odds == odds
+
+
 def test_a_turned_picture_that_is_hardly_legible_itself_is_none() -> None:
     """Where no text is likely, one that is a little less unlikely upside down is no reason to turn it."""
     vocabulary = Vocabulary("ab")

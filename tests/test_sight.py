@@ -110,11 +110,12 @@ def test_a_line_by_itself_is_not_turned_over_before_its_second_look(
     ("tells", "as_it_lies", "turned_over", "turns"),
     [
         (True, 0.8, 0.99, False),  # sure enough
-        (False, 0.8, 0.99, True),  # but not where all lines are a letter or two
-        (False, 0.8, 0.79, False),
+        (False, 0.8, 0.96, True),  # but not where all lines are a letter or two
+        (False, 0.8, 0.94, False),
         (False, 0.96, 0.99, False),
         (True, 0.5, 0.7, False),
-        (False, 0.5, 0.7, True),
+        (False, 0.5, 0.7, False),
+        (False, 0.5, 0.8, True),
     ],
 )
 def test_letters_by_themselves_do_not_tell_how_a_page_lies(
@@ -149,15 +150,22 @@ def test_mean_confidence_by_hand(ocr: OCR) -> None:
     assert mean_confidence([one, one]) == pytest.approx(weighed / 3)
 
 
+def seen(text: str) -> Any:
+    """A line of a page that says that."""
+    chars = tuple(Char(c, 0.9 ** (1 / len(text)), "", 0.0, PLACES[0]) for c in text)
+    return SimpleNamespace(reading=SimpleNamespace(line=Line(chars, PLACES[0], 0.9)))
+
+
+def test_one_line_of_three_characters_tells() -> None:
+    for texts, tells in (([], False), (["ab", "c"], False), (["ab", "abc", "a"], True)):
+        assert sight._some_tell([seen(text) for text in texts]) is tells
+
+
 @pytest.mark.parametrize(
     ("telling", "others", "expected"), [(1, 11, 0.3), (3, 9, 0.9), (1, 0, 0.9), (0, 2, 0.0), (0, 0, 0.0)]
 )
 def test_a_single_line_that_reads_well_does_not_say_how_a_page_lies(telling: int, others: int, expected: float) -> None:
     """As a number up the margin does, where the page lies on its side."""
-
-    def seen(text: str) -> Any:
-        chars = tuple(Char(c, 0.9 ** (1 / len(text)), "", 0.0, PLACES[0]) for c in text)
-        return SimpleNamespace(reading=SimpleNamespace(line=Line(chars, PLACES[0], 0.9)))
 
     found = sight._surer_half([seen("81310636")] * telling + [seen("H")] * others)
     assert found == pytest.approx(expected)

@@ -1,4 +1,4 @@
-"""Fit a model's temperature, so that its confidences are probabilities.
+"""Fit a model's temperature, so that its confidences are probabilities, and rather too low than too high.
 
     python -m training.calibrate --model runs/mine/final --dataset corpora/hard --out runs/mine/calibrated
 
@@ -17,7 +17,7 @@ from simpleocr.inference import for_inference
 from simpleocr.modelfile import ModelError
 from simpleocr.options import Parser
 from simpleocr.retry import looks
-from training.calibration import account, best_temperature, confidences
+from training.calibration import account, careful_temperature, confidences
 from training.crops import open_samples
 from training.data import DataError
 
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             sys.exit("training.calibrate: no line that can be read")
         found = looks(for_inference(network), [image for image, _ in samples])
         targets = [target for _, target in samples]
-        temperature, surprise = best_temperature(found, targets, network.vocabulary)
+        temperature, surprise = careful_temperature(found, targets, network.vocabulary)
         network.config = replace(network.config, temperature=temperature)
         network.save_pretrained(args.out)
     except (ModelError, DataError, OSError) as error:

@@ -16,6 +16,7 @@ from simpleocr.vocabulary import BLANK, Vocabulary
 # Only upwards: pictures that nobody rendered are harder to judge than held-out rendered ones, and a network that is made
 # surer on the latter is too sure of the former.
 TEMPERATURES = (1.0, 1.05, 1.1, 1.15, 1.2, 1.3, 1.4, 1.5, 1.75, 2.0, 2.5, 3.0)
+NOTCHES = 2  # of them that a temperature is above the best one at most
 ROWS = 256  # likelihoods that are computed together
 CURVE_POINTS = 50  # of a risk-coverage curve that are kept
 
@@ -113,15 +114,21 @@ def surprises(given: Sequence[float], right: Sequence[bool]) -> npt.NDArray[np.f
 def most_cautious(losses: Mapping[float, npt.NDArray[np.float64]]) -> float:
     """The highest temperature that is not told from the best one, by the log loss of each line at each.
 
-    The best surprises least; one that does not surprise more by over a standard error of the difference, line by line, is
-    as good here (the rule of Breiman et al. 1984 for trees), and better where pictures are stranger than these.
+    The best surprises least. One that does not surprise more by over a standard error of the difference, line by line, is
+    as good here (after the rule of Breiman et al. 1984 for trees), and better where pictures are stranger than these. Few
+    lines tell nothing from anything, so it is at most NOTCHES above the best.
     """
-    least = min(losses.values(), key=lambda each: float(each.mean()))
-    worse = {t: each - least for t, each in losses.items()}
-    return max(t for t, each in worse.items() if each.mean() <= each.std() / math.sqrt(len(each)))
+    temperatures = sorted(losses)
+    best = min(range(len(temperatures)), key=lambda i: float(losses[temperatures[i]].mean()))
+    alike = temperatures[best]
+    for t in temperatures[best + 1 : best + 1 + NOTCHES]:
+        worse = losses[t] - losses[temperatures[best]]
+        if worse.mean() <= worse.std() / math.sqrt(len(worse)):
+            alike = t
+    return alike
 
 
-def best_temperature(looks: Sequence[Look], targets: Sequence[str], vocabulary: Vocabulary) -> tuple[float, float]:
+def careful_temperature(looks: Sequence[Look], targets: Sequence[str], vocabulary: Vocabulary) -> tuple[float, float]:
     """The most cautious of TEMPERATURES, and its mean log loss (Guo et al. 2017)."""
     right = [look.line.text == target for look, target in zip(looks, targets, strict=True)]
     losses = {t: surprises(confidences(looks, vocabulary, temperature=t), right) for t in TEMPERATURES}

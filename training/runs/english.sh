@@ -129,3 +129,11 @@ train --render 0.93 --clear 0.2 --handwriting 3 --fonts "$work/fonts" --text "${
 python -m training.average --models "$work/runs/three191" "$work/runs/anneal192/final" --out "$work/runs/both191"
 python -m training.calibrate --model "$work/runs/both191" --dataset "$work/scene161" --out "$work/runs/both191_calibrated"
 python -m training.ranges --model "$work/runs/both191_calibrated" --dataset "$work/scene161" --limit 200 --out "$work/runs/english191"
+# on a GPU with 16 cores, annealed to its end: two batches of 1,024 in one step, for the process that feeds it was what it waited for
+python -m training.train --render 0.93 --clear 0.2 --handwriting 3 --fonts "$work/fonts" --text "${words[@]}" --backgrounds "$photos_seen" \
+  --dataset "$work/page_lines161" --validation "$work/mixed111" --eval_samples 200 --eval_every 3000 --init "$work/runs/english191" \
+  --batch_size 2048 --lr 2.4e-3 --ema 0.9995 --attention 0.4 --max_columns 1200 --minutes 9.15 --threads 1 --renderers 13 --seed 201 \
+  --out "$work/runs/gpu201"
+python -m training.average --models "$work/runs/english191" "$work/runs/gpu201/final" --out "$work/runs/both201"
+python -m training.calibrate --model "$work/runs/both201" --dataset "$work/scene161" --out "$work/runs/both201_calibrated"
+python -m training.ranges --model "$work/runs/both201_calibrated" --dataset "$work/scene161" --limit 200 --out "$work/runs/english201"
