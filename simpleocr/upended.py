@@ -1,8 +1,8 @@
 """Upended: texts that stand on their heads and still are texts, "www" and "mmm", "moon" and "uoow", "906"."""
 
-ALIKE = str.maketrans({"0": "o", "l": "1", "i": "1", "|": "1", "!": "1", "5": "s", "2": "z", "3": "e", "u": "n"})
-"""Characters that are drawn alike, or are so on their heads, small or large: "E" and "3", "n" and "u", "N"."""
-ON_ITS_HEAD = dict(zip("oxszhn18ewmdpbq69", "oxszhn18emwpdqb96", strict=True))
+ALIKE = str.maketrans("0li|!7523u\u2013\u2014", "o11111szen--")
+"""Characters that are drawn alike, or are so on their heads, small or large: "E" and "3", "L" and "7", "n" and "u", "N"."""
+ON_ITS_HEAD = dict(zip("oxszhn18ewmdpbq69-=+:%/()", "oxszhn18emwpdqb96-=+:%/)(", strict=True))
 """What a character is upside down, of those that are one there."""
 
 
