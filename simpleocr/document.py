@@ -143,11 +143,11 @@ def _gap(above: Box, box: Box) -> str:
         if box[0] > above[0] and box[0] >= above[2] - 0.5 * min(heights):
             return ROW_GAP
         return PARAGRAPH_GAP if box[2] < above[0] else LINE_GAP
-    free = box[1] - above[3]
+    free, usual = box[1] - above[3], sum(heights) / 2  # a cell of small letters is lower than those around it
     beside = box[0] > above[2] or box[2] < above[0]
     larger = max(heights) > 1.6 * min(heights)  # a heading and its text
-    apart = free < -max(heights) or free > PARAGRAPH * min(heights) or (larger and free > 0.5 * min(heights))
-    return PARAGRAPH_GAP if apart and not (beside and 0 <= free <= PARAGRAPH * min(heights)) else LINE_GAP
+    apart = free < -max(heights) or free > PARAGRAPH * usual or (larger and free > 0.5 * min(heights))
+    return PARAGRAPH_GAP if apart and not (beside and 0 <= free <= PARAGRAPH * usual) else LINE_GAP
 
 
 @dataclass(frozen=True)

@@ -146,6 +146,7 @@ def placed(text: str, left: float, top: float, right: float, height: float = 20)
     [
         (placed("b", 0, 26, 200), "\n"),
         (placed("b", 30, 30, 90), "\n"),
+        (placed("b", 0, 45, 200, 24), "\n"),  # letters that hang below a line make it higher
         (placed("b", 0, 60, 200), "\n\n"),
         (placed("b", 240, 2, 300), "\t"),
         (placed("b", 400, -300, 600), "\n\n"),  # the next column
