@@ -28,7 +28,7 @@ BLANK = 0.6  # heights without ink in a line that is to be cut
 THIN = 0.6  # of its neighbours' height: what lies between two words and is no higher is no letter
 ALIKE = 1.6  # times that lines differ in height at most, to be pieces of one
 TOUCHING = 0.25  # heights between a line and a lone letter that is part of it, whatever stands around them
-LEVEL = 0.25  # heights that one of two pieces that overlap is higher than the other, at most
+OFF_LEVEL = 0.25  # heights that one of two pieces that overlap is higher than the other, at most
 LONE = 1.5  # heights: what is shorter is a letter or two
 HIGHER = 2.5  # times as high as such a letter was seen that its row is at most
 MOST = 4  # letters in a row, of which most tell how high it is
@@ -311,14 +311,14 @@ def _joined(lines: list[Level]) -> list[Region]:
 
 
 def _belong(line: Level, other: Level, rows: Rows) -> bool:
-    """Whether two neighbours in a row are pieces of one line: a line close above or below runs on where they part."""
+    """Whether two neighbours in a row are pieces of one line: they overlap, or a line close above or below runs on."""
     low, high = sorted((line.height, other.height))
     shorter = min(line.right - line.left, other.right - other.left)
     if other.left - line.right < TOUCHING * high and shorter < LONE * low and high < HIGHER * low:
         return True
     if other.left - line.right > WIDEST_GAP * low or high > ALIKE * low:
         return False
-    if line.right - other.left > ENDS * low and other.right > line.right and _distance(line, other) < LEVEL * low:
+    if line.right - other.left > ENDS * low and other.right > line.right and _distance(line, other) < OFF_LEVEL * low:
         return True  # they overlap: their letters are closer than any gutter is wide
     around = rows.around(line)
     over = [rest for row in around for rest in row if rest.left < line.right - high and rest.right > other.left + high]

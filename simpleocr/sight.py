@@ -18,9 +18,8 @@ PROBED = 12  # the longest lines, which are read the other ways where a page rea
 FEW = 3  # lines that must tell, where there are so many
 LETTERS = 3  # of a line at least, for it to say how the page lies: a "-" is one any way
 TURNED = 0.6  # mean confidence of a page's words below which it may lie upside down or on its side
-ALONE = (
-    0.95  # likewise of one on which no line tells, for an "e" on its side is a "D", surely; so sure must another way be
-)
+# likewise of one on which no line tells, for an "e" on its side is a "D", surely; so sure must another way be, too
+ALONE = 0.95
 SURER, SURE = 1.5, 0.3  # times as surely as the page that they must be read another way, and how surely at least
 
 
@@ -67,7 +66,7 @@ def see_page(
 ) -> list[Sight]:
     """The lines of a page in reading order, the page lying as it may.
 
-    One that reads badly is tried upside down and on its sides: its longest lines there. It lies the way in which those
+    One that reads badly, or has no line that tells, is tried upside down and on its sides: its longest lines there. It lies the way in which those
     read most surely.
 
     Args:
@@ -79,8 +78,7 @@ def see_page(
         once: whether nothing will be looked at again: a second look weighs that a line by itself is seldom upside down.
     """
     seen = see(network, image, polygons, decoder)
-    tells = _some_tell(seen)
-    if detector is None or (as_it_lies := _confidence(seen)) >= (TURNED if tells else ALONE):
+    if detector is None or (as_it_lies := _confidence(seen)) >= (TURNED if _some_tell(seen) else ALONE):
         return seen
     longest = sorted(seen, key=lambda sight: _length(sight.polygon))[-PROBED:]
     surer = ALONE if as_it_lies >= TURNED else SURER * as_it_lies
