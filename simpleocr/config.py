@@ -32,7 +32,7 @@ class Backbone:
 BACKBONES: dict[str, Backbone] = {
     "tiny": Backbone(channels=(8, 16, 16, 32), blocks=(1, 1, 1, 1), hidden=32, layers=1),  # for tests
     "small": Backbone(channels=(32, 64, 128, 256), blocks=(1, 1, 2, 1), hidden=256, layers=1),
-    "base": Backbone(channels=(48, 96, 192, 384), blocks=(1, 2, 4, 2), hidden=256, layers=2),
+    "base": Backbone(channels=(32, 64, 128, 256), blocks=(2, 3, 5, 1), hidden=256, layers=1),
 }
 STRIDES = ((1, 1), (2, 2), (2, 1), (1, 1))
 """Of the first block of each of a backbone's stages, rows and columns; the stem before them halves both."""

@@ -3,7 +3,6 @@
 They follow SynthTIGER (Yim et al. 2021, arXiv 2107.09313) for scenes and Tesseract's DegradeImage for print.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +17,11 @@ from training import augment
 from training.backgrounds import Grey, background, clouds, photo
 from training.corpus import Corpus
 from training.fonts import Face
+from training.lettering import PAD, Mask, lay_out
+from training.signs import crossed, metal, panel, style, two_tones
 
 EM = 40  # pixels at which glyphs are rasterised; then one warp brings them to their size in the crop
-PAD = 40  # free pixels around the text on its canvas, for neighbours and loose crops
 
-Mask = npt.NDArray[np.uint8]
 Matrix = npt.NDArray[np.float64]
 
 
@@ -30,6 +29,8 @@ EFFECTS: dict[str, str] = {
     "looseness": "crops that are loose or cut into the ink",
     "width": "condensed and stretched letters",
     "slant": "turned, sheared and curved lines, perspective",
+    "lettering": "characters of a sign turned, larger or smaller, higher or lower than the others",
+    "crossed": "wires, branches and posts before a sign",
     "neighbours": "other text beside the line",
     "print": "ink that spread or broke, dots, black and white, rules",
     "style": "outlines, shadows, relief, letters with sides, panels, frames, gradients in the ink",
@@ -68,62 +69,6 @@ class Source:
     def share(self, effect: str) -> float:
         """1, or 0 of what is left out: a factor of the effect's strength."""
         return float(effect not in self.without)
-
-
-def small_capitals(text: str, rng: Random) -> list[float]:
-    """The scale of each character where the first letters of capital words stand out, as on many signs; else ones."""
-    if len(text) < 3 or text != text.upper() or rng.random() > 0.15:
-        return [1.0] * len(text)
-    small = rng.uniform(0.65, 0.88)
-    return [1.0 if i == 0 or text[i - 1] == " " else small for i in range(len(text))]
-
-
-SET_APART = re.compile(r"\S( \S)+")  # characters with a space between any two
-
-
-def lay_out(text: str, face: Face, rng: Random, strength: float) -> tuple[Mask, tuple[int, int, int, int]]:
-    """Text in one line on a canvas: its coverage mask, and the box (left, top, right, bottom) of its ink."""
-    tracking, jitter, space = 0.0, 0.0, rng.uniform(0.85, 1.4)
-    draw = rng.random()
-    if draw < 0.03:
-        tracking = rng.uniform(-0.12, -0.05) * face.size * strength  # close, up to letters that touch
-    elif draw < 0.25:
-        tracking = rng.uniform(-0.05, 0.1) * face.size
-    elif draw < 0.35 and len(text) < 30 and not text.isdigit():  # nobody could tell digits set wide from "1 2 3"
-        tracking = rng.uniform(0.1, 0.7) * face.size
-    if SET_APART.fullmatch(text):
-        tracking, space = min(tracking, 0.0), rng.uniform(1.2, 3.0)
-    if rng.random() < 0.05 * strength:
-        jitter = 0.05 * face.size
-    pens, x = [], 0.0
-    scales = small_capitals(text, rng) if strength else [1.0] * len(text)
-    for i, c in enumerate(text):
-        if i:
-            x += face.kerning(text[i - 1], c) + tracking
-        pens.append(x)
-        x += face.length(c) * scales[i] if c != " " else face.length(c) * space + max(0.0, tracking)
-    height = face.ascent + face.descent
-    canvas = np.zeros((height + 2 * PAD, int(x) + 2 * PAD + face.size), dtype=np.uint8)
-    left, top, right, bottom = canvas.shape[1], canvas.shape[0], 0, 0
-    for c, pen, scale in zip(text, pens, scales, strict=True):
-        glyph, dx, dy = face.glyph(c)
-        if not glyph.size:
-            continue
-        if scale != 1:
-            shape = (max(1, round(glyph.shape[1] * scale)), max(1, round(glyph.shape[0] * scale)))
-            glyph = np.asarray(cv2.resize(glyph, shape, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-            dx, dy = round(dx * scale), round(dy * scale)
-        gx = max(0, PAD + round(pen) + dx)
-        gy = max(0, PAD + face.ascent + dy + (round(rng.gauss(0, jitter)) if jitter else 0))
-        target = canvas[gy : gy + glyph.shape[0], gx : gx + glyph.shape[1]]
-        np.maximum(target, glyph[: target.shape[0], : target.shape[1]], out=target)
-        left, top, right, bottom = (
-            min(left, gx),
-            min(top, gy),
-            max(right, gx + glyph.shape[1]),
-            max(bottom, gy + glyph.shape[0]),
-        )
-    return canvas, (left, top, max(right, left + 1), max(bottom, top + 1))
 
 
 # characters that only their height or their place in the line tells from another
@@ -277,9 +222,12 @@ def paint(mask: Mask, source: Source, rng: Random, strength: float, document: bo
     if document:
         surface = _rule(surface, ink, rng, strength * source.share("print"))
     else:
-        surface = _panel(surface, ground, rng, styled)
+        surface = panel(surface, ground, rng, styled)
         if rng.random() < 0.55 * styled:
-            surface, alpha = _style(surface, alpha, mask, ground, ink, rng)
+            surface, full = style(surface, alpha, ground, ink, rng)
+            if full is alpha and rng.random() < 0.25:  # letters with sides have a shadow, too
+                surface, full = style(surface, alpha, ground, ink, rng)
+            alpha = full
     colour = np.full(mask.shape, ink, dtype=np.float32)
     if not document:
         draw = rng.random()
@@ -287,48 +235,19 @@ def paint(mask: Mask, source: Source, rng: Random, strength: float, document: bo
             colour += clouds(mask.shape, rng) * np.float32(rng.uniform(5, 40))
         elif draw < 0.35 * styled:  # metal, or lit from above
             colour += np.linspace(-1, 1, mask.shape[0], dtype=np.float32)[:, None] * np.float32(rng.uniform(-60, 60))
+        elif draw < 0.42 * styled:
+            colour += metal(mask.shape, min(90.0, abs(ground - ink)), rng)
     # on a lively background the text must still stand out on average, else the label would be a guess
     covered = float(alpha.sum()) + 1e-6
     under = float((surface * alpha).sum()) / covered
     if abs(under - ink) < 25:
         colour += np.float32((60 if under < 128 else -60) + under - ink)
     if not document and rng.random() < 0.12 * styled * source.share("polarity"):
-        _two_tones(colour, alpha, surface, rng)
-    return surface + (colour - surface) * alpha
-
-
-def _two_tones(colour: Grey, alpha: Grey, surface: Grey, rng: Random) -> None:
-    """Some letters, or all from one on, in another grey that stands out from what lies under them."""
-    inked = alpha.max(axis=0) > 0.1
-    starts = np.flatnonzero(inked[1:] & ~inked[:-1]) + 1  # of letters, but for those that touch the one before
-    if len(starts) < 3:
-        return
-    to_the_end = rng.random() < 0.6
-    first = rng.randrange(int(to_the_end), len(starts))
-    last = len(starts) if to_the_end else first + rng.choice((1, 1, 2))
-    letters = np.s_[:, starts[first] : starts[last] if last < len(starts) else None]
-    under = float((surface[letters] * alpha[letters]).sum()) / (float(alpha[letters].sum()) + 1e-6)
-    other = float(np.clip(under + rng.choice((-1, 1)) * rng.uniform(50, 180), 0, 255))
-    if abs(other - under) >= 45:
-        colour[letters] = other
-
-
-def _panel(surface: Grey, ground: float, rng: Random, strength: float) -> Grey:
-    """A sign's edge: beyond it, close to one or several sides of the crop, lies something else; or a frame runs there."""
-    if rng.random() >= 0.35 * strength:
-        return surface
-    height, width = surface.shape
-    other = np.float32(np.clip(ground + rng.choice((-1, 1)) * rng.uniform(15, 150), 0, 255))
-    slope = rng.gauss(0, 0.04) * height
-    thickness = round(height * rng.uniform(0.03, 0.12)) if rng.random() < 0.4 else 3 * height
-    for side in rng.sample(range(4), rng.choice((1, 1, 2, 4))):
-        depth = height * rng.uniform(0.0, 0.12)
-        across, along = (height, width) if side < 2 else (width, height)
-        at = depth - thickness / 2 if side % 2 == 0 else across - depth + thickness / 2
-        ends = np.array([[-1, at - slope], [along, at + slope]]).round().astype(int)
-        a, b = ends if side < 2 else ends[:, ::-1]
-        cv2.line(surface, a.tolist(), b.tolist(), float(other), max(1, thickness), cv2.LINE_AA)
-    return surface
+        two_tones(colour, alpha, surface, rng)
+    image = surface + (colour - surface) * alpha
+    if not document and rng.random() < 0.06 * strength * source.share("crossed"):
+        image = crossed(image, rng)
+    return image
 
 
 def _rule(surface: Grey, ink: float, rng: Random, strength: float) -> Grey:
@@ -344,51 +263,6 @@ def _rule(surface: Grey, ink: float, rng: Random, strength: float) -> Grey:
     return surface
 
 
-def _extrude(surface: Grey, alpha: Grey, ground: float, ink: float, rng: Random) -> Grey:
-    """Letters with sides, as those screwed to a wall have: the face moved step by step, in a shade of its own."""
-    height = alpha.shape[0]
-    reach = max(1.5, height * rng.uniform(0.03, 0.16))
-    angle = rng.uniform(0, 2 * np.pi)
-    deep = alpha
-    steps = int(np.ceil(reach))
-    for step in range(1, steps + 1):
-        dx, dy = np.cos(angle) * reach * step / steps, np.sin(angle) * reach * step / steps
-        moved = cv2.warpAffine(alpha, np.array([[1, 0, dx], [0, 1, dy]]), alpha.shape[::-1])
-        deep = np.maximum(deep, np.asarray(moved, dtype=np.float32))
-    shade = np.float32(rng.choice(((ground + ink) / 2, ink * 0.6, rng.uniform(0, 255), 0.0, ground * 0.5)))
-    return surface + (shade - surface) * deep
-
-
-def _style(surface: Grey, alpha: Grey, mask: Mask, ground: float, ink: float, rng: Random) -> tuple[Grey, Grey]:
-    """A shadow, a relief, an outline, an extrusion, or letters that are only an outline."""
-    height = mask.shape[0]
-    draw = rng.random()
-    if rng.random() < 0.35:
-        return _extrude(surface, alpha, ground, ink, rng), alpha
-    if draw < 0.12:
-        # raised or cut letters: a lit and a shaded edge, and a face almost of the ground's colour
-        dx, dy = rng.choice((-1, 1)), rng.choice((-1, 1))
-        soft = np.asarray(cv2.GaussianBlur(alpha, (0, 0), max(0.4, 0.02 * height)), dtype=np.float32)
-        edges = np.roll(soft, (dy, dx), (0, 1)) - np.roll(soft, (-dy, -dx), (0, 1))
-        return surface + edges * np.float32(rng.uniform(60, 160)), alpha * np.float32(rng.uniform(0.1, 0.6))
-    if draw < 0.45:
-        dx, dy = round(rng.gauss(0, 0.05) * height), round(rng.gauss(0, 0.05) * height)
-        moved = np.asarray(
-            cv2.warpAffine(alpha, np.array([[1, 0, dx], [0, 1, dy]], dtype=np.float64), mask.shape[::-1])
-        )
-        if rng.random() < 0.5:
-            moved = np.asarray(cv2.GaussianBlur(moved, (0, 0), max(0.5, 0.04 * height)))
-        shade = np.float32(rng.choice((0, ground * 0.5, 255 - ink)))
-        return surface + (shade - surface) * moved * np.float32(rng.uniform(0.3, 0.9)), alpha
-    reach = max(1, round(height * rng.uniform(0.02, 0.06)))
-    wide = cv2.dilate(alpha, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)))
-    wide = np.asarray(wide, dtype=np.float32)
-    if draw < 0.85:
-        rim = np.float32(255 if ink < 128 else 0)
-        return surface + (rim - surface) * wide, alpha
-    return surface, np.clip(wide - alpha, 0, 1)
-
-
 def render_line(text: str, face: Face, source: Source, rng: Random) -> npt.NDArray[np.uint8]:
     """One picture of `text`, uint8 grey with shape (height, width); every character must be one that `face` draws."""
     # drawn apart: a sharp sign may be seen from the side, and a blurred one from the front
@@ -396,7 +270,8 @@ def render_line(text: str, face: Face, source: Source, rng: Random) -> npt.NDArr
     turned = source.strength * rng.random() ** 0.5 * source.share("slant")
     printed = strength * source.share("print")
     document = rng.random() < 0.45
-    canvas, box = lay_out(text, face, rng, strength)
+    loose = 0.0 if document else strength * source.share("lettering")
+    canvas, box = lay_out(text, face, rng, strength, loose)
     if rng.random() < (0.85 if needs_line(text) else 0.3 if document else 0.05):
         box = line_box(box, face, rng)
     if rng.random() < 0.35 * source.strength * source.share("neighbours"):
