@@ -23,7 +23,7 @@ from PIL import Image
 from simpleocr.image import load_image
 from simpleocr.preprocessing import Preprocessing
 from simpleocr.vocabulary import VOCABULARIES, normalize
-from training import augment, backgrounds, render, synth
+from training import augment, backgrounds, lettering, render, synth
 from training.checking import Checker, Report
 from training.corpus import load_corpus
 from training.fonts import Face, family, find_fonts, held_out
@@ -234,7 +234,7 @@ def test_characters_set_apart_are_told_from_digits_in_a_row() -> None:
         """The widest gap between letters, in pixels, of each of 200 layouts."""
         widest = []
         for seed in range(200):
-            canvas, (left, _, right, _) = render.lay_out(text, face, Random(seed), 1.0)
+            canvas, (left, _, right, _) = lettering.lay_out(text, face, Random(seed), 1.0)
             blank = "".join("-" if column else " " for column in canvas[:, left:right].max(axis=0).tolist())
             widest.append(max(len(gap) for gap in blank.split("-")))
         return widest
@@ -465,7 +465,7 @@ def test_what_only_its_height_tells_mostly_has_the_line_around_it(source: Source
 def test_a_line_box_holds_the_ink_and_most_of_the_line(source: Source) -> None:
     face = Face(DEJAVU, EM)
     for text in ("x", "Ågypt", "."):
-        _, ink = render.lay_out(text, face, Random(0), 0.0)
+        _, ink = lettering.lay_out(text, face, Random(0), 0.0)
         for seed in range(20):
             left, top, right, bottom = render.line_box(ink, face, Random(seed))
             assert (left, right) == (ink[0], ink[2])

@@ -36,7 +36,7 @@ from tests.runs import (
     write_lines,
     write_parquet,
 )
-from training import batches, synth, train
+from training import batches, supply, synth, train
 from training.batches import Batch
 from training.checkpoint import CheckpointError, read_state
 from training.claim import claim
@@ -478,12 +478,12 @@ def test_a_corpus_whose_rendering_was_cut_off_is_gone_on_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rendered: list[list[str]] = []
-    monkeypatch.setattr(train, "DEFAULT_CORPUS", tmp_path)
+    monkeypatch.setattr(supply, "DEFAULT_CORPUS", tmp_path)
     monkeypatch.setattr(synth, "main", rendered.append)
 
     def ensured() -> int:
         args = parse([])
-        train.ensure_corpus(args, cast(Accelerator, Alone()))
+        supply.ensure_corpus(args, cast(Accelerator, Alone()))
         assert args.dataset == [str(tmp_path)]
         return len(rendered)
 
