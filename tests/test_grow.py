@@ -1,5 +1,6 @@
 """training.grow: a deeper network that reads as the one it grew from, and learns on."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from simpleocr.config import BACKBONES, Backbone, CRNNConfig
 from simpleocr.crnn import CRNN
 from simpleocr.vocabulary import Vocabulary
 from training.grow import grown, main
+from training.language import count_ngrams, estimate
 
 
 @pytest.fixture
@@ -29,10 +31,12 @@ def trained() -> CRNN:
 
 def test_it_reads_as_before(deeper: str) -> None:
     network, images = trained(), torch.randn(3, 1, 32, 96)
+    network.config = replace(network.config, ranges=((0.0, 1.0),))
     larger = grown(network, deeper)
     assert torch.equal(larger(images), network(images))
     assert sum(p.numel() for p in larger.parameters()) > sum(p.numel() for p in network.parameters())
-    assert (larger.config.temperature, larger.training_summary) == (1.3, {"samples": 5})
+    assert (larger.config.temperature, larger.training_summary) == (1.3, {"samples": 5, "grown": "tiny"})
+    assert not larger.config.ranges, "its activations are more"
     assert not larger.training
 
 
@@ -50,10 +54,21 @@ def test_what_is_new_learns(deeper: str) -> None:
 
 
 def test_only_in_depth(deeper: str) -> None:
-    with pytest.raises(ValueError, match="'tiny' grows in depth alone, and 'small' has other widths"):
+    with pytest.raises(ValueError, match="'tiny' grows blocks alone, and 'small' differs in more"):
         grown(trained(), "small")
-    with pytest.raises(ValueError, match="'tiny' has fewer blocks than 'deeper'"):
+    with pytest.raises(ValueError, match="'tiny' has not more blocks than 'deeper'"):
         grown(grown(trained(), deeper), "tiny")
+    with pytest.raises(ValueError, match="'tiny' has not more blocks than 'tiny'"):
+        grown(trained(), "tiny")
+
+
+def test_its_language_stays(deeper: str) -> None:
+    network = trained()
+    network.set_language(estimate(count_ngrams([(1, 2, 3), (3, 1, 2)] * 4, 3), 50))
+    larger = grown(network, deeper)
+    assert larger.language is not None
+    assert network.language is not None
+    assert larger.language.log_next((1, 2), 3) == network.language.log_next((1, 2), 3)
 
 
 def test_small_grows_into_base() -> None:
@@ -66,5 +81,5 @@ def test_from_the_shell(tmp_path: Path, deeper: str) -> None:
     trained().save_pretrained(tmp_path / "tiny")
     main(["--model", str(tmp_path / "tiny"), "--backbone", deeper, "--out", str(tmp_path / "larger")])
     assert CRNN.from_pretrained(tmp_path / "larger").config.backbone == deeper
-    with pytest.raises(SystemExit, match=r"training\.grow: 'tiny' grows in depth alone"):
+    with pytest.raises(SystemExit, match=r"training\.grow: 'tiny' grows blocks alone"):
         main(["--model", str(tmp_path / "tiny"), "--out", str(tmp_path / "x")])

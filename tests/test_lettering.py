@@ -1,62 +1,70 @@
-"""training.lettering: characters in a row, each where the font has it or fixed for itself."""
+"""lettering: Pillow's own font where that will do, else one that has the characters, and never an error."""
 
-from random import Random
+from collections.abc import Iterator
+from pathlib import Path
 
-import cv2
+import matplotlib as mpl
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
-from training.fonts import Face, find_fonts
-from training.lettering import lay_out, turned
-from training.render import EM
+from simpleocr import lettering as module
+from simpleocr.document import Char, Line, Page
+from simpleocr.drawing import draw
+from simpleocr.lettering import lettering
+from simpleocr.vocabulary import VOCABULARIES
 
-DEJAVU = next(file for file in find_fonts() if file.name == "DejaVuSans.ttf")
-
-
-class Drawn(Random):
-    """Draws 0.01 where a number of 0..1 is asked for: what happens rarely, happens."""
-
-    def random(self) -> float:
-        return 0.01
+DEJAVU = Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
 
 
-def test_letters_are_set_closer_by_strength() -> None:
-    face, text = Face(DEJAVU, EM), "minimum"  # lower case: no small capitals
-
-    def width(strength: float) -> int:
-        left, _, right, _ = lay_out(text, face, Drawn(0), strength)[1]
-        return right - left
-
-    gaps = EM * (len(text) - 1)
-    closer = (width(0.0) - width(1.0)) / gaps
-    assert closer == pytest.approx(0.12, abs=2 / gaps)
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    """What is installed is looked for anew before each test and after it."""
+    for cached in (module._installed, module._draws):
+        cached.cache_clear()
+    yield
+    for cached in (module._installed, module._draws):
+        cached.cache_clear()
 
 
-@pytest.mark.parametrize("degrees", [0.0, 7.0, -30.0, 90.0, 179.0])
-def test_a_turned_glyph_keeps_its_ink_and_its_centre(degrees: float) -> None:
-    glyph, _, _ = Face(DEJAVU, EM).glyph("g")
-    found = turned(glyph, degrees)
-    assert (found.shape[0] - glyph.shape[0]) % 2 == 0
-    assert (found.shape[1] - glyph.shape[1]) % 2 == 0
-    assert float(found.sum()) == pytest.approx(float(glyph.sum()), rel=0.02), "nothing is cut off"
-    back = turned(found, -degrees)
-    rows, columns = ((b - g) // 2 for b, g in zip(back.shape, glyph.shape, strict=True))
-    middle = back[rows : rows + glyph.shape[0], columns : columns + glyph.shape[1]]
-    assert float(cv2.absdiff(middle, glyph).mean()) < 25
+def drawn(text: str) -> bytes:
+    image = Image.new("L", (60, 60))
+    ImageDraw.Draw(image).text((8, 8), text, 255, font=lettering(text)(30))
+    return image.tobytes()
 
 
-def test_letters_fixed_each_for_itself_are_all_there() -> None:
-    face = Face(DEJAVU, EM)
-    straight, _ = lay_out("HHHHHHHH", face, Random(1), 1.0)
-    tops = set()
-    for seed in range(200):
-        canvas, (left, top, right, bottom) = lay_out("HHHHHHHH", face, Random(seed), 1.0, loose=1.0)
-        ink = np.argwhere(canvas > 127)
-        assert ink.size
-        assert top <= ink[:, 0].min()
-        assert ink[:, 0].max() < bottom
-        assert left <= ink[:, 1].min()
-        assert ink[:, 1].max() < right
-        assert float(canvas.sum()) > 0.5 * float(straight.sum())
-        tops.add(top)
-    assert len(tops) > 5
+def test_what_pillows_own_font_has_is_drawn_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_installed", None)  # not reached
+    for text in ("", " \n", "Total 4.50", VOCABULARIES["ascii"].characters):
+        assert lettering(text)(30).getname()[0] == "Aileron"
+
+
+def test_every_character_of_the_english_vocabulary_looks_different_from_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "INSTALLED", (str(DEJAVU),))
+    nothing = drawn("\uffff")
+    for character in (*VOCABULARIES["english"].characters.replace(" ", ""), "Ж", "қ"):
+        assert drawn(character) != nothing, character
+
+
+def test_where_nothing_is_installed_the_own_font_must_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "INSTALLED", ("no such font.ttf",))
+    assert lettering("£ 4")(12.5).getname()[0] == "Aileron"
+
+
+def test_of_fonts_that_lack_something_the_one_with_most_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "INSTALLED", (str(DEJAVU),))
+    assert lettering("£\U00020000")(20).getname()[0] == "DejaVu Sans"
+    assert lettering("4\U00020000")(20).getname()[0] == "Aileron"
+
+
+def test_pounds_and_dashes_can_be_read_on_the_drawn_sheet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "INSTALLED", (str(DEJAVU),))
+
+    box = ((10.0, 10.0), (190.0, 10.0), (190.0, 40.0), (10.0, 40.0))
+
+    def sheet(text: str) -> bytes:
+        chars = tuple(Char(c, 0.99, "", 0.0, box) for c in text)
+        image = Image.new("RGB", (200, 50), "white")
+        return np.asarray(draw(image, Page((Line(chars, box, 0.99),), (200, 50)))).tobytes()
+
+    assert len({sheet("£"), sheet("€"), sheet("—"), sheet("½")}) == 4

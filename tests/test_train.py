@@ -5,12 +5,11 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from accelerate import Accelerator
 from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
@@ -36,12 +35,11 @@ from tests.runs import (
     write_lines,
     write_parquet,
 )
-from training import batches, supply, synth, train
+from training import batches, train
 from training.batches import Batch
 from training.checkpoint import CheckpointError, read_state
-from training.claim import claim
 from training.progress import MetricsLog
-from training.settings import SettingError, parse
+from training.settings import parse
 from training.train import main
 from training.trainee import Trainee, ctc_loss, learning_rate, memory_format, parameter_groups, update_average
 
@@ -463,46 +461,3 @@ def test_a_validation_picture_too_wide_is_passed_over(corpus: Path, tmp_path: Pa
     pictures = [png(draw("1")), png(Image.new("L", (30_000, 20), 255))]
     path = write_parquet(tmp_path / "validation.parquet", ["1", "2"], pictures)
     main(arguments(corpus, tmp_path / "out", "--max_steps", "1", "--validation", str(path)))
-
-
-class Alone:
-    """In place of an Accelerator: one process."""
-
-    is_main_process = True
-
-    def wait_for_everyone(self) -> None:
-        pass
-
-
-def test_a_corpus_whose_rendering_was_cut_off_is_gone_on_with(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    rendered: list[list[str]] = []
-    monkeypatch.setattr(supply, "DEFAULT_CORPUS", tmp_path)
-    monkeypatch.setattr(synth, "main", rendered.append)
-
-    def ensured() -> int:
-        args = parse([])
-        supply.ensure_corpus(args, cast(Accelerator, Alone()))
-        assert args.dataset == [str(tmp_path)]
-        return len(rendered)
-
-    assert ensured() == 1, "nothing is there"
-    counts = {"train": synth.SHARD + 1, "validation": 2}
-    claim(tmp_path, {"counts": counts})
-    (tmp_path / "data").mkdir()
-    files = [path for *_, path in synth.shards(tmp_path, counts)]
-    assert [path.name[:-8] for path in files] == [
-        "train-00000-of-00002",
-        "train-00001-of-00002",
-        "validation-00000-of-00001",
-    ]
-    for number, path in enumerate(files):
-        assert ensured() == 2 + number, "not all is there"
-        path.touch()
-    capsys.readouterr()
-    assert ensured() == 4
-    assert "rendered before" in capsys.readouterr().out
-    (tmp_path / ".corpus.json").write_text("{")
-    with pytest.raises(SettingError, match="cannot be read"):
-        ensured()

@@ -4,7 +4,7 @@
 
 Residual blocks are put behind those of each stage (Net2Net, Chen et al. 2016, arXiv 1511.05641). The last norm of a new
 block has weight 0 (Goyal et al. 2017, arXiv 1706.02677): what comes into it goes out, until training finds it something
-to add. The language goes with the smaller model; ranges are measured anew.
+to add. Language and temperature stay; ranges are measured anew.
 """
 
 import argparse
@@ -25,20 +25,20 @@ def grown(network: CRNN, backbone: str) -> CRNN:
     """A network of this backbone that has the logits of `network`, in eval mode.
 
     Raises:
-        ValueError: a backbone that differs in more than blocks, or has fewer of them.
+        ValueError: a backbone that differs in more than blocks, or has not more of them.
     """
     before, after = BACKBONES[network.config.backbone], BACKBONES[backbone]
     if replace(after, blocks=before.blocks) != before:
-        raise ValueError(f"{network.config.backbone!r} grows in depth alone, and {backbone!r} has other widths")
-    if any(count < had for count, had in zip(after.blocks, before.blocks, strict=True)):
-        raise ValueError(f"{backbone!r} has fewer blocks than {network.config.backbone!r}")
-    config = replace(network.config, backbone=backbone, ngrams=0, order=0, ranges=())
-    larger = CRNN(config, network.training_summary)
+        raise ValueError(f"{network.config.backbone!r} grows blocks alone, and {backbone!r} differs in more than these")
+    fewer = any(count < had for count, had in zip(after.blocks, before.blocks, strict=True))
+    if fewer or after.blocks == before.blocks:
+        raise ValueError(f"{backbone!r} has not more blocks than {network.config.backbone!r}")
+    config = replace(network.config, backbone=backbone, ranges=())
+    larger = CRNN(config, {**network.training_summary, "grown": network.config.backbone})
     for stage, had in zip(larger.stages, before.blocks, strict=True):
         for block in list(stage)[had:]:  # type: ignore[call-overload]  # a stage is a list of blocks
             torch.nn.init.zeros_(block.second_norm.weight)
-    theirs = {k: v for k, v in network.state_dict().items() if not k.startswith("language.")}
-    larger.load_state_dict(larger.state_dict() | theirs)
+    larger.load_state_dict(larger.state_dict() | network.state_dict())
     return larger.eval()
 
 

@@ -17,8 +17,8 @@ from training import augment
 from training.backgrounds import Grey, background, clouds, photo
 from training.corpus import Corpus
 from training.fonts import Face
-from training.lettering import PAD, Mask, lay_out
 from training.signs import crossed, metal, panel, style, two_tones
+from training.typesetting import PAD, Mask, lay_out
 
 EM = 40  # pixels at which glyphs are rasterised; then one warp brings them to their size in the crop
 
@@ -33,7 +33,7 @@ EFFECTS: dict[str, str] = {
     "crossed": "wires, branches and posts before a sign",
     "neighbours": "other text beside the line",
     "print": "ink that spread or broke, dots, black and white, rules",
-    "style": "outlines, shadows, relief, letters with sides, panels, frames, gradients in the ink",
+    "style": "outlines, shadows, relief, letters with sides or a glow, panels, frames, gradients in the ink, metal",
     "background": "photographs, textures and gradients behind",
     "contrast": "greys close to each other",
     "polarity": "light text on dark",
@@ -224,16 +224,13 @@ def paint(mask: Mask, source: Source, rng: Random, strength: float, document: bo
     else:
         surface = panel(surface, ground, rng, styled)
         if rng.random() < 0.55 * styled:
-            surface, full = style(surface, alpha, ground, ink, rng)
-            if full is alpha and rng.random() < 0.25:  # letters with sides have a shadow, too
-                surface, full = style(surface, alpha, ground, ink, rng)
-            alpha = full
+            surface, alpha = style(surface, alpha, ground, ink, rng)
     colour = np.full(mask.shape, ink, dtype=np.float32)
     if not document:
         draw = rng.random()
         if draw < 0.2 * styled:
             colour += clouds(mask.shape, rng) * np.float32(rng.uniform(5, 40))
-        elif draw < 0.35 * styled:  # metal, or lit from above
+        elif draw < 0.35 * styled:  # lit from above
             colour += np.linspace(-1, 1, mask.shape[0], dtype=np.float32)[:, None] * np.float32(rng.uniform(-60, 60))
         elif draw < 0.42 * styled:
             colour += metal(mask.shape, min(90.0, abs(ground - ink)), rng)

@@ -3,12 +3,15 @@
 `alpha` is the coverage of the letters, 0..1; `surface` what lies under them; both have shape (height, width).
 """
 
+from collections.abc import Sequence
 from random import Random
 
 import cv2
 import numpy as np
 
 from training.backgrounds import Grey
+
+GLOWING = 90  # greys from the ground to letters that glow, at least: their halo takes away the half of it
 
 
 def two_tones(colour: Grey, alpha: Grey, surface: Grey, rng: Random) -> None:
@@ -41,7 +44,7 @@ def panel(surface: Grey, ground: float, rng: Random, strength: float) -> Grey:
         at = depth - thickness / 2 if side % 2 == 0 else across - depth + thickness / 2
         ends = np.array([[-1, at - slope], [along, at + slope]]).round().astype(int)
         a, b = ends if side < 2 else ends[:, ::-1]
-        cv2.line(surface, a.tolist(), b.tolist(), float(other), max(1, thickness), cv2.LINE_AA)
+        surface = surface + (other - surface) * stroke(surface.shape, a.tolist(), b.tolist(), max(1, thickness))
     return surface
 
 
@@ -73,21 +76,26 @@ def metal(shape: tuple[int, int], reach: float, rng: Random) -> Grey:
     height, width = shape
     edge = height * rng.uniform(0.35, 0.65) + np.linspace(-1, 1, width) * rng.gauss(0, 0.05) * height
     above = np.clip((edge[None] - np.arange(height)[:, None]) / max(1.0, height * rng.uniform(0, 0.1)) + 0.5, 0, 1)
-    ramp = np.linspace(1, -1, height)[:, None] * rng.uniform(-20, 20)
-    return np.asarray((above - 0.5) * rng.uniform(-reach, reach) + ramp, dtype=np.float32)
+    ramp = np.linspace(0.5, -0.5, height)[:, None] * rng.uniform(-0.4, 0.4)
+    return np.asarray(((above - 0.5) * rng.uniform(-0.6, 0.6) + ramp) * reach, dtype=np.float32)
 
 
 def crossed(image: Grey, rng: Random) -> Grey:
-    """A wire, a branch or a post before the letters; never so thick that a letter is hidden."""
+    """A wire, a branch or a post before the letters: thin beside the crop, though a thin letter may be behind it."""
     height, width = image.shape
     upright = rng.random() < 0.5
-    thickness = max(1, round(height * rng.uniform(0.02, 0.12 if upright else 0.07)))
+    thickness = max(1, int(min(height, width) * rng.uniform(0.02, 0.12 if upright else 0.07)))
     x = rng.uniform(0, width)
     lean = rng.gauss(0, 0.15) if upright else rng.choice((-1, 1)) * rng.uniform(0.3, 12)  # columns a row
     above, below = ((round(x + lean * (y - height / 2)), y) for y in (-thickness, height + thickness))
-    covered = np.zeros(image.shape, dtype=np.float32)
-    cv2.line(covered, above, below, 1.0, thickness, cv2.LINE_AA)
-    return image + (np.float32(rng.uniform(0, 255)) - image) * covered
+    return image + (np.float32(rng.uniform(0, 255)) - image) * stroke(image.shape, above, below, thickness)
+
+
+def stroke(shape: tuple[int, int], start: Sequence[int], end: Sequence[int], thickness: int) -> Grey:
+    """Coverage 0..1 of a line from (x, y) to (x, y); shape (height, width)."""
+    covered = np.zeros(shape, dtype=np.uint8)  # OpenCV smooths the edges of lines in bytes alone
+    cv2.line(covered, start, end, 255, thickness, cv2.LINE_AA)
+    return covered.astype(np.float32) / np.float32(255)
 
 
 def style(surface: Grey, alpha: Grey, ground: float, ink: float, rng: Random) -> tuple[Grey, Grey]:
@@ -96,7 +104,7 @@ def style(surface: Grey, alpha: Grey, ground: float, ink: float, rng: Random) ->
     draw = rng.random()
     if rng.random() < 0.35:
         return extrude(surface, alpha, ground, ink, rng), alpha
-    if ink > max(120, ground) and rng.random() < 0.2:
+    if ink - ground > GLOWING and rng.random() < 0.2:
         return glow(surface, alpha, ink, rng), alpha
     if draw < 0.12:
         # raised or cut letters: a lit and a shaded edge, and a face almost of the ground's colour

@@ -1,4 +1,4 @@
-"""Supply: the lines that a run trains on and those it validates on, as its settings say."""
+"""Supply: the lines that a run trains on and those it validates on, as its settings say; what is told of bad ones."""
 
 import argparse
 import os

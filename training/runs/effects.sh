@@ -29,7 +29,7 @@ measured() { # NAME RENDER-ARGUMENTS...: its figures to WORK/NAME.txt
 
 sets=("$@")
 measured all --fonts "$fonts" --seed 91
-for effect in slant looseness sensor style background contrast polarity width neighbours print show_through stamp; do
+for effect in slant looseness sensor style background contrast polarity width lettering crossed neighbours print show_through stamp; do
   measured "$effect" --fonts "$fonts" --seed 91 --without "$effect"
 done
 measured families --seed 91 # only the fonts of the system

@@ -1,4 +1,4 @@
-"""Lettering: characters in a row, as a printer sets them or as somebody screws them to a wall."""
+"""Typesetting: characters in a row, as a printer sets them or as somebody screws them to a wall."""
 
 import re
 from random import Random
@@ -24,18 +24,18 @@ def small_capitals(text: str, rng: Random) -> list[float]:
     return [1.0 if i == 0 or text[i - 1] == " " else small for i in range(len(text))]
 
 
-def turned(glyph: Mask, degrees: float) -> Mask:
-    """A glyph (height, width) turned about its centre, in a mask that holds all of it around the same centre."""
+def turned(glyph: Mask, degrees: float) -> tuple[Mask, int, int]:
+    """A glyph (height, width) turned about its centre, cut to its ink; and how far its corner moved, right and down."""
     height, width = glyph.shape
-    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1.0)
-    cos, sin = abs(matrix[0, 0]), abs(matrix[0, 1])
-    # as much larger on both sides, in whole pixels
-    right, below = (
-        int(np.ceil(max(0.0, d) / 2)) for d in (width * (cos - 1) + height * sin, width * sin + height * (cos - 1))
-    )
-    matrix[:, 2] += right, below
-    size = (width + 2 * right, height + 2 * below)
-    return np.asarray(cv2.warpAffine(glyph, matrix, size), dtype=np.uint8)
+    room = (height + width) // 2
+    matrix = cv2.getRotationMatrix2D((room + (width - 1) / 2, room + (height - 1) / 2), degrees, 1.0)
+    around = np.pad(glyph, room)
+    whole = np.asarray(cv2.warpAffine(around, matrix, around.shape[::-1]), dtype=np.uint8)
+    rows, columns = (np.flatnonzero(whole.any(axis=axis)) for axis in (1, 0))
+    if not rows.size:
+        return glyph, 0, 0
+    ink = whole[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return ink, int(columns[0]) - room, int(rows[0]) - room
 
 
 def lay_out(
@@ -48,7 +48,8 @@ def lay_out(
         face: a font.
         rng: decides.
         strength: 0..1, how far the characters are from how the font has them.
-        loose: 0..1, how often each is fixed for itself: turned, larger or smaller, higher or lower than the others.
+        loose: 0..1; of short texts a tenth of it are fixed letter by letter: turned by some degrees, larger or smaller,
+            higher or lower than the others.
     """
     tracking, jitter, turn, space = 0.0, 0.0, 0.0, rng.uniform(0.85, 1.4)
     draw = rng.random()
@@ -64,7 +65,7 @@ def lay_out(
         jitter = 0.05 * face.size
     pens, x = [], 0.0
     scales = small_capitals(text, rng) if strength else [1.0] * len(text)
-    if loose and len(text) < LOOSE and rng.random() < 0.1 * loose:
+    if rng.random() < 0.1 * loose and len(text) < LOOSE:
         jitter, turn, sizes = rng.uniform(0.0, 0.08) * face.size, rng.uniform(0, 10), rng.uniform(0, 0.1)
         scales = [scale * float(np.exp(rng.gauss(0, sizes))) for scale in scales]
     for i, c in enumerate(text):
@@ -84,9 +85,8 @@ def lay_out(
             glyph = np.asarray(cv2.resize(glyph, shape, interpolation=cv2.INTER_AREA), dtype=np.uint8)
             dx, dy = round(dx * scale), round(dy * scale)
         if turn:
-            before = glyph.shape
-            glyph = turned(glyph, rng.gauss(0, turn))
-            dx, dy = dx - (glyph.shape[1] - before[1]) // 2, dy - (glyph.shape[0] - before[0]) // 2
+            glyph, right_by, down_by = turned(glyph, rng.gauss(0, turn))
+            dx, dy = dx + right_by, dy + down_by
         gx = max(0, PAD + round(pen) + dx)
         gy = max(0, PAD + face.ascent + dy + (round(rng.gauss(0, jitter)) if jitter else 0))
         target = canvas[gy : gy + glyph.shape[0], gx : gx + glyph.shape[1]]
