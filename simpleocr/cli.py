@@ -72,8 +72,7 @@ def parser() -> argparse.ArgumentParser:
     read.add_argument(
         "--runtime",
         choices=[*RUNTIMES],
-        default="torch",
-        help="what computes the networks; onnx needs onnx and onnxruntime, and is faster (default: %(default)s)",
+        help="what computes the networks (default: onnx-int8 where onnx and onnxruntime are installed, else torch)",
     )
     read.add_argument("--decoder", choices=sorted(DECODERS), default="greedy", help="default: %(default)s")
     held = read.add_mutually_exclusive_group()

@@ -72,6 +72,7 @@ def detect_lines(network: Detector, image: Image.Image) -> list[Polygon]:
         large = [r for r in find_regions(network, grey, smaller) if r.height * scale > LARGE_LETTERS]
         large = [r for r in large if not _holds_rows(r, found)]
         large = [_without_ends(r, [other for other in found if _stands_beside(r, other)]) for r in large]
+        large = [_as_seen_closely(r, found) for r in large]
         found = [r for r in found if not any(_covers(other, r) for other in large)] + large
     return [region.polygon for region in mend_lines(found, grey)]
 
@@ -92,6 +93,19 @@ def _holds_rows(large: Region, found: list[Region]) -> bool:
         and min(a.x + a.length / 2, b.x + b.length / 2) > max(a.x - a.length / 2, b.x - b.length / 2)
         for a, b in combinations(inside, 2)
     )
+
+
+def _as_seen_closely(large: Region, found: Sequence[Region]) -> Region:
+    """A large region, or what was found from nearer where that is the same and surer; how it runs is seen better there."""
+    same = [
+        r
+        for r in found
+        if _covers(large, r) and r.height > SMALLER * large.height and r.length > SMALLER * large.length
+    ]
+    if not same:
+        return large
+    near = max(same, key=lambda r: r.score)
+    return near if near.score > large.score else replace(large, slope=near.slope)
 
 
 def _stands_beside(large: Region, region: Region) -> bool:

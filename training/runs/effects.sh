@@ -3,7 +3,7 @@
 #
 #   training/runs/effects.sh FONTS TEXT BACKGROUNDS WORK DATASET...    folders of fonts, texts, photographs, of what is written; sets to measure on
 #
-# All start from weights that have seen clean print alone, and see as many lines at the same rates; "all" twice, for how far chance goes.
+# EFFECTS="width print" measures these alone. All start from weights that have seen clean print alone, and see as many lines at the same rates; "all" twice, for how far chance goes.
 set -euo pipefail
 fonts=$1 text=$2 photos=$3 work=$4
 shift 4
@@ -29,7 +29,8 @@ measured() { # NAME RENDER-ARGUMENTS...: its figures to WORK/NAME.txt
 
 sets=("$@")
 measured all --fonts "$fonts" --seed 91
-for effect in slant looseness sensor style background contrast polarity width lettering crossed neighbours print show_through stamp; do
+every="slant looseness sensor style background contrast polarity width lettering crossed neighbours print show_through stamp"
+for effect in ${EFFECTS:-$every}; do
   measured "$effect" --fonts "$fonts" --seed 91 --without "$effect"
 done
 measured families --seed 91 # only the fonts of the system
