@@ -19,7 +19,7 @@ import threading
 import time
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from hashlib import sha256
@@ -772,24 +772,28 @@ def load_reader(name: str, runtime: str | None = None) -> simpleocr.OCR:
 
     Args:
         name: of a model.
-        runtime: in RUNTIMES. By default as for OCR().
+        runtime: in RUNTIMES. By default the fastest that is installed and that the model's file is made for.
 
     Raises:
         ModelError: there is no such model, or it is damaged.
     """
+    if runtime is None:
+        if find_spec("onnxruntime") and find_spec("onnx"):
+            with suppress(simpleocr.ModelError):
+                return load_reader(name, "onnx-int8")
+        return load_reader(name, "torch")
+    if runtime == "torch":
+        import torch
+
+        torch.set_num_threads(1)
+        return simpleocr.OCR.from_pretrained(name).shared()
     said = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"
     try:
-        reader = simpleocr.OCR.from_pretrained(name, runtime=runtime)
+        return simpleocr.OCR.from_pretrained(name, runtime=runtime)
     finally:  # what is taught in a process of its own may have all
         os.environ.pop("OMP_NUM_THREADS")
         os.environ |= {"OMP_NUM_THREADS": said} if said else {}
-    if reader.runtime != "torch":
-        return reader
-    import torch
-
-    torch.set_num_threads(1)
-    return reader.shared()
 
 
 def main(argv: Sequence[str] | None = None) -> None:

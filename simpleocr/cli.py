@@ -72,7 +72,8 @@ def parser() -> argparse.ArgumentParser:
     read.add_argument(
         "--runtime",
         choices=[*RUNTIMES],
-        help="what computes the networks (default: onnx-int8 where onnx and onnxruntime are installed, else torch)",
+        default="torch",
+        help="what computes the networks; onnx needs onnx and onnxruntime, and is faster (default: %(default)s)",
     )
     read.add_argument("--decoder", choices=sorted(DECODERS), default="greedy", help="default: %(default)s")
     held = read.add_mutually_exclusive_group()

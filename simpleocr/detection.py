@@ -72,7 +72,8 @@ def detect_lines(network: Detector, image: Image.Image) -> list[Polygon]:
         large = [r for r in find_regions(network, grey, smaller) if r.height * scale > LARGE_LETTERS]
         large = [r for r in large if not _holds_rows(r, found)]
         large = [_without_ends(r, [other for other in found if _stands_beside(r, other)]) for r in large]
-        large = [_as_seen_closely(r, found) for r in large]
+        large = [_as_it_runs(r, found) for r in large]
+        large = [_beside(r, [other for other in large if r.height < SMALLER * other.height]) for r in large]
         found = [r for r in found if not any(_covers(other, r) for other in large)] + large
     return [region.polygon for region in mend_lines(found, grey)]
 
@@ -95,17 +96,10 @@ def _holds_rows(large: Region, found: list[Region]) -> bool:
     )
 
 
-def _as_seen_closely(large: Region, found: Sequence[Region]) -> Region:
-    """A large region, or what was found from nearer where that is the same and surer; how it runs is seen better there."""
-    same = [
-        r
-        for r in found
-        if _covers(large, r) and r.height > SMALLER * large.height and r.length > SMALLER * large.length
-    ]
-    if not same:
-        return large
-    near = max(same, key=lambda r: r.score)
-    return near if near.score > large.score else replace(large, slope=near.slope)
+def _as_it_runs(large: Region, found: Sequence[Region]) -> Region:
+    """A large region, with the slope of what was found from nearer where that is most of it: there it is seen better."""
+    same = [r for r in found if _covers(large, r) and min(r.height / large.height, r.length / large.length) > SMALLER]
+    return replace(large, slope=max(same, key=lambda r: r.score).slope) if same else large
 
 
 def _stands_beside(large: Region, region: Region) -> bool:
@@ -123,10 +117,26 @@ def _without_ends(large: Region, beside: Sequence[Region]) -> Region:
     left, right = large.x - large.length / 2, large.x + large.length / 2
     left = max([left, *(r.x + r.length / 2 for r in beside if r.x < large.x)])
     right = min([right, *(r.x - r.length / 2 for r in beside if r.x > large.x)])
-    if right - left < large.height / 2:
-        return large
+    return _between(large, left, right)
+
+
+def _beside(region: Region, larger: Sequence[Region]) -> Region:
+    """A region without the end that reaches into larger letters beside it: from afar, what is near to them runs into them."""
+    left, right = region.x - region.length / 2, region.x + region.length / 2
+    for other in larger:
+        edges = other.x - other.length / 2, other.x + other.length / 2
+        if abs(region.y - other.y - other.slope * (region.x - other.x)) < other.height / 2:
+            left = max(left, edges[1]) if edges[1] < region.x else left
+            right = min(right, edges[0]) if edges[0] > region.x else right
+    return _between(region, left, right)
+
+
+def _between(region: Region, left: float, right: float) -> Region:
+    """A region as far as its columns are between two; all of it where too little of it is."""
+    if right - left < region.height / 2:
+        return region
     middle = (left + right) / 2
-    return replace(large, x=middle, y=large.y + large.slope * (middle - large.x), length=right - left)
+    return replace(region, x=middle, y=region.y + region.slope * (middle - region.x), length=right - left)
 
 
 def _lies_in(region: Region, line: Region) -> bool:

@@ -23,11 +23,10 @@ from simpleocr.geometry import Transform
 from simpleocr.image import MAX_PIXELS, ImageSource, InputError, load_image
 from simpleocr.layout import find_lines, whole
 from simpleocr.memory import NowAndThen
-from simpleocr.models import locate
 from simpleocr.patterns import pattern
 from simpleocr.recognition import Recognizer, recognize
 from simpleocr.retry import DOUBT, Look, as_likely, look_again, looks, recognize_carefully, weighted
-from simpleocr.runtimes import RUNTIMES, Runtime, fastest
+from simpleocr.runtimes import RUNTIMES, Runtime
 from simpleocr.sharing import Shared
 from simpleocr.sides import ALL_AROUND, ON_A_PAGE
 from simpleocr.sight import Sight, mean_confidence, see, see_page
@@ -65,9 +64,8 @@ class OCR:
         retry: whether what was read doubtfully is looked at again from other sides; see retry.py.
         detector: finds the lines of pages; by name as for from_pretrained(). None tells lines apart by the profile of
             their ink, which does for upright print in one column.
-        runtime: a name in RUNTIMES, for networks that are given by name. By default "onnx-int8" where onnx and onnxruntime
-            are installed and the models' files are made for it: whole numbers, which read three times as fast as "torch"
-            and differ in a few of a thousand words. "onnx" is equal to torch. `ocr.runtime` says which it is.
+        runtime: a name in RUNTIMES, for networks that are given by name. "onnx" does without torch and is faster on
+            most processors, "onnx-int8" is faster still; both need onnx and onnxruntime.
         max_pixels: larger pictures are refused before they are decoded: a scan of A4 at 600 dots an inch has 35 million.
 
     Raises:
@@ -89,14 +87,13 @@ class OCR:
         language_weight: float = 0.0,
         retry: bool = True,
         detector: Detector | str | os.PathLike[str] | None = DEFAULT_DETECTOR,
-        runtime: str | None = None,
+        runtime: str = "torch",
         max_pixels: int = MAX_PIXELS,
     ) -> None:
         if not isinstance(max_pixels, NUMBERS) or not max_pixels >= 1:
             raise ValueError(f"max_pixels {max_pixels!r} is not a number from 1 on")
         _check_networks(network, detector)
-        self.runtime = _chosen(network, detector) if runtime is None else runtime
-        load = _runtime(self.runtime)
+        load = _runtime(runtime)
         self.network: Recognizer = load.recognizer(DEFAULT_MODEL) if network is None else network
         self._fast: Recognizer = _prepared(self.network)
         self.constraint = _constraint(self.network.vocabulary, charset, lexicon, pattern)
@@ -107,7 +104,7 @@ class OCR:
         self.max_pixels = max_pixels
         self.detector: Detector | None = load.detector(detector) if isinstance(detector, NAMES) else detector
         self._fast_detector: Detector | None = _prepared(self.detector) if self.detector is not None else None
-        self._give_back = NowAndThen(TRIM_EVERY, HOLES.get(self.runtime))
+        self._give_back = NowAndThen(TRIM_EVERY, HOLES.get(runtime))
 
     @classmethod
     def from_pretrained(
@@ -121,7 +118,7 @@ class OCR:
         language_weight: float = 0.0,
         retry: bool = True,
         detector: Detector | str | os.PathLike[str] | None = DEFAULT_DETECTOR,
-        runtime: str | None = None,
+        runtime: str = "torch",
         max_pixels: int = MAX_PIXELS,
         revision: str | None = None,
         token: str | bool | None = None,
@@ -138,7 +135,7 @@ class OCR:
             ValueError: as OCR().
             TypeError: as OCR(), or a name that is none.
         """
-        file = locate(
+        network = _runtime(runtime).recognizer(
             name,
             revision=revision,
             token=token,
@@ -146,9 +143,8 @@ class OCR:
             force_download=force_download,
             local_files_only=local_files_only,
         )
-        runtime = fastest(file, *_files(detector)) if runtime is None else runtime
         return cls(
-            _runtime(runtime).recognizer(file),
+            network,
             decoder=decoder,
             charset=charset,
             lexicon=lexicon,
@@ -451,17 +447,6 @@ def _prepared(network: Any) -> Any:
     from simpleocr.inference import for_inference
 
     return for_inference(network.eval())
-
-
-def _files(detector: Detector | str | os.PathLike[str] | None) -> list[Path]:
-    return [locate(detector)] if isinstance(detector, NAMES) else []
-
-
-def _chosen(network: Recognizer | None, detector: Detector | str | os.PathLike[str] | None) -> str:
-    """The runtime where none is named; beside a network of torch, torch, which is there then."""
-    if hasattr(network, "eval"):
-        return "torch"
-    return fastest(*([locate(DEFAULT_MODEL)] if network is None else []), *_files(detector))
 
 
 def _runtime(name: str) -> Runtime:

@@ -3,11 +3,9 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
+from typing import Any
 
 from simpleocr.detection import Detector
-from simpleocr.modelfile import read_header
 from simpleocr.models import locate
 from simpleocr.recognition import Recognizer
 
@@ -19,18 +17,18 @@ class Runtime:
     """How a name becomes something that reads, and something that finds lines.
 
     Args:
-        recognizer: of a CRNN's name.
+        recognizer: of a CRNN's name; keywords are for the Hub, as for models.locate().
         detector: of a LineNet's name.
     """
 
-    recognizer: Callable[[Name], Recognizer]
+    recognizer: Callable[..., Recognizer]
     detector: Callable[[Name], Detector]
 
 
-def _torch_recognizer(name: Name) -> Recognizer:
+def _torch_recognizer(name: Name, **hub: Any) -> Recognizer:
     from simpleocr.crnn import CRNN
 
-    return CRNN.from_pretrained(name)
+    return CRNN.from_pretrained(name, **hub)
 
 
 def _torch_detector(name: Name) -> Detector:
@@ -40,10 +38,10 @@ def _torch_detector(name: Name) -> Detector:
 
 
 def _onnx(*, quantized: bool) -> Runtime:
-    def recognizer(name: Name) -> Recognizer:
+    def recognizer(name: Name, **hub: Any) -> Recognizer:
         from simpleocr.onnx_runtime import OnnxCRNN
 
-        return OnnxCRNN.load(locate(name), quantized=quantized)
+        return OnnxCRNN.load(locate(name, **hub), quantized=quantized)
 
     def detector(name: Name) -> Detector:
         from simpleocr.onnx_runtime import OnnxLineNet
@@ -59,22 +57,3 @@ RUNTIMES: dict[str, Runtime] = {
     "onnx-int8": _onnx(quantized=True),
 }
 """To add one is one entry."""
-
-
-def fastest(*files: Path) -> str:
-    """The name of the runtime that reads with these model files soonest, import and all, of those that can here.
-
-    In whole numbers where ONNX Runtime is installed and every file says how far its activations go; else torch, which is
-    as fast as ONNX Runtime in floats where many lines are read.
-
-    Raises:
-        ModelError: a file that is none.
-    """
-    if find_spec("onnxruntime") and find_spec("onnx") and all(_has_ranges(file) for file in files):
-        return "onnx-int8"
-    return "torch"
-
-
-def _has_ranges(file: Path) -> bool:
-    calibration = read_header(file).get("calibration")
-    return isinstance(calibration, dict) and bool(calibration.get("ranges"))

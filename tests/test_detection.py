@@ -210,3 +210,27 @@ def test_a_dark_desk_around_a_page_takes_no_contrast_from_its_print() -> None:
     assert _levels(night) == pytest.approx((float(night.mean()), float(night.std())))
     tiny = paper[:9, :400]
     assert _levels(tiny) == pytest.approx((float(tiny.mean()), float(tiny.std())))
+
+
+def region(x: float, y: float, length: float, height: float, slope: float = 0.0) -> Region:
+    return Region(x=x, y=y, length=length, height=height, slope=slope, score=0.7)
+
+
+def test_from_afar_a_line_does_not_reach_into_larger_letters_beside_it() -> None:
+    large = region(160, 110, 320, 100)  # its right end is at 320
+    reaching, beyond = region(380, 130, 200, 40), region(430, 130, 200, 40)
+    cut = detection._beside(reaching, [large])
+    assert (cut.x - cut.length / 2, cut.x + cut.length / 2) == (320, 480)
+    assert detection._beside(beyond, [large]) == beyond
+    below = region(380, 200, 200, 40)
+    assert detection._beside(below, [large]) == below, "that is another row"
+    assert detection._beside(region(330, 130, 30, 40), [large]).length == 30, "of a letter nothing would be left"
+    left = detection._beside(region(400, 100, 300, 40), [region(600, 100, 200, 90)])
+    assert (left.x - left.length / 2, left.x + left.length / 2) == (250, 500)
+
+
+def test_from_afar_a_line_runs_as_it_is_seen_to_run_from_nearer() -> None:
+    large = region(160, 110, 320, 100, slope=0.3)
+    near = [region(150, 110, 300, 90, slope=0.01), region(60, 110, 80, 90, slope=-0.4), region(150, 111, 300, 20, 0.2)]
+    assert detection._as_it_runs(large, near) == region(160, 110, 320, 100, slope=0.01)
+    assert detection._as_it_runs(large, near[1:]) == large, "parts of it, and smaller letters, say nothing of it"
