@@ -224,7 +224,7 @@ def test_from_afar_a_line_does_not_reach_into_larger_letters_beside_it() -> None
     assert detection._beside(beyond, [large]) == beyond
     below = region(380, 200, 200, 40)
     assert detection._beside(below, [large]) == below, "that is another row"
-    assert detection._beside(region(330, 130, 30, 40), [large]).length == 30, "of a letter nothing would be left"
+    assert detection._beside(region(325, 130, 25, 40), [large]).length == 25, "of a letter nothing would be left"
     left = detection._beside(region(400, 100, 300, 40), [region(600, 100, 200, 90)])
     assert (left.x - left.length / 2, left.x + left.length / 2) == (250, 500)
 
