@@ -29,7 +29,24 @@ Ranges = tuple[tuple[float, float], ...]
 Config = TypeVar("Config", CRNNConfig, LineNetConfig)
 
 
-class OnnxCRNN:
+class Portable:
+    """Goes to another process, or is copied, by its graph, for a session can do neither; there it has that one's threads."""
+
+    graph: bytes
+
+    def start(self) -> None:
+        """Make from the graph what computes it."""
+        raise NotImplementedError
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.start()
+
+
+class OnnxCRNN(Portable):
     """A CRNN computed by ONNX Runtime; any number of threads may share it.
 
     Args:
@@ -47,11 +64,15 @@ class OnnxCRNN:
         self.language = None
         if config.ngrams:
             self.language = Language.from_tensors({name: tensors[f"language.{name}"] for name in TENSORS}, config.order)
-        graph = crnn_graph(config, tensors, quantized=quantized).SerializeToString()
+        self.graph = crnn_graph(config, tensors, quantized=quantized).SerializeToString()
+        self.start()
+
+    def start(self) -> None:
+        """As Portable has it."""
         threads = thread_count()
-        self._session = session(graph, threads)
+        self._session = session(self.graph, threads)
         # several lines are read side by side, for one alone does not keep many threads busy
-        self._single = session(graph, 1) if threads > 1 else self._session
+        self._single = session(self.graph, 1) if threads > 1 else self._session
         self._pool = ThreadPoolExecutor(threads, "simpleocr-lines") if threads > 1 else None
 
     @classmethod
@@ -93,7 +114,7 @@ class OnnxCRNN:
         return [found[i] for i in range(len(lines))]
 
 
-class OnnxLineNet:
+class OnnxLineNet(Portable):
     """A LineNet computed by ONNX Runtime; any number of threads may share it.
 
     Args:
@@ -108,7 +129,12 @@ class OnnxLineNet:
 
     def __init__(self, config: LineNetConfig, tensors: Mapping[str, Array], *, quantized: bool = False) -> None:
         self.config = config
-        self._session = session(linenet_graph(config, tensors, quantized=quantized).SerializeToString(), thread_count())
+        self.graph = linenet_graph(config, tensors, quantized=quantized).SerializeToString()
+        self.start()
+
+    def start(self) -> None:
+        """As Portable has it."""
+        self._session = session(self.graph, thread_count())
 
     @classmethod
     def load(cls, path: Path, *, quantized: bool = False) -> Self:

@@ -1,6 +1,8 @@
 """onnx_graph, onnx_runtime, export: the same reading from the same file, with torch or without."""
 
+import copy
 import json
+import pickle
 import subprocess
 import sys
 import warnings
@@ -13,7 +15,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from simpleocr import OCR, CRNNConfig, LineNetConfig, ModelError, cli, onnx_graph
 from simpleocr.config import BACKBONES, SIZES
@@ -429,3 +431,19 @@ def test_the_command_exports_and_says_how_large_it_is(tmp_path: Path, capsys: py
     assert "ranges" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         cli.main(["export", str(path)])
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_reader_goes_to_another_process(runtime: str, tmp_path: Path) -> None:
+    """As `datasets.map(num_proc=2)` sends it; it reads the same there and as a copy."""
+    reader = OCR(runtime=runtime)
+    page = Image.new("L", (200, 60), 255)
+    ImageDraw.Draw(page).text((12, 12), "Bakery", 0, font=ImageFont.load_default(30))
+    page.save(tmp_path / "page.png")
+    expected = reader(page)
+    assert expected.text == "Bakery"
+    assert copy.deepcopy(reader)(page) == expected
+    script = "import pickle, sys; print(pickle.load(sys.stdin.buffer)(sys.argv[1]).text)"
+    command = [sys.executable, "-c", script, str(tmp_path / "page.png")]
+    done = subprocess.run(command, input=pickle.dumps(reader), capture_output=True, check=True)
+    assert done.stdout == b"Bakery\n"
