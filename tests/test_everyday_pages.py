@@ -65,14 +65,18 @@ def test_a_letter_alone_before_or_behind_a_line_is_read_once_and_with_it(ocr: OC
     assert [line.text for line in page.lines] == texts
 
 
-@pytest.mark.parametrize("runtime", ["torch", "onnx-int8"])
+@pytest.fixture(scope="module", params=["torch", "onnx-int8"])
+def either(request: pytest.FixtureRequest) -> OCR:
+    return OCR(runtime=request.param)
+
+
 @pytest.mark.parametrize(("large", "size", "below"), [(125, 34, 30), (125, 42, 30), (110, 42, 24), (110, 42, 30)])
 def test_a_short_word_beside_large_letters_is_no_letter_of_theirs(
-    runtime: str, large: int, size: int, below: int
+    either: OCR, large: int, size: int, below: int
 ) -> None:
     x = 50 + ImageFont.truetype(str(SANS), large).getlength("50%")
     off, books = ("OFF", (x, 30 + 0.25 * large), size), ("all books", (x, 30 + 0.75 * large), below)
-    page = OCR(runtime=runtime)(drawn((700, 420), ("50%", (20, 30), large), off, books))
+    page = either(drawn((700, 420), ("50%", (20, 30), large), off, books))
     assert sorted(line.text for line in page.lines) == ["50%", "OFF", "all books"]
     assert all(abs(skew([line.polygon])) < 2 for line in page.lines), "three words are no skewed page"
 
