@@ -4,6 +4,7 @@ Needs onnx and onnxruntime. The graph is made from the model file when it is loa
 """
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,14 +30,14 @@ Ranges = tuple[tuple[float, float], ...]
 Config = TypeVar("Config", CRNNConfig, LineNetConfig)
 
 
-class Portable:
+class Portable(ABC):
     """Goes to another process, or is copied, by its graph, for a session can do neither; there it has that one's threads."""
 
     graph: bytes
 
+    @abstractmethod
     def start(self) -> None:
         """Make from the graph what computes it."""
-        raise NotImplementedError
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if not name.startswith("_")}

@@ -11,7 +11,7 @@ from training.fonts import Face
 
 PAD = 40  # free pixels around the text on its canvas, for neighbours and loose crops
 SET_APART = re.compile(r"\S( \S)+")  # characters with a space between any two
-LOOSE = 20  # characters of a text of which each may be fixed for itself, at most
+LOOSE = 20  # a text of fewer characters may have each of them fixed for itself
 
 Mask = npt.NDArray[np.uint8]
 

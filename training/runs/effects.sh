@@ -3,7 +3,8 @@
 #
 #   training/runs/effects.sh FONTS TEXT BACKGROUNDS WORK DATASET...    folders of fonts, texts, photographs, of what is written; sets to measure on
 #
-# EFFECTS="width print" measures these alone. All start from weights that have seen clean print alone, and see as many lines at the same rates; "all" twice, for how far chance goes.
+# EFFECTS="width print" measures these alone.
+# All start from weights that have seen clean print alone, and see as many lines at the same rates; "all" twice, for how far chance goes.
 set -euo pipefail
 fonts=$1 text=$2 photos=$3 work=$4
 shift 4
