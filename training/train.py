@@ -352,6 +352,8 @@ def run(args: argparse.Namespace, tell: Callable[[int, int, float], None] | None
     bar.close()
     tell_at_the_end(lines, accelerator)
     accelerator.wait_for_everyone()
+    # threads of a process group that live on while Python ends have aborted processes whose work was done
+    accelerator.end_training()
     return average
 
 

@@ -289,6 +289,8 @@ def run(args: argparse.Namespace) -> LineNet:
             save_checkpoint(checkpoint, modules, optimizer.optimizer, {**state, "settings": settings(args, world)})
     bar.close()
     accelerator.wait_for_everyone()
+    # threads of a process group that live on while Python ends have aborted processes whose work was done
+    accelerator.end_training()
     return average
 
 
