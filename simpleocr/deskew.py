@@ -1,5 +1,6 @@
 """Deskew: a picture turned so that its lines are level and the right way up, and the way back from its pixels."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -8,6 +9,8 @@ from PIL import Image
 
 from simpleocr.geometry import Transform, box_to_polygon, polygon_to_box
 from simpleocr.image import ground
+
+ROOM = 1.08  # of a word's length and height that are cut out around it
 
 
 def deskew(image: Image.Image, degrees: float) -> tuple[Image.Image, Transform]:
@@ -81,3 +84,60 @@ class Incline:
             fillcolor=ground(image),
         )
         return sheared, back
+
+
+@dataclass(frozen=True)
+class Climb:
+    """As Incline, by how much of the picture's height a line climbs from its beginning to its end.
+
+    Args:
+        share: of the height; below zero of a line that falls.
+    """
+
+    share: float
+
+    def __call__(self, image: Image.Image) -> tuple[Image.Image, Transform]:
+        """The sheared picture, and the transform from its pixels to the picture's."""
+        return Incline(self.share * image.height / image.width)(image)
+
+
+@dataclass(frozen=True)
+class Diagonal:
+    """A word that runs from corner to corner of a picture cut out upright around it, turned level and cut out.
+
+    How steeply it runs follows from how high the word is for its length, and the picture for its width: it fills it.
+
+    Args:
+        height: of the word, for a length of 1.
+        rises: whether it runs upwards; downwards if not.
+    """
+
+    height: float
+    rises: bool
+
+    def __call__(self, image: Image.Image) -> tuple[Image.Image, Transform]:
+        """The word alone, with a little room, and the transform from its pixels to the picture's.
+
+        Raises:
+            ValueError: a picture that is wider for its height, or higher for its width, than such a word is long.
+        """
+        width, height = image.size
+        aspect = width / height
+        if not self.height < aspect < 1 / self.height:
+            raise ValueError(
+                f"no word {self.height} times as high as long runs through a picture of {width} x {height}"
+            )
+        angle = math.atan2(1 - self.height * aspect, aspect - self.height)
+        length = width / (math.cos(angle) + self.height * math.sin(angle))
+        size = max(1, round(ROOM * length)), max(1, round(ROOM * self.height * length))
+        along, down = math.cos(angle), math.sin(angle) * (-1 if self.rises else 1)
+        centred = Transform(((along, -down, width / 2), (down, along, height / 2), (0, 0, 1)))
+        back = Transform.translate(-size[0] / 2, -size[1] / 2).then(centred)
+        level = image.transform(
+            size,
+            Image.Transform.AFFINE,
+            back.coefficients[:6],
+            Image.Resampling.BICUBIC,
+            fillcolor=ground(image),
+        )
+        return level, back

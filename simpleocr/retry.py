@@ -17,13 +17,14 @@ from simpleocr.deskew import UPSIDE_DOWN
 from simpleocr.document import Line
 from simpleocr.geometry import Transform
 from simpleocr.recognition import Reading, Recognizer, readings
-from simpleocr.sides import ALL_AROUND, Effort, Turned, every_side, is_tall, strength_of_colours
+from simpleocr.sides import ALL_AROUND, Effort, Turned, every_side, is_squarish, is_tall, strength_of_colours
 from simpleocr.upended import reads_both_ways
 from simpleocr.vocabulary import Vocabulary
 
 DOUBT = 0.8  # a line with a word that is less likely right is looked at again
-TALL_DOUBT = 0.97  # the same for one that is tall: a column of print looks like a sure "I"
+ASKEW_DOUBT = 0.97  # the same where text may lie: a column of print looks like a sure "I", a crossing word like nothing
 BOTH_WAYS = 0.02  # odds of text on its head where what stands upright says the same letters turned: "wxw" and "MXM"
+GIBBERISH = 0.02  # odds of a level text that are so low that one which was cut out may say less
 LEGIBLE = 0.6  # confidence that a turned picture's characters must have, on average
 LINES_AT_ONCE = 16  # doubtful lines whose views are read together: bounds memory
 
@@ -91,10 +92,11 @@ def look_again(
     for i, (line, image) in enumerate(zip(told or [look.line for look in found], images, strict=True)):
         # a long line is seldom right as a whole, however surely each of its words is read
         sure = min((word.confidence for word in line.words), default=line.confidence)
-        tall = bool(effort.turns) and doubt > 0 and is_tall(image)
+        turns = bool(effort.turns) and doubt > 0
+        askew = turns and (is_tall(image) or (not line.text and is_squarish(image)))
         # nothing at all is surely in a picture whose letters are as light as their ground
-        hidden = bool(effort.turns) and doubt > 0 and not line.text and strength_of_colours(image) is not None
-        if sure < (max(doubt, TALL_DOUBT) if tall else doubt) or hidden:
+        hidden = turns and not line.text and strength_of_colours(image) is not None
+        if sure < (max(doubt, ASKEW_DOUBT) if askew else doubt) or hidden:
             doubtful.append(i)
     level: dict[int, Turned] = {}
     for start in range(0, len(doubtful), LINES_AT_ONCE):
@@ -131,13 +133,14 @@ def _decided(
     best = agreed(vocabulary, seen)
     look, surest = Look(best.line, seen), _odds(_upright(vocabulary, seen, best.decoded.text))
     lies: Turned | None = None
+    may_say_less = not best.decoded.text or surest <= GIBBERISH
     for one, other in turned:
         text = other.decoded.text
         if sum(c.isalnum() for c in text) < 2:  # "I" lying is a dash, a "W" on its head an "M"
             continue
         if other.log_confidence < len(text) * math.log(LEGIBLE):  # as little text as what it would take the place of
             continue
-        if one.turn.cuts and best.decoded.text and not _says_more(text, best.decoded.text):
+        if one.turn.cuts and not may_say_less and not _says_more(text, best.decoded.text):
             continue
         if not look.line.text:
             # that nothing stands level in a picture does not speak against text that lies in it, but for it: what does is

@@ -7,14 +7,27 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageOps
 
-from simpleocr.deskew import DOWNWARDS, UPSIDE_DOWN, UPWARDS, Incline
+from simpleocr.deskew import DOWNWARDS, UPSIDE_DOWN, UPWARDS, Climb, Diagonal, Incline
 from simpleocr.geometry import Transform
 from simpleocr.image import box_of, ground, ink
 from simpleocr.preprocessing import Preprocessing
 
 TALL = 1.5  # height over width from which a picture may hold text that was turned by a quarter
 SLOPES = (0.1, 0.2, 0.3, 0.45)  # of lines that climb, as they do in boxes drawn upright around them
-STEEPEST = 0.6  # of a picture's height that a line may climb from its beginning to its end
+STEEPEST = 0.6  # of a picture's height that a line may climb by one of these slopes
+CLIMBS = (
+    0.4,
+    0.55,
+    0.7,
+)  # shares of its height that a line climbs in a picture too narrow for it to climb by a slope so
+DIAGONALS = (0.25, 0.45)  # height over length of words that run from corner to corner
+SQUARISH = (
+    0.5,
+    2.0,
+)  # width over height of pictures through which they are looked for: others hold what is nearly level
+SLENDER = (
+    1 / 3
+)  # width over height of a picture in which no line climbs steeply: it runs up or down, and is turned by a quarter
 COLOURFUL = 64  # of 255 that the strength of colours must differ by for letters to be looked for in it
 NARROWEST = 0.05  # width over height of a picture that is looked at from other sides: a narrower one is no line
 
@@ -118,6 +131,14 @@ def _climbing(slope: float) -> Turn:
     return Turn(Incline(slope), 0.5, (NARROWEST, STEEPEST / abs(slope)), cuts=True)
 
 
+def _climbing_steeply(share: float) -> Turn:
+    return Turn(Climb(share), 0.25, (SLENDER, abs(share) / max(SLOPES)), cuts=True)
+
+
+def _across(height: float, *, rises: bool) -> Turn:
+    return Turn(Diagonal(height, rises), 0.25, SQUARISH, cuts=True)
+
+
 TURNS: dict[str, Turn] = {
     "upside down": Turn(UPSIDE_DOWN, 0.12),
     "upwards": Turn(UPWARDS, 1.0, (0.0, 1 / TALL)),
@@ -127,6 +148,10 @@ TURNS: dict[str, Turn] = {
     ),
     **{f"rising by {slope}": _climbing(slope) for slope in SLOPES},
     **{f"falling by {slope}": _climbing(-slope) for slope in SLOPES},
+    **{f"rising by {share} of the height": _climbing_steeply(share) for share in CLIMBS},
+    **{f"falling by {share} of the height": _climbing_steeply(-share) for share in CLIMBS},
+    **{f"rising across, {height} as high as long": _across(height, rises=True) for height in DIAGONALS},
+    **{f"falling across, {height} as high as long": _across(height, rises=False) for height in DIAGONALS},
 }
 """How a line may lie in its picture: what sets it right, named by where its text runs."""
 
@@ -189,6 +214,11 @@ def strength_of_colours(image: Image.Image) -> Image.Image | None:
 def is_tall(image: Image.Image) -> bool:
     """Whether a picture may hold text that was turned by a quarter."""
     return image.height > TALL * image.width
+
+
+def is_squarish(image: Image.Image) -> bool:
+    """Whether a word may run from corner to corner of a picture."""
+    return SQUARISH[0] < image.width / image.height <= SQUARISH[1]
 
 
 def _fits(picture: Image.Image, preprocessing: Preprocessing) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from simpleocr.deskew import DOWNWARDS, UPSIDE_DOWN, UPWARDS, Incline, QuarterTurn, deskew
+from simpleocr.deskew import DOWNWARDS, UPSIDE_DOWN, UPWARDS, Climb, Diagonal, Incline, QuarterTurn, deskew
 from simpleocr.geometry import Transform, box_to_polygon, skew
 
 
@@ -67,3 +67,36 @@ def test_a_line_that_climbs_is_level_without_what_lies_above_and_below_it(slope:
     for x in (10, 190):
         _, y = back.apply((x, float(rows.mean())))
         assert y == pytest.approx(height / 2 - slope * (x - width / 2), abs=1.5)
+
+
+def test_a_line_climbs_by_a_share_of_any_picture() -> None:
+    image = Image.new("L", (50, 100), 250)
+    ImageDraw.Draw(image).line([(0, 70), (50, 30)], 0, 5)
+    level, back = Climb(0.4)(image)
+    assert level.size == (50, 60)
+    assert np.ptp(np.nonzero(np.asarray(level) < 60)[0]) < 8
+    assert back.apply((50, 30)) == pytest.approx((50, 30))
+
+
+@pytest.mark.parametrize("degrees", [20, 45, 70])
+@pytest.mark.parametrize("rises", [True, False])
+@pytest.mark.parametrize("height", [0.25, 0.45])
+def test_a_word_from_corner_to_corner_is_cut_out_level(height: float, rises: bool, degrees: float) -> None:
+    word = box_to_polygon((-100, -100 * height, 100, 100 * height))
+    turned = np.array(Transform.rotate(degrees if rises else -degrees).apply_polygon(word))
+    corners = turned - turned.min(axis=0)
+    image = Image.new("L", tuple(np.ceil(corners.max(axis=0)).astype(int).tolist()), 250)
+    ImageDraw.Draw(image).polygon([tuple(corner) for corner in corners.tolist()], fill=0)
+    level, back = Diagonal(height, rises)(image)
+    assert level.size == pytest.approx((216, 216 * height), abs=3)
+    rows, columns = np.nonzero(np.asarray(level) < 128)
+    assert np.ptp(columns) == pytest.approx(200, abs=4)
+    assert np.ptp(rows) == pytest.approx(200 * height, abs=4)
+    first = (float(columns.min()), float(rows.min()))
+    assert back.apply(first) == pytest.approx(tuple(corners[0]), abs=4)
+
+
+@pytest.mark.parametrize("size", [(400, 100), (100, 400)])
+def test_no_word_runs_from_corner_to_corner_of_what_is_longer_than_it(size: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match=r"0\.25 times as high as long"):
+        Diagonal(0.25, rises=True)(Image.new("L", size))
