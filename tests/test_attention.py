@@ -96,6 +96,7 @@ def test_its_loss_reaches_the_network_and_not_the_other_heads() -> None:
     assert trainee.auxiliary.weight.grad is None
 
 
+@pytest.mark.slow
 def test_a_run_with_it_goes_on_bit_for_bit_and_leaves_no_trace_in_the_model(tmp_path: Path) -> None:
     corpus = write_lines(tmp_path / "corpus", EIGHT)
     more = ("--attention", "0.5", "--eval_every", "2", "--save_every", "2")

@@ -86,6 +86,7 @@ def test_the_way_from_a_folder_to_a_report(tmp_path: Path, tiny: str, monkeypatc
     assert ("accepted" in outcome.table()) or ("refused" in outcome.table())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("at_once")
 def test_a_model_that_lost_too_much_is_mixed_with_the_old_or_refused(
     tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
@@ -304,6 +305,7 @@ def test_measured_is_what_reading_says(tiny: str) -> None:
     assert figures.samples == 2
 
 
+@pytest.mark.slow
 def test_frozen_stages_stay_and_patience_ends_a_run(tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = folder_of(tmp_path / "own", ["abc", "cab", "b c", "no"] * 2)
     before = CRNN.from_pretrained(tiny).state_dict()

@@ -244,6 +244,7 @@ def test_eight_lines_are_learned_by_heart(tmp_path: Path, monkeypatch: pytest.Mo
     assert [line.text for line in recognize(network, [load_image(png(draw(text))) for text in BY_HEART])] == BY_HEART
 
 
+@pytest.mark.slow
 def test_gradients_below_eps_move_hardly_anything(corpus: Path, tmp_path: Path) -> None:
     moved = []
     for name, eps in (("as a rule", "1e-8"), ("large", "1e6")):

@@ -31,8 +31,8 @@ def test_views_of_blank_lines_are_blank_or_noise() -> None:
 
 def test_every_view_of_white_paper_is_a_number() -> None:
     # lit, rounded and inverted, white was below 0 in one line of 7,000, and its power NaN
-    white = torch.full((4096, 1, 32, 64), 255, dtype=torch.uint8)
-    white[..., 10:20, 10:50] = 0
+    white = torch.full((4096, 1, 32, 16), 255, dtype=torch.uint8)
+    white[..., 10:20, 3:12] = 0
     generator, rng = torch.Generator().manual_seed(0), np.random.default_rng(0)
     for _ in range(5):
         assert torch.isfinite(seen_again(white, Preprocessing(), generator, rng)).all()
