@@ -16,7 +16,6 @@ from simpleocr.decoding import Decoder, greedy
 from simpleocr.deskew import UPSIDE_DOWN
 from simpleocr.document import Line
 from simpleocr.geometry import Transform
-from simpleocr.metrics import edit_distance
 from simpleocr.recognition import Reading, Recognizer, readings
 from simpleocr.sides import ALL_AROUND, Effort, Turned, every_side, is_squarish, is_tall, strength_of_colours
 from simpleocr.upended import reads_both_ways
@@ -26,7 +25,6 @@ DOUBT = 0.8  # a line with a word that is less likely right is looked at again
 ASKEW_DOUBT = 0.97  # the same where text may lie: a column of print is a sure "I", a crossing word mostly nothing
 BOTH_WAYS = 0.02  # odds of text on its head where what stands upright says the same letters turned: "wxw" and "MXM"
 GIBBERISH = 0.02  # odds of a level text that are so low that one which was cut out may say less
-ONE_OFF = 0.3  # odds of what was cut out and differs from a level text by one character, which many views have seen
 LEGIBLE = 0.6  # confidence that a turned picture's characters must have, on average
 LINES_AT_ONCE = 16  # doubtful lines whose views are read together: bounds memory
 
@@ -150,10 +148,7 @@ def _decided(
             surest = _odds(weigh(vocabulary, [other], [[]])[0].confidence)
         if one.turn.turn is UPSIDE_DOWN and reads_both_ways(best.decoded.text, text):
             one = replace(one, turn=replace(one.turn, odds=BOTH_WAYS))
-        odds = one.turn.odds * _odds(math.exp(other.log_confidence))
-        if one.turn.cuts and not may_say_less and _one_off(text, best.decoded.text):
-            odds *= ONE_OFF
-        if odds > surest:
+        if (odds := one.turn.odds * _odds(math.exp(other.log_confidence))) > surest:
             surest, back = odds, one.back.then(Transform.translate(0, top))
             look, lies = Look(other.line.moved(back), [other], back), one
     return look, lies
@@ -163,10 +158,6 @@ def _says_more(text: str, level: str) -> bool:
     """Whether what was read after something was cut off is no part of what stands there: full stops go first."""
     seen, there = _folded(text), _folded(level)
     return seen != there and len(seen) >= len(there)
-
-
-def _one_off(text: str, level: str) -> bool:
-    return edit_distance(prediction=_folded(text), target=_folded(level)) <= 1
 
 
 def weighted(probability: float, odds: float) -> float:

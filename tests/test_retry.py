@@ -152,19 +152,6 @@ def test_a_picture_that_was_cut_and_says_less_is_no_better() -> None:
         assert (look.line.text, lies is not None) == (text, other is more)
 
 
-@pytest.mark.parametrize(("text", "wins"), [("aa", False), ("bb", False), ("ba", True)])
-def test_a_cut_picture_must_be_surer_to_change_one_letter(text: str, wins: bool) -> None:
-    """ "Proven" was "Froven" in a view that leant, where all others agreed."""
-    vocabulary = Vocabulary("ab")
-    level = reading((0.1, 0.8, 0.1), (0.1, 0.1, 0.8))
-    cut = Turned(Turn(TURNS["rising by 0.1"].turn, 1.0, cuts=True), Image.new("L", (40, 20)), Transform.identity())
-    first, last = (tuple(0.9 if c == place else 0.05 for place in "-ab") for c in text)
-    other = reading(first, (1.0, 1e-9, 1e-9), last)
-    assert other.decoded.text == text
-    look, lies = retry._decided(vocabulary, 0, [level], [(cut, other)])
-    assert (look.line.text == text, lies is not None) == (wins, wins)
-
-
 @pytest.mark.parametrize(
     ("text", "level", "more"), [("25", ".25", False), ("W 31", "w31", False), ("35", "25", True), ("", "a", False)]
 )
