@@ -80,6 +80,7 @@ def test_resuming_a_finished_run_changes_nothing(corpus: Path, tmp_path: Path) -
     assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
 
 
+@pytest.mark.slow
 def test_a_run_is_not_overwritten(corpus: Path, unbroken: Path) -> None:
     before = (unbroken / "last.safetensors").read_bytes()
     message = refusal(arguments(corpus, unbroken, *SHORT))

@@ -304,6 +304,7 @@ def test_lines_are_not_joined_without_a_space_in_the_vocabulary(corpus: Path, tm
     assert "space" in refusal(arguments(corpus, tmp_path / "out", *SHORT, "--join", "0.5"))
 
 
+@pytest.mark.slow
 def test_a_stream_is_trained_on_and_gone_on_with(
     parquet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -315,6 +316,7 @@ def test_a_stream_is_trained_on_and_gone_on_with(
     assert all(torch.equal(whole[name], out[name]) for name in whole)
 
 
+@pytest.mark.slow
 def test_bad_rows_of_a_stream_are_counted_named_and_printed(
     corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
