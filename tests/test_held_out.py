@@ -50,6 +50,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("more", "held"),
     [
@@ -102,6 +103,7 @@ def test_a_corpus_that_is_named_to_validate_on_or_given_twice_spares_its_lines(
     assert watched["trained"] == {*TEXTS, *MANY} - set(MANY[::10])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spelled", ["/lines", "./lines/", "elsewhere", "lines/metadata.csv"])
 def test_lines_that_are_trained_on_validate_nothing_however_their_path_is_spelled(
     tmp_path: Path, watched: dict[str, set[str]], monkeypatch: pytest.MonkeyPatch, spelled: str

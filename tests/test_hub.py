@@ -294,6 +294,7 @@ def running(environment: Mapping[str, str]) -> Iterator[Client]:
         client.pool.shutdown()
 
 
+@pytest.mark.slow
 def test_push_and_pull(hub: FakeHub, client: Client) -> None:
     url = client.call(push, "tester/ocr", 1)
     assert url.startswith(f"{hub.endpoint}/tester/ocr/commit/")

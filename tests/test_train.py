@@ -352,6 +352,7 @@ def test_a_stream_has_to_know_its_end(parquet: Path, tmp_path: Path, capsys: pyt
     assert "--max_steps" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_model_can_be_started_from(parquet: Path, tmp_path: Path) -> None:
     config = CRNNConfig(DIGITS, "tiny", Preprocessing(height=24, stretch=2.0))
     torch.manual_seed(9)
