@@ -17,10 +17,7 @@ SLOPES = (0.1, 0.2, 0.3, 0.45)  # of lines that climb, as they do in boxes drawn
 STEEPEST = 0.6  # of a picture's height that a line may climb by one of these slopes
 CLIMBS = (0.4, 0.55, 0.7)  # shares of the height that a line climbs where the picture is too narrow for such a slope
 DIAGONALS = (0.25, 0.45)  # height over length of words that run from corner to corner
-SQUARISH = (
-    0.5,
-    2.0,
-)  # width over height of pictures through which they are looked for: in others they are nearly level
+SQUARISH = (0.5, 2.0)  # width over height of pictures through which they are looked for: in others they lie or stand
 SLENDER = 1 / 3  # width over height of a picture in which a word stands on its end rather than climbs by these shares
 COLOURFUL = 64  # of 255 that the strength of colours must differ by for letters to be looked for in it
 NARROWEST = 0.05  # width over height of a picture that is looked at from other sides: a narrower one is no line
