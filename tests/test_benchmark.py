@@ -26,7 +26,12 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("part", "unit"), [("train", "lines/s"), ("read", "ms"), pytest.param("load", "MiB", marks=pytest.mark.slow)]
+    ("part", "unit"),
+    [
+        ("train", "lines/s"),
+        pytest.param("read", "ms", marks=pytest.mark.slow),
+        pytest.param("load", "MiB", marks=pytest.mark.slow),
+    ],
 )
 def test_parts(
     part: str, unit: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -53,6 +53,7 @@ def interrupted_at(step: int) -> Callable[..., None]:
     return update
 
 
+@pytest.mark.slow
 def test_a_run_gives_a_model_and_goes_on(corpus: str, tmp_path: Path) -> None:
     out = tmp_path / "run"
     train_detector.main(arguments(corpus, out, "--max_steps", "4"))
@@ -145,6 +146,7 @@ def test_photographs_without_text_are_among_the_crops(corpus: str, monkeypatch: 
     assert 0.08 < sum(shown) / len(shown) < 0.25
 
 
+@pytest.mark.slow
 def test_the_average_lies_where_the_network_does(corpus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On one device, that is; a machine without a GPU shows it by the order in memory, which is moved to as well."""
     strides: list[list[tuple[int, ...]]] = []

@@ -69,7 +69,7 @@ def test_a_camera_that_moves_smears_along_one_line() -> None:
 @pytest.mark.parametrize("height", [8, 32, 64, 256])
 def test_lines_of_any_height_are_seen_again(height: int) -> None:
     images = torch.randint(0, 256, (64, 1, height, 70), dtype=torch.uint8)
-    for seed in range(20):
+    for seed in range(6):
         seen = seen_again(images, Preprocessing(), torch.Generator().manual_seed(seed), np.random.default_rng(seed))
         assert seen.shape == images.shape
         assert bool(torch.isfinite(seen).all())
