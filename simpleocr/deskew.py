@@ -76,14 +76,7 @@ class Incline:
         climb = self.slope * width
         level = max(1, round(height - abs(climb)))
         back = Transform(((1, 0, 0), (-self.slope, 1, (height - level + climb) / 2), (0, 0, 1)))
-        sheared = image.transform(
-            (width, level),
-            Image.Transform.AFFINE,
-            back.coefficients[:6],
-            Image.Resampling.BICUBIC,
-            fillcolor=ground(image),
-        )
-        return sheared, back
+        return _cut_out(image, (width, level), back), back
 
 
 @dataclass(frozen=True)
@@ -133,11 +126,11 @@ class Diagonal:
         along, down = math.cos(angle), math.sin(angle) * (-1 if self.rises else 1)
         centred = Transform(((along, -down, width / 2), (down, along, height / 2), (0, 0, 1)))
         back = Transform.translate(-size[0] / 2, -size[1] / 2).then(centred)
-        level = image.transform(
-            size,
-            Image.Transform.AFFINE,
-            back.coefficients[:6],
-            Image.Resampling.BICUBIC,
-            fillcolor=ground(image),
-        )
-        return level, back
+        return _cut_out(image, size, back), back
+
+
+def _cut_out(image: Image.Image, size: tuple[int, int], back: Transform) -> Image.Image:
+    """A picture (width, height) of the pixels that back leads to; beyond the image lies its ground."""
+    return image.transform(
+        size, Image.Transform.AFFINE, back.coefficients[:6], Image.Resampling.BICUBIC, fillcolor=ground(image)
+    )

@@ -5,8 +5,9 @@ Needs onnx and onnxruntime. The graph is made from the model file when it is loa
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -84,12 +85,8 @@ class OnnxCRNN(Portable):
             ModelError: names the file and the fault, or the package that is not installed.
         """
         config, tensors = read_crnn(path)
-        try:
+        with _faults_of(path):
             return cls(config, tensors, quantized=quantized)
-        except ModelError:  # a package is missing, which is not this file's fault
-            raise
-        except ValueError as error:
-            raise ModelError(f"{path}: {error}") from error
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -145,12 +142,8 @@ class OnnxLineNet(Portable):
             ModelError: names the file and the fault, or the package that is not installed.
         """
         config, tensors = read_linenet(path)
-        try:
+        with _faults_of(path):
             return cls(config, tensors, quantized=quantized)
-        except ModelError:  # a package is missing, which is not this file's fault
-            raise
-        except ValueError as error:
-            raise ModelError(f"{path}: {error}") from error
 
     @property
     def threshold(self) -> float:
@@ -160,6 +153,17 @@ class OnnxLineNet(Portable):
     def cell_probs(self, pixels: Lines) -> Lines:
         """(H, W) of a page of mean 0 and deviation 1, multiples of 32 -> (2, H / 4, W / 4) probabilities."""
         return np.asarray(self._session.run(None, {"image": pixels[None, None]})[0][0])
+
+
+@contextmanager
+def _faults_of(path: Path) -> Iterator[None]:
+    """A ValueError becomes a ModelError that names the file; a ModelError is left: it says which package is missing."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except ValueError as error:
+        raise ModelError(f"{path}: {error}") from error
 
 
 def read_crnn(path: Path) -> tuple[CRNNConfig, dict[str, Array]]:
