@@ -20,6 +20,7 @@ from tests.test_recognition import InkNetwork, bars, noise
 from training import calibrate
 from training.calibration import (
     account,
+    by_chance,
     careful_temperature,
     confidences,
     folded,
@@ -57,6 +58,23 @@ def test_what_is_drawn_from_its_confidence_is_calibrated(seed: int) -> None:
     right = rng.random(20_000) < given_
     assert metrics.calibration_error(confidences=given_.tolist(), right=right.tolist()) < 0.02
     assert metrics.calibration_error(confidences=(given_**0.3).tolist(), right=right.tolist()) > 0.1
+
+
+@pytest.mark.parametrize("exponent", [1, 0.1])  # most confidences are close to 1
+def test_by_chance_is_what_calibrated_sets_show(exponent: float) -> None:
+    rng = np.random.default_rng(3)
+    given_ = np.concatenate([rng.random(240) ** exponent, np.full(17, 0.9)]).tolist()  # equal ones share a bin
+    shown = [
+        metrics.calibration_error(confidences=given_, right=(rng.random(257) < given_).tolist()) for _ in range(600)
+    ]
+    assert by_chance(given_) == pytest.approx(np.quantile(shown, (0.025, 0.975)), rel=0.1)
+    assert by_chance(given_) == by_chance(given_[::-1]), "drawn from one seed, in any order"
+
+
+def test_by_chance_of_few_and_of_sure_ones() -> None:
+    assert by_chance([]) == (0.0, 0.0)
+    assert by_chance([1.0, 0.0] * 40) == (0.0, 0.0)
+    assert by_chance([0.5] * 4) == (0.0, 0.5)
 
 
 def test_risk_and_coverage_by_hand() -> None:

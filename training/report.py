@@ -25,7 +25,14 @@ def figure_rows(report: dict[str, Any]) -> list[tuple[str, str, str]]:
     figures = [
         (name, f"{of['value']:.4f}", f"{of['low']:.4f} .. {of['high']:.4f}") for name, of in report["figures"].items()
     ]
-    errors = [(f"calibration {name}", f"{of['error']:.4f}", "") for name, of in report["calibration"].items()]
+    errors = [
+        (
+            f"calibration {name}",
+            f"{of['error']:.4f}",
+            f"{of['by_chance']['low']:.4f} .. {of['by_chance']['high']:.4f} by chance",
+        )
+        for name, of in report["calibration"].items()
+    ]
     return figures + errors
 
 
