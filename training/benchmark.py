@@ -3,9 +3,10 @@
     python -m training.benchmark --fonts fonts --text words.txt --backgrounds photos --out speed.json
     python -m training.benchmark --dataset SET... --limit 300             the same crops, read by every system
     python -m training.benchmark --parts page-peers --dataset PAGES... --limit 20
+    python -m training.benchmark --parts decode --dataset SET...         what is computed once the network has read
 
 Compare figures of one run only, taken with nothing else running. Networks have random weights: speed depends on their
-sizes, not on what they learned; but for the peers, which read the same crops or pages with what they have learned.
+sizes, not on what they learned; but where --dataset is read, by what they have learned.
 """
 
 import argparse
@@ -38,6 +39,7 @@ from training import synth
 from training.batches import Batch
 from training.crops import open_samples
 from training.data import DataError
+from training.decode_times import decode_times
 from training.page_peers import page_peers
 from training.page_peers import race as page_race
 from training.page_peers import table as page_table
@@ -210,6 +212,22 @@ def compare_pages(args: argparse.Namespace) -> list[Figure]:
     return figures
 
 
+def decode(args: argparse.Namespace) -> list[Figure]:
+    """Milliseconds a crop of each decoder, one thread, without the network's."""
+    figures: list[Figure] = []
+    network = CRNN.from_pretrained(args.model)
+    for name in args.dataset:
+        samples = [sample for sample in open_samples(name, limit=args.limit).stream if sample.image is not None]
+        if not samples:
+            raise DataError(f"of {name!r} no crop can be read: there is nothing to decode")
+        images = [sample.image for sample in samples if sample.image is not None]
+        for decoder, times in decode_times(network, images, [sample.target for sample in samples]).items():
+            what = f"{Path(name).name}, {len(images)} crops, {decoder}"
+            figures.append((f"{what}, median", 1000 * float(np.median(times)), "ms"))
+            figures.append((f"{what}, p95", 1000 * float(np.percentile(times, 95)), "ms"))
+    return figures
+
+
 Part = Callable[[argparse.Namespace], list[Figure]]
 PARTS: dict[str, Part] = {
     "render": render,
@@ -218,9 +236,10 @@ PARTS: dict[str, Part] = {
     "load": load,
     "peers": compare,
     "page-peers": compare_pages,
+    "decode": decode,
 }
 
-COMPARING = {"peers", "page-peers"}
+OF_PICTURES = {"peers", "page-peers", "decode"}
 
 
 def random_network(backbone: str) -> CRNN:
@@ -239,7 +258,7 @@ def picture(text: str) -> Image.Image:
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse the arguments, measure part by part, print a table and write the JSON."""
     parser = Parser(description="Measure speed.", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    own = [name for name in PARTS if name not in COMPARING]
+    own = [name for name in PARTS if name not in OF_PICTURES]
     parser.add_argument(
         "--parts",
         nargs="+",
@@ -260,8 +279,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, help="JSON file")
     args = parser.parse_args(argv)
     args.parts = args.parts or (["peers"] if args.dataset else own)
-    if COMPARING & set(args.parts) and not args.dataset:
-        parser.error("parts with peers need --dataset")
+    if (needy := OF_PICTURES & set(args.parts)) and not args.dataset:
+        parser.error(f"--parts {' '.join(sorted(needy))} need --dataset")
     report: dict[str, Any] = {"machine": machine(), "settings": vars(args), "figures": {}}
     print("\n".join(f"{name}: {value}" for name, value in report["machine"].items()))
     try:
