@@ -434,7 +434,7 @@ def test_the_command_exports_and_says_how_large_it_is(tmp_path: Path, capsys: py
 
 
 @pytest.mark.parametrize(
-    "runtime", ["onnx-int8", *(pytest.param(n, marks=pytest.mark.slow) for n in ("torch", "onnx"))]
+    "runtime", ["onnx-int8", *(pytest.param(n, marks=pytest.mark.slow) for n in RUNTIMES if n != "onnx-int8")]
 )
 def test_a_reader_goes_to_another_process(runtime: str, tmp_path: Path) -> None:
     """As `datasets.map(num_proc=2)` sends it; it reads the same there and as a copy."""

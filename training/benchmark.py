@@ -217,12 +217,12 @@ def decode(args: argparse.Namespace) -> list[Figure]:
     figures: list[Figure] = []
     network = CRNN.from_pretrained(args.model)
     for name in args.dataset:
-        samples = [sample for sample in open_samples(name, limit=args.limit).stream if sample.image is not None]
-        if not samples:
+        crops = [(s.image, s.target) for s in open_samples(name, limit=args.limit).stream if s.image is not None]
+        if not crops:
             raise DataError(f"of {name!r} no crop can be read: there is nothing to decode")
-        images = [sample.image for sample in samples if sample.image is not None]
-        for decoder, times in decode_times(network, images, [sample.target for sample in samples]).items():
-            what = f"{Path(name).name}, {len(images)} crops, {decoder}"
+        images, words = zip(*crops, strict=True)
+        for decoder, times in decode_times(network, images, words).items():
+            what = f"{Path(name).name}, {len(crops)} crops, {decoder}"
             figures.append((f"{what}, median", 1000 * float(np.median(times)), "ms"))
             figures.append((f"{what}, p95", 1000 * float(np.percentile(times, 95)), "ms"))
     return figures
@@ -263,13 +263,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--parts",
         nargs="+",
         choices=list(PARTS),
-        help="default: peers with --dataset, which they need, else all but those",
+        help="default: peers with --dataset, else all that need none",
     )
     parser.add_argument("--backbones", nargs="+", choices=sorted(BACKBONES), default=["small", "base"])
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
     for name in ("fonts", "text", "backgrounds"):
         parser.add_argument(f"--{name}", type=Path, nargs="*", default=[], help="as of training.synth")
-    parser.add_argument("--model", default="english", help="that is compared with the peers")
+    parser.add_argument("--model", default="english", help="that reads --dataset")
     parser.add_argument("--detector", default="lines", help="the same, of pages")
     parser.add_argument("--runtimes", nargs="+", choices=[*RUNTIMES], default=["torch", "onnx-int8"], help="that race")
     parser.add_argument("--dataset", nargs="+", default=[], help="labelled crops, or pages, that all of them read")

@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from simpleocr import metrics
 from simpleocr.crnn import CRNN
 from simpleocr.inference import for_inference
 from simpleocr.modelfile import ModelError
 from simpleocr.options import Parser
 from simpleocr.retry import looks
-from training.calibration import account, careful_temperature, confidences
+from training.calibration import careful_temperature, confidences
 from training.crops import open_samples
 from training.data import DataError
 
@@ -54,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(f"training.calibrate: {error}")
     right = [look.line.text == target for look, target in zip(found, targets, strict=True)]
     for t in (1.0, temperature):
-        off = account(confidences(found, network.vocabulary, temperature=t), right)["error"]
+        given = confidences(found, network.vocabulary, temperature=t)
+        off = metrics.calibration_error(confidences=given, right=right)
         print(
             f"temperature {t}: calibration error {off:.4f} on {len(right)} lines, {sum(right) / len(right):.4f} right"
         )
